@@ -1,0 +1,67 @@
+import type { ServiceIdentifier } from 'inversify';
+import type { Observable } from 'rxjs';
+import type { Image } from './model.js';
+import type { CallOptions } from './runtime-service.js';
+
+export interface RegistryAuth {
+  readonly username: string;
+  readonly password: string;
+}
+
+export interface PullOptions {
+  /** Credentials of this pull only; they are in no command line and in no file that others can read. */
+  readonly auth?: RegistryAuth;
+  /** Path of a file in the format of containers-auth.json(5), for this pull only. */
+  readonly authFile?: string;
+}
+
+/** Progress of a pull. `done` is the last event and carries the image. */
+export type PullEvent =
+  | { readonly type: 'resolving'; readonly reference: string }
+  | {
+      readonly type: 'layer';
+      readonly digest: string;
+      readonly state: 'downloading' | 'done' | 'present';
+      /** Compressed size, where the manifest tells it. */
+      readonly totalBytes?: number;
+    }
+  | { readonly type: 'storing' }
+  | { readonly type: 'done'; readonly image: Image };
+
+export interface ImageFsInfo {
+  /** Where the store lies. */
+  readonly mountpoint: string;
+  readonly usedBytes: number;
+  readonly inodesUsed: number;
+  /** Of the whole file system below it. */
+  readonly capacityBytes: number;
+  readonly availableBytes: number;
+}
+
+/** What a backend does with images; shaped after the CRI's ImageService. */
+export interface ImageService {
+  /**
+   * Cold: subscribing starts the pull, unsubscribing cancels it, the last event is `done`.
+   * @param reference any form that docker takes: `busybox`, `host:5000/name:tag`, `name@sha256:…`
+   * Errors: PodwrightError kind `invalid-argument`, `image-not-found`, `unauthorized`, `unreachable`, `no-space`
+   */
+  pullImage(reference: string, options?: PullOptions): Observable<PullEvent>;
+  /** The image by name, digest or id; undefined when it is not there. */
+  imageStatus(reference: string, options?: CallOptions): Promise<Image | undefined>;
+  listImages(options?: CallOptions): Promise<readonly Image[]>;
+  /**
+   * Takes a name away, and the image with its last name; by id: all its names. Of one that is gone: nothing.
+   * @throws PodwrightError kind `in-use` while a container of this backend needs it
+   */
+  removeImage(reference: string, options?: CallOptions): Promise<void>;
+  /**
+   * Loads an OCI or docker archive (a tar file) or an OCI layout directory.
+   * @param path on the host
+   * @param options `reference`: the name to give it; without it the archive's own names are used
+   * @throws PodwrightError kind `not-found`, `invalid-argument` (no archive), `no-space`
+   */
+  loadImage(path: string, options?: CallOptions & { readonly reference?: string }): Promise<readonly Image[]>;
+  imageFsInfo(options?: CallOptions): Promise<ImageFsInfo>;
+}
+
+export const ImageService: ServiceIdentifier<ImageService> = Symbol.for('podwright.core.ImageService');

@@ -1,0 +1,91 @@
+// The contracts of Podwright. Start reading at container-runtime.ts (what agents call) and runtime-service.ts (what
+// backends implement).
+export type { BackendContext, BackendModuleFactory } from './backend-module.js';
+export { Clock, SystemClock } from './clock.js';
+export {
+  type ContainerRef,
+  ContainerRuntime,
+  type GcOptions,
+  type GcPolicy,
+  type GcResult,
+  type PodContainer,
+  type PodFilter,
+  type PodPhase,
+  type PodRef,
+  type PodStatus,
+  type PodSummary,
+  type RunPodResult,
+} from './container-runtime.js';
+export { type ErrorKind, messageOf, PodwrightError } from './errors.js';
+export {
+  type ImageFsInfo,
+  ImageService,
+  type PullEvent,
+  type PullOptions,
+  type RegistryAuth,
+} from './image-service.js';
+export { Logger, silentLogger } from './logger.js';
+export type { Container, Pod, PullPolicy } from './manifest/pod.js';
+export {
+  type ContainerAttempt,
+  type ContainerPhase,
+  type ContainerResources,
+  type ContainerSecurity,
+  type ContainerState,
+  type Device,
+  type DnsConfig,
+  type EnvVar,
+  formatContainerId,
+  type Image,
+  type IpcMode,
+  type Mount,
+  type MountPropagation,
+  type NetworkMode,
+  type PidMode,
+  type PortMapping,
+  type Protocol,
+  parseContainerId,
+  type RestartOwner,
+  type RestartPolicy,
+  type Rlimit,
+  type SandboxState,
+  type SeccompProfile,
+  type StringMap,
+} from './model.js';
+export { EventRecorder, type PodEvent, type PodEventReason, type PodObjectReference } from './pod-events.js';
+export {
+  type ContainerOptionsContext,
+  ContainerOptionsGenerator,
+  type PodRecord,
+  PodStore,
+  type ProbeResult,
+  ProbeResults,
+  VolumeProvider,
+} from './pod-plugs.js';
+export {
+  type CallOptions,
+  type ContainerConfig,
+  type ContainerFilter,
+  type ContainerMetadata,
+  type ContainerStatus,
+  type ExecOptions,
+  type ExecSession,
+  type ExecSyncOptions,
+  type ExecSyncResult,
+  type LogEntry,
+  type LogOptions,
+  type OrphanReport,
+  type PodSandboxConfig,
+  type PodSandboxFilter,
+  type PodSandboxMetadata,
+  type PodSandboxStatus,
+  type RuntimeCondition,
+  type RuntimeEvent,
+  type RuntimeFeatures,
+  RuntimeService,
+  type RuntimeStatus,
+  type RuntimeVersion,
+  type StopOptions,
+  type TerminalSize,
+} from './runtime-service.js';
+export { compareVersions } from './versions.js';

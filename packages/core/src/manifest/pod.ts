@@ -1,0 +1,8 @@
+/** A pod manifest. */
+export interface Pod {
+  readonly metadata: { readonly name: string };
+}
+export interface Container {
+  readonly name: string;
+}
+export type PullPolicy = 'Always' | 'IfNotPresent' | 'Never';

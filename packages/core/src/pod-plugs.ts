@@ -1,0 +1,74 @@
+import type { ServiceIdentifier } from 'inversify';
+import type { Container, Pod } from './manifest/pod.js';
+import type { Mount } from './model.js';
+import type { CallOptions, ContainerConfig, PodSandboxStatus } from './runtime-service.js';
+
+/** What is known when a container's configuration is made. */
+export interface ContainerOptionsContext {
+  readonly pod: Pod;
+  readonly container: Container;
+  readonly kind: 'init' | 'app';
+  readonly sandbox: PodSandboxStatus;
+  /** Mounts of the container's volumes, in the order of its manifest. */
+  readonly volumeMounts: readonly Mount[];
+  readonly attempt: number;
+}
+
+/** Makes a container's configuration of its manifest. Rebind it to add environment, devices, mounts or labels. */
+export interface ContainerOptionsGenerator {
+  generate(context: ContainerOptionsContext): Promise<ContainerConfig>;
+}
+
+export const ContainerOptionsGenerator: ServiceIdentifier<ContainerOptionsGenerator> = Symbol.for(
+  'podwright.core.ContainerOptionsGenerator',
+);
+
+/** Gives a pod its volumes. Bound by each backend, because it is done on the backend's host. */
+export interface VolumeProvider {
+  /**
+   * Makes all volumes of a pod; undoes what it made when one fails. Doing it again gives the same paths.
+   * @returns the path on the backend's host for each volume name
+   * @throws PodwrightError kind `not-found` (hostPath), `unsupported`, `no-space`
+   */
+  setUp(pod: Pod, options?: CallOptions): Promise<ReadonlyMap<string, string>>;
+  /** Removes what `setUp` made for this pod; a hostPath's content is never touched. Idempotent. */
+  tearDown(podUid: string, options?: CallOptions): Promise<void>;
+}
+
+export const VolumeProvider: ServiceIdentifier<VolumeProvider> = Symbol.for('podwright.core.VolumeProvider');
+
+export type ProbeResult = 'success' | 'failure' | 'unknown';
+
+/** What the probes of a container last said. The default says `success` for every container without a probe. */
+export interface ProbeResults {
+  /** @param containerId `backend://id` */
+  readiness(podUid: string, containerName: string, containerId: string): ProbeResult;
+}
+
+export const ProbeResults: ServiceIdentifier<ProbeResults> = Symbol.for('podwright.core.ProbeResults');
+
+/** What PodRuntime remembers of a pod; the rest is asked of the backend. */
+export interface PodRecord {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** The manifest after defaults, with the uid set. */
+  readonly manifest: Pod;
+  readonly createdAtMs: number;
+  /** `preparing` until every container was started; `running`; `killed` when somebody asked for its end. */
+  readonly state: 'preparing' | 'running' | 'killed';
+}
+
+/** Remembers pods over restarts of the agent. Writes are whole or not at all. */
+export interface PodStore {
+  /** @throws PodwrightError kind `failed-precondition` when another living agent holds the store, `corrupt-state` */
+  open(): Promise<void>;
+  close(): Promise<void>;
+  list(): Promise<readonly PodRecord[]>;
+  get(uid: string): Promise<PodRecord | undefined>;
+  put(record: PodRecord): Promise<void>;
+  /** Idempotent. */
+  delete(uid: string): Promise<void>;
+}
+
+export const PodStore: ServiceIdentifier<PodStore> = Symbol.for('podwright.core.PodStore');

@@ -1,0 +1,44 @@
+import { defineConfig } from 'vitest/config';
+
+/** Tests run from the sources: no build is needed. */
+const fromSource = {
+  resolve: { conditions: ['@podwright/source', 'node', 'import', 'default'] },
+  ssr: { resolve: { conditions: ['@podwright/source', 'node', 'import', 'default'] } },
+};
+
+export default defineConfig({
+  ...fromSource,
+  test: {
+    projects: [
+      {
+        ...fromSource,
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.spec.ts', 'test/unit/**/*.spec.ts'],
+          setupFiles: ['test/setup.ts'],
+        },
+      },
+      {
+        // Everything here runs on a host whose PID 1 is systemd: see scripts/test.mjs.
+        ...fromSource,
+        test: {
+          name: 'host',
+          include: ['test/host/**/*.spec.ts', 'test/e2e/**/*.spec.ts', 'test/conformance/systemd*.spec.ts'],
+          setupFiles: ['test/setup.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        ...fromSource,
+        test: {
+          name: 'conformance',
+          include: ['test/conformance/*.spec.ts'],
+          exclude: ['test/conformance/systemd*.spec.ts'],
+          setupFiles: ['test/setup.ts'],
+        },
+      },
+    ],
+  },
+});
