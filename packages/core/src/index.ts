@@ -52,6 +52,7 @@ export {
   type SeccompProfile,
   type StringMap,
 } from './model.js';
+export type { OciImageConfig, OciImageExecution } from './oci-image-config.js';
 export { EventRecorder, type PodEvent, type PodEventReason, type PodObjectReference } from './pod-events.js';
 export {
   type ContainerOptionsContext,
