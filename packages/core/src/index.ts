@@ -18,6 +18,12 @@ export {
 } from './container-runtime.js';
 export { type ErrorKind, messageOf, PodwrightError } from './errors.js';
 export {
+  formatImageReference,
+  type ImageReference,
+  normalizeImageReference,
+  parseImageReference,
+} from './image-reference.js';
+export {
   type ImageFsInfo,
   ImageService,
   type PullEvent,
