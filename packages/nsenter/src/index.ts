@@ -1,3 +1,4 @@
+// Running commands on the host. Start reading at host-executor.ts, then local-host-executor.ts.
 export {
   type HostCommand,
   HostExecutor,
@@ -5,3 +6,4 @@ export {
   type HostResult,
   type RunCommand,
 } from './host-executor.js';
+export { LocalHostExecutor, LocalHostExecutorOptions } from './local-host-executor.js';
