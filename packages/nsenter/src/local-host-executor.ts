@@ -111,6 +111,12 @@ export class LocalHostExecutor implements HostExecutor {
         cause: command.signal.reason,
       });
     }
+    if ([command.command, ...command.args].some((word) => word.includes('\0'))) {
+      throw new PodwrightError(
+        'invalid-argument',
+        `${shown} has an argument with a NUL byte: no program can take it.`,
+      );
+    }
     try {
       const group = await ProcessGroup.spawn({
         file: this.options.binaries?.[command.command] || command.command,
@@ -159,8 +165,10 @@ export class LocalHostExecutor implements HostExecutor {
         details,
       });
     }
-    const kind = code === 'ERR_INVALID_ARG_VALUE' ? 'invalid-argument' : 'command-failed';
-    return new PodwrightError(kind, `${shown} could not be executed: ${reason}.`, { cause, details });
+    return new PodwrightError('command-failed', `${shown} could not be executed: ${reason}.`, {
+      cause,
+      details,
+    });
   }
 
   #failure(
