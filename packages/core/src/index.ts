@@ -31,7 +31,18 @@ export {
   type RegistryAuth,
 } from './image-service.js';
 export { Logger, silentLogger } from './logger.js';
-export type { Container, Pod, PullPolicy } from './manifest/pod.js';
+export { expandEnv, expandVariables } from './manifest/expansion.js';
+export {
+  type Container,
+  type Pod,
+  type PullPolicy,
+  parsePod,
+  podJsonSchema,
+  type Volume,
+} from './manifest/pod.js';
+export type { ManifestProblem } from './manifest/problems.js';
+export { defaultPullPolicy } from './manifest/pull-policy.js';
+export { quantityBytes, quantityMillis } from './manifest/quantity.js';
 export {
   type ContainerAttempt,
   type ContainerPhase,
