@@ -1,0 +1,17 @@
+import type { ServiceIdentifier } from 'inversify';
+import type { RuntimeFlavour } from './oci-runtime-command.js';
+
+/** How this package is set up, after defaults. */
+export interface OciOptions {
+  readonly flavour: RuntimeFlavour;
+  /** Name or absolute path on the host of the OCI runtime. */
+  readonly runtime: string;
+  /** Name or absolute path on the host of conmon. */
+  readonly conmon: string;
+  /** Where the runtime keeps its state; absent: its own default. */
+  readonly runtimeRoot?: string;
+  /** The host's default seccomp profile. */
+  readonly seccompProfile: string;
+}
+
+export const OciOptions: ServiceIdentifier<OciOptions> = Symbol.for('podwright.oci.OciOptions');

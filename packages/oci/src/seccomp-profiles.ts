@@ -1,0 +1,78 @@
+import { readFile } from 'node:fs/promises';
+import { type ContainerSecurity, messageOf, PodwrightError } from '@podwright/core';
+import { HostExecutor } from '@podwright/nsenter';
+import { inject, injectable, type ServiceIdentifier } from 'inversify';
+import type { OciHostFacts } from './build-oci-spec.js';
+import { resolveCapabilities } from './capabilities.js';
+import { OciOptions } from './oci-options.js';
+import type { OciSeccomp } from './runtime-spec.js';
+import { resolveSeccomp } from './seccomp.js';
+
+/** Finds the seccomp profile of a container. */
+export interface SeccompProfiles {
+  /**
+   * The filter with its conditions resolved; undefined: unconfined. Without a word in the configuration it is the
+   * host's default profile, as with podman; a privileged container is unconfined.
+   * @throws PodwrightError kind `missing-requirement` (the host has no default profile), `not-found` (no such file),
+   *   `invalid-argument` (a path with a type that has none, a file that is no profile)
+   */
+  load(security: ContainerSecurity, host: OciHostFacts): Promise<OciSeccomp | undefined>;
+}
+
+export const SeccompProfiles: ServiceIdentifier<SeccompProfiles> = Symbol.for(
+  'podwright.oci.SeccompProfiles',
+);
+
+/** Reads profiles from the host's files, anew each time: an operator may change them. */
+@injectable()
+export class HostSeccompProfiles implements SeccompProfiles {
+  constructor(
+    @inject(HostExecutor) private readonly executor: HostExecutor,
+    @inject(OciOptions) private readonly options: OciOptions,
+  ) {}
+
+  async load(security: ContainerSecurity, host: OciHostFacts): Promise<OciSeccomp | undefined> {
+    const { type, localhostPath } = security.seccomp ?? { type: 'RuntimeDefault' as const };
+    if ((type === 'Localhost') !== (localhostPath !== undefined)) {
+      throw new PodwrightError(
+        'invalid-argument',
+        type === 'Localhost'
+          ? 'A seccomp profile of the type Localhost needs a path on the host.'
+          : `A seccomp profile of the type ${type} has no path: only Localhost has one.`,
+      );
+    }
+    if (security.privileged === true || type === 'Unconfined') return undefined;
+    const path = localhostPath ?? this.options.seccompProfile;
+    const profile = await this.read(path, type === 'Localhost');
+    const capabilities = resolveCapabilities(security, host.capabilities);
+    return resolveSeccomp(profile, { ...host, capabilities }, path);
+  }
+
+  private async read(path: string, named: boolean): Promise<unknown> {
+    let text: string;
+    try {
+      text = await readFile(this.executor.hostPath(path), 'utf8');
+    } catch (error) {
+      throw new PodwrightError(
+        named ? 'not-found' : 'missing-requirement',
+        named
+          ? `The seccomp profile ${path} cannot be read on the host: ${messageOf(error)}.`
+          : `The host's default seccomp profile ${path} cannot be read: install golang-github-containers-common ` +
+              '(Debian, Ubuntu) or containers-common, or configure the path of another one.',
+        { cause: error, details: { path } },
+      );
+    }
+    try {
+      return JSON.parse(text);
+    } catch (error) {
+      throw new PodwrightError(
+        'invalid-argument',
+        `The seccomp profile ${path} is no JSON: ${messageOf(error)}.`,
+        {
+          cause: error,
+          details: { path },
+        },
+      );
+    }
+  }
+}
