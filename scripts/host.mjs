@@ -1,14 +1,16 @@
 // npm run host -- up|exec|down|status: the throw-away host with systemd, see test/host/README.md.
 import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 import { isSystemdMachine } from '../test/host/requirements.mjs';
 import { finish, ThrowawayHost } from '../test/host/throwaway-host.mjs';
 
-const USAGE = `npm run host -- up [--name NAME]
+const USAGE = `npm run host -- up [--name NAME] [--images]
 npm run host -- exec [--name NAME] [--timeout SECONDS] [--cwd DIR] [--env NAME=VALUE]… [-i] -- COMMAND [ARGUMENT…]
 npm run host -- status [--name NAME]
 npm run host -- down [--name NAME]
 
   --name NAME        one of several hosts at once; default: made from the checkout's path
+  --images           up: also start the registries of the tests inside, with their images (test/host/images.ts)
   --timeout SECONDS  exec: end the command and all it started then, exit code 124; default 600
   --cwd DIR          exec: working directory; default: the present one
   --env NAME=VALUE   exec: added to a clean environment
@@ -18,7 +20,7 @@ class UsageError extends Error {}
 
 function parse(argv) {
   const [command, ...rest] = argv;
-  const parsed = { command, args: [], env: {}, timeoutMs: 600_000, input: false };
+  const parsed = { command, args: [], env: {}, timeoutMs: 600_000, input: false, images: false };
   while (rest.length > 0) {
     const option = rest.shift();
     const value = () => {
@@ -28,6 +30,7 @@ function parse(argv) {
     if (option === '--') parsed.args = rest.splice(0);
     else if (option === '--name') parsed.name = value();
     else if (option === '--cwd') parsed.cwd = value();
+    else if (option === '--images') parsed.images = true;
     else if (option === '-i') parsed.input = true;
     else if (option === '--timeout') parsed.timeoutMs = seconds(value()) * 1000;
     else if (option === '--env') Object.assign(parsed.env, variable(value()));
@@ -77,6 +80,19 @@ async function execHere(command, args, run) {
   });
 }
 
+async function startImages(options) {
+  const args = [fileURLToPath(new URL('../test/host/registry.mjs', import.meta.url)), 'up'];
+  const exitCode = await exec({
+    ...options,
+    cwd: '/',
+    args: [process.execPath, ...args],
+    timeoutMs: 120_000,
+  });
+  if (exitCode === 0)
+    console.log('host: the registries on 127.0.0.1:5000 and :5001 have the images of the tests');
+  return exitCode;
+}
+
 async function main(argv) {
   const options = parse(argv);
   if (options.command === 'exec') return await exec(options);
@@ -85,7 +101,7 @@ async function main(argv) {
     throw new UsageError('say up, exec, status or down');
   if (isSystemdMachine()) {
     console.log('host: systemd is the first process of this machine; commands run on it directly');
-    return 0;
+    return options.images ? await startImages(options) : 0;
   }
   const host = new ThrowawayHost(options.name);
   if (options.command === 'up') {
@@ -93,7 +109,7 @@ async function main(argv) {
     console.log(
       `host: ${host.name} is up (${booted ? `booted in ${bootMs} ms` : 'already running'}, process ${leader.pid})`,
     );
-    return 0;
+    return options.images ? await startImages(options) : 0;
   }
   if (options.command === 'down') {
     await host.down();
