@@ -40,6 +40,8 @@ export interface PodContainer {
   /** Every run that is remembered, oldest first. */
   readonly attempts: readonly ContainerAttempt[];
   readonly nextStartAtMs?: number;
+  /** An app container that runs and whose readiness probe, if it has one, succeeds; an init container that has ended well. */
+  readonly ready: boolean;
   readonly reason?: string;
   readonly message?: string;
 }

@@ -16,6 +16,19 @@ export {
   type PodSummary,
   type RunPodResult,
 } from './container-runtime.js';
+export {
+  type ApiContainerState,
+  type ApiContainerStatus,
+  type ApiPodCondition,
+  type ApiPodStatus,
+  type ApiPodStatusOptions,
+  type ApiTerminatedState,
+  type ApiTime,
+  toApiPodStatus,
+} from './deciders/api-pod-status.js';
+export { computeGc, type GcContainer, type GcDecision, type GcPod } from './deciders/garbage-collection.js';
+export { type PodPhaseInput, podPhase } from './deciders/pod-phase.js';
+export { containerResources, podResources, type QosClass, qosClass } from './deciders/resources.js';
 export { type ErrorKind, messageOf, PodwrightError } from './errors.js';
 export {
   formatImageReference,

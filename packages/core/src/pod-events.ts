@@ -31,7 +31,7 @@ export interface PodEvent {
   readonly timestampMs: number;
 }
 
-/** Told of every event; the default hands them to `ContainerRuntime.events`. An exception in it harms no pod. */
+/** Told of every event beside `ContainerRuntime.events`; the default writes them to the `Logger`. An exception in it harms no pod. */
 export interface EventRecorder {
   record(event: PodEvent): void;
 }
