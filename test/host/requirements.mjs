@@ -7,7 +7,7 @@ import { commOf } from './processes.mjs';
 /** Debian packages, with the file that shows each to be there. Installed by scripts/setup.mjs. */
 export const DEBIAN_PACKAGES = {
   'systemd-container': '/usr/bin/systemd-nspawn',
-  'systemd-sysv': '/lib/systemd/systemd',
+  systemd: '/lib/systemd/systemd',
   dbus: '/usr/bin/dbus-daemon',
   crun: '/usr/bin/crun',
   runc: '/usr/sbin/runc',
