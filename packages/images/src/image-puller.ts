@@ -1,0 +1,122 @@
+import { access } from 'node:fs/promises';
+import {
+  type Image,
+  type ImageReference,
+  messageOf,
+  PodwrightError,
+  type PullEvent,
+  type PullOptions,
+  parseImageReference,
+} from '@podwright/core';
+import { HostExecutor } from '@podwright/nsenter';
+import { inject, injectable } from 'inversify';
+import { recordedName } from './image-lookup.js';
+import { ImageStore } from './image-store.js';
+import { LeftoverLayers } from './leftover-layers.js';
+import { chooseManifest, type Descriptor, hostPlatform, parseManifest } from './manifest.js';
+import { PullProgress } from './pull-progress.js';
+import { authSecrets } from './registry-auth.js';
+import { Skopeo, type SkopeoCall, type SkopeoSource } from './skopeo.js';
+import { EVERYTHING, StoreLocks } from './store-locks.js';
+import { type WorkDir, WorkDirs } from './work-dirs.js';
+
+/** What a pull brings, as its manifest tells. */
+interface Contents {
+  /** Digest of the configuration, which is the image's id. */
+  readonly config: string;
+  /** Lowest first. */
+  readonly layers: readonly Descriptor[];
+}
+
+/** Pulls one image from a registry into the store. */
+@injectable()
+export class ImagePuller {
+  constructor(
+    @inject(Skopeo) private readonly skopeo: Skopeo,
+    @inject(ImageStore) private readonly store: ImageStore,
+    @inject(StoreLocks) private readonly locks: StoreLocks,
+    @inject(WorkDirs) private readonly workDirs: WorkDirs,
+    @inject(HostExecutor) private readonly executor: HostExecutor,
+    @inject(LeftoverLayers) private readonly leftovers: LeftoverLayers,
+  ) {}
+
+  /**
+   * Resolves when the image is there; rejects when nothing of the pull is left.
+   * @param emit gets every event but `done`
+   */
+  async pull(
+    reference: string,
+    options: PullOptions,
+    emit: (event: PullEvent) => void,
+    signal: AbortSignal,
+  ): Promise<Image> {
+    const name = recordedName(reference);
+    const call: SkopeoCall = { doing: `Pulling ${name}`, signal };
+    emit({ type: 'resolving', reference: name });
+    await using work = await this.workDirs.create();
+    const source = await this.#source(name, options, work);
+    const contents = await this.#contents(source, parseImageReference(name), call);
+    using lease = await this.locks.shared(lockKeys(contents), signal);
+    const before = await this.store.allLayers({ signal });
+    const progress = new PullProgress(contents?.layers ?? []);
+    progress.begin(before).forEach(emit);
+    try {
+      const target = await this.store.copyTarget(name, { signal });
+      await this.skopeo.copy(source, target, work.path, call, (line) => progress.line(line).forEach(emit));
+    } catch (error) {
+      lease[Symbol.dispose]();
+      await this.leftovers.remove(contents?.layers.map(({ digest }) => digest) ?? [], before);
+      throw error;
+    }
+    const stored = await this.store.resolve(name);
+    if (stored !== undefined) return stored.image;
+    throw new PodwrightError(
+      'not-found',
+      `${name} was pulled and at once removed by another program: pull it again.`,
+    );
+  }
+
+  async #source(name: string, options: PullOptions, work: WorkDir): Promise<SkopeoSource> {
+    const { registry } = parseImageReference(name);
+    const source = { name: `docker://${name}`, registry };
+    if (options.auth !== undefined) {
+      if (options.authFile !== undefined) {
+        throw new PodwrightError(
+          'invalid-argument',
+          'auth and authFile exclude each other: give one of them.',
+        );
+      }
+      const authFile = await work.writeAuthFile(registry, options.auth);
+      return { ...source, authFile, secrets: authSecrets(options.auth) };
+    }
+    if (options.authFile === undefined) return source;
+    // Skopeo takes a missing file for one without credentials.
+    await access(this.executor.hostPath(options.authFile)).catch((cause: unknown) => {
+      throw new PodwrightError('invalid-argument', `The auth file cannot be read: ${messageOf(cause)}.`, {
+        cause,
+      });
+    });
+    return { ...source, authFile: options.authFile };
+  }
+
+  /** Undefined when the manifest is of a kind that only skopeo understands; it then fails or succeeds by itself. */
+  async #contents(
+    source: SkopeoSource,
+    reference: ImageReference,
+    call: SkopeoCall,
+  ): Promise<Contents | undefined> {
+    const top = parseManifest(await this.skopeo.rawManifest(source, call));
+    if (top?.type !== 'index') return top && { config: top.config.digest, layers: top.layers };
+    const chosen = chooseManifest(top.manifests, hostPlatform(process.arch));
+    if (chosen === undefined) return undefined;
+    const name = `docker://${reference.registry}/${reference.repository}@${chosen.digest}`;
+    const own = parseManifest(await this.skopeo.rawManifest({ ...source, name }, call));
+    return own?.type === 'image' ? { config: own.config.digest, layers: own.layers } : undefined;
+  }
+}
+
+function lockKeys(contents: Contents | undefined): readonly string[] {
+  return contents === undefined
+    ? [EVERYTHING]
+    : [contents.config, ...contents.layers.map(({ digest }) => digest)];
+}

@@ -1,0 +1,42 @@
+import { ImageService } from '@podwright/core';
+import { ContainerModule } from 'inversify';
+import { ArchiveLoader } from './archive-loader.js';
+import { ContainersStorageImageStore } from './containers-storage-image-store.js';
+import { ImagePuller } from './image-puller.js';
+import { ImageStore } from './image-store.js';
+import { ImageUsers, NoImageUsers } from './image-users.js';
+import { checkImagesOptions, ImagesOptions } from './images-options.js';
+import { LeftoverLayers } from './leftover-layers.js';
+import { SharedPulls } from './shared-pulls.js';
+import { Skopeo } from './skopeo.js';
+import { SkopeoImageService } from './skopeo-image-service.js';
+import { StorageCommand } from './storage-command.js';
+import { StoreFiles } from './store-files.js';
+import { InProcessStoreLocks, StoreLocks } from './store-locks.js';
+import { StoreUsage } from './store-usage.js';
+import { WorkDirs } from './work-dirs.js';
+
+/**
+ * Binds `ImageService`, and to be rebound `ImageStore`, `ImageUsers` and `StoreLocks`. Needs `HostExecutor` and
+ * `Logger`.
+ * @throws PodwrightError kind `invalid-argument` for a wrong option
+ */
+export function imagesModule(options: ImagesOptions): ContainerModule {
+  const checked = checkImagesOptions(options);
+  return new ContainerModule(({ bind }) => {
+    bind(ImagesOptions).toConstantValue(checked);
+    bind(StorageCommand).toSelf().inSingletonScope();
+    bind(StoreFiles).toSelf().inSingletonScope();
+    bind(StoreUsage).toSelf().inSingletonScope();
+    bind(ImageStore).to(ContainersStorageImageStore).inSingletonScope();
+    bind(ImageUsers).to(NoImageUsers).inSingletonScope();
+    bind(StoreLocks).to(InProcessStoreLocks).inSingletonScope();
+    bind(WorkDirs).toSelf().inSingletonScope();
+    bind(Skopeo).toSelf().inSingletonScope();
+    bind(LeftoverLayers).toSelf().inSingletonScope();
+    bind(ImagePuller).toSelf().inSingletonScope();
+    bind(SharedPulls).toSelf().inSingletonScope();
+    bind(ArchiveLoader).toSelf().inSingletonScope();
+    bind(ImageService).to(SkopeoImageService).inSingletonScope();
+  });
+}
