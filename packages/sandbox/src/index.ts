@@ -1,1 +1,31 @@
-export {};
+// A pod's sandbox: namespaces, network, /dev/shm, files of /etc, and the record of it. Start reading at
+// sandbox-manager.ts, then sandbox-builder.ts; CNI by itself is in cni/.
+export { CniClient } from './cni/cni-client.js';
+export { type CniNetwork, type CniPluginConfig, type JsonObject, parseCniNetwork } from './cni/cni-config.js';
+export type { CniAttachment } from './cni/cni-invocation.js';
+export {
+  type CniAddress,
+  type CniInterface,
+  type CniResult,
+  parseCniResult,
+  podAddresses,
+} from './cni/cni-result.js';
+export {
+  type NamespaceKind,
+  type NamespacePaths,
+  NamespacePinner,
+  type PinRequest,
+} from './namespaces/namespace-pinner.js';
+export type { SysctlFile } from './namespaces/sysctls.js';
+export { DEFAULT_NETWORK_NAME } from './network/default-network.js';
+export { PodNetwork, type PodNetworkRequest, type PodNetworkStatus } from './network/pod-network.js';
+export { SandboxManager } from './sandbox-manager.js';
+export { type SandboxModuleOptions, sandboxModule } from './sandbox-module.js';
+export { DEFAULT_SHM_SIZE_BYTES, SandboxOptions } from './sandbox-options.js';
+export {
+  SANDBOX_RECORD_VERSION,
+  type SandboxConfig,
+  type SandboxFilePaths,
+  type SandboxRecord,
+} from './sandbox-record.js';
+export { type SandboxLoadResult, SandboxStore } from './sandbox-store.js';

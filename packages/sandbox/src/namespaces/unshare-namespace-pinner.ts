@@ -1,0 +1,123 @@
+import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { PodwrightError } from '@podwright/core';
+import { HostExecutor } from '@podwright/nsenter';
+import { inject, injectable } from 'inversify';
+import type { NamespaceKind, NamespacePinner, PinRequest } from './namespace-pinner.js';
+
+/** File system type of namespace files, statfs(2). */
+const NSFS_MAGIC = 0x6e736673;
+
+const FLAGS: Readonly<Record<NamespaceKind, string>> = { network: '--net', ipc: '--ipc', uts: '--uts' };
+
+/**
+ * Runs inside the new namespaces. Kernel parameters are written by the shell itself, so that a sandbox costs as few
+ * processes as can be. Arguments: whether to set up the loopback interface, the hostname or nothing, path and options
+ * of /dev/shm or nothing, then file and value of each kernel parameter.
+ */
+const SET_UP = `set -e
+if [ "$1" = yes ]; then ip link set lo up; fi
+if [ -n "$2" ]; then hostname "$2"; fi
+if [ -n "$3" ]; then mount -t tmpfs -o "$4" shm "$3"; fi
+shift 4
+while [ $# -gt 0 ]; do
+  printf %s "$2" >"/proc/sys/$1" || { echo "the kernel parameter $1 cannot be set to $2" >&2; exit 1; }
+  shift 2
+done`;
+
+/** A mount of its own that is private: what is mounted below it is not copied to every other mount namespace. */
+const MAKE_PRIVATE = `set -e
+propagation=$(findmnt -n -o PROPAGATION -M "$1") || { mount --bind "$1" "$1"; propagation=; }
+if [ "$propagation" != private ]; then mount --make-private "$1"; fi`;
+
+/** Pins namespaces with bind mounts by unshare(1): no process is kept. */
+@injectable()
+export class UnshareNamespacePinner implements NamespacePinner {
+  constructor(@inject(HostExecutor) private readonly executor: HostExecutor) {}
+
+  async pin({ paths, hostname, sysctls, shm }: PinRequest, signal?: AbortSignal): Promise<void> {
+    const kinds = Object.entries(paths) as [NamespaceKind, string][];
+    await Promise.all(
+      kinds.map(async ([, path]) => {
+        await mkdir(this.executor.hostPath(dirname(path)), { recursive: true, mode: 0o700 });
+        await writeFile(this.executor.hostPath(path), '', { mode: 0o600 });
+      }),
+    );
+    if (shm) await mkdir(this.executor.hostPath(shm.path), { recursive: true, mode: 0o700 });
+    if (kinds.length === 0) return;
+    await this.executor.run({
+      command: 'unshare',
+      args: [
+        ...kinds.map(([kind, path]) => `${FLAGS[kind]}=${path}`),
+        ...['--', 'sh', '-c', SET_UP, 'sandbox'],
+        paths.network === undefined ? 'no' : 'yes',
+        paths.uts === undefined ? '' : hostname,
+        shm?.path ?? '',
+        `size=${shm?.sizeBytes ?? 0},mode=1777,nosuid,nodev,noexec`,
+        ...sysctls.flatMap(({ path, value }) => [path, value]),
+      ],
+      ...(signal ? { signal } : {}),
+    });
+  }
+
+  async unpin(paths: readonly string[]): Promise<void> {
+    if (paths.length === 0) return;
+    await this.#unmount(paths);
+    // Removing the mount points also lets go of their copies in mount namespaces of running containers (unlink(2) and
+    // rmdir(2) detach what is mounted there elsewhere).
+    for (const path of paths) await this.#removeMountPoint(path);
+  }
+
+  async arePinned(paths: readonly string[]): Promise<boolean> {
+    if (paths.every((path) => this.executor.hostPath(path) === path)) {
+      const types = await Promise.all(paths.map((path) => statfs(path).catch(() => undefined)));
+      return types.every((found) => found?.type === NSFS_MAGIC);
+    }
+    // From inside a container the host's private mounts are not seen: a command on the host has to look.
+    const { stdout, exitCode } = await this.executor.run({
+      command: 'stat',
+      args: ['-f', '-c', '%t', '--', ...paths],
+      okExitCodes: 'any',
+    });
+    const types = stdout.toString().trim().split('\n');
+    return exitCode === 0 && types.every((type) => Number.parseInt(type, 16) === NSFS_MAGIC);
+  }
+
+  async prepare(directory: string): Promise<void> {
+    await mkdir(this.executor.hostPath(directory), { recursive: true, mode: 0o700 });
+    await this.executor.run({ command: 'sh', args: ['-c', MAKE_PRIVATE, 'prepare', directory] });
+  }
+
+  async release(directory: string): Promise<void> {
+    await this.#unmount([directory]);
+  }
+
+  async #unmount(paths: readonly string[]): Promise<void> {
+    const { exitCode, stderr } = await this.executor.run({
+      command: 'umount',
+      args: ['--', ...paths],
+      okExitCodes: 'any',
+      env: { LC_ALL: 'C' },
+    });
+    if (exitCode === 0) return;
+    const errors = stderr
+      .toString()
+      .split('\n')
+      .filter((line) => line !== '' && !/not mounted|no mount point specified|not found/.test(line));
+    if (errors.length === 0) return;
+    throw new PodwrightError('command-failed', `Unmounting failed: ${errors.join('; ')}`, {
+      details: { paths, exitCode, stderr: stderr.toString() },
+    });
+  }
+
+  async #removeMountPoint(path: string): Promise<void> {
+    try {
+      await rm(this.executor.hostPath(path), { force: true, recursive: true });
+    } catch (cause) {
+      throw new PodwrightError('in-use', `${path} cannot be removed: something is still mounted there.`, {
+        cause,
+        details: { path },
+      });
+    }
+  }
+}

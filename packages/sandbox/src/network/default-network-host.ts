@@ -1,0 +1,173 @@
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Logger, messageOf, PodwrightError } from '@podwright/core';
+import { HostExecutor, writeFileAtomic } from '@podwright/nsenter';
+import { inject, injectable } from 'inversify';
+import { readBootId } from '../boot-id.js';
+import { isJsonObject } from '../cni/cni-config.js';
+import { listDirectory } from '../list-directory.js';
+import { SandboxOptions } from '../sandbox-options.js';
+import { networkRunDir } from '../sandbox-paths.js';
+import { checkSubnet, DEFAULT_NETWORK_NAME, leasesDir } from './default-network.js';
+import { type NatTable, parseNatTable, planNatCleanup, planOrphanRules } from './nat-leftovers.js';
+import { interfaceAddresses } from './node-addresses.js';
+
+/** How the host was before the first pod on the default network, to be put back after the last. */
+interface HostBefore {
+  readonly bootId: string;
+  readonly bridge: boolean;
+  readonly nat: Readonly<Record<TableFamily, NatTable>>;
+}
+
+type TableFamily = 'ip' | 'ip6';
+
+const SAVE: Readonly<Record<TableFamily, string>> = { ip: 'iptables-save', ip6: 'ip6tables-save' };
+const RESTORE: Readonly<Record<TableFamily, string>> = { ip: 'iptables-restore', ip6: 'ip6tables-restore' };
+const FAMILIES: readonly TableFamily[] = ['ip', 'ip6'];
+
+/** What the default network's plugins make on the host for all pods together, and never remove by themselves. */
+@injectable()
+export class DefaultNetworkHost {
+  #prepared: Promise<void> | undefined;
+
+  constructor(
+    @inject(HostExecutor) private readonly executor: HostExecutor,
+    @inject(SandboxOptions) private readonly options: SandboxOptions,
+    @inject(Logger) private readonly logger: Logger,
+  ) {}
+
+  /**
+   * Remembers how the host is, before the first pod changes it.
+   * @throws PodwrightError kind `failed-precondition` (subnet taken), `missing-requirement` (iptables)
+   */
+  prepare(): Promise<void> {
+    this.#prepared ??= this.#prepare().catch((error) => {
+      this.#prepared = undefined;
+      throw error;
+    });
+    return this.#prepared;
+  }
+
+  /** Removes the bridge and the chains that no pod uses any more, if they were not there before. Idempotent. */
+  async release(): Promise<void> {
+    const before = await this.#readBefore();
+    if (before === undefined) return;
+    this.#prepared = undefined;
+    if (!before.bridge) await this.#removeBridge();
+    for (const family of FAMILIES) await this.#cleanNat(family, before.nat[family]);
+    await rm(this.executor.hostPath(networkRunDir(this.options)), { recursive: true, force: true });
+  }
+
+  /** Removes leases and rules of sandboxes that are not known. @returns in words what was removed */
+  async removeOrphans(isKnown: (id: string) => boolean): Promise<readonly string[]> {
+    if ((await this.#readBefore()) === undefined) return [];
+    const removed = await this.#removeLeases(isKnown);
+    for (const family of FAMILIES) {
+      const { ids, restore } = planOrphanRules(await this.#nat(family), DEFAULT_NETWORK_NAME, isKnown);
+      if (restore === undefined) continue;
+      await this.#restore(family, restore);
+      removed.push(
+        ...ids.map((id) => `${family === 'ip' ? 'iptables' : 'ip6tables'} rules of sandbox ${id}`),
+      );
+    }
+    return removed;
+  }
+
+  async #prepare(): Promise<void> {
+    checkSubnet(this.options, interfaceAddresses());
+    if ((await this.#readBefore()) !== undefined) return;
+    const [bridge, ip, ip6] = await Promise.all([this.#hasBridge(), this.#nat('ip'), this.#nat('ip6')]);
+    const before: HostBefore = { bootId: await readBootId(this.executor), bridge, nat: { ip, ip6 } };
+    const path = this.executor.hostPath(this.#beforePath);
+    await mkdir(this.executor.hostPath(networkRunDir(this.options)), { recursive: true, mode: 0o700 });
+    await writeFileAtomic(path, `${JSON.stringify(before)}\n`);
+  }
+
+  get #beforePath(): string {
+    return join(networkRunDir(this.options), 'host-before.json');
+  }
+
+  /** Undefined when there is none of this boot. */
+  async #readBefore(): Promise<HostBefore | undefined> {
+    const text = await readFile(this.executor.hostPath(this.#beforePath), 'utf8').catch(
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT') return undefined;
+        throw error;
+      },
+    );
+    if (text === undefined) return undefined;
+    try {
+      const value: unknown = JSON.parse(text);
+      if (!isJsonObject(value) || !isJsonObject(value['nat'])) throw new Error('it has another form');
+      return value['bootId'] === (await readBootId(this.executor))
+        ? (value as unknown as HostBefore)
+        : undefined;
+    } catch (cause) {
+      throw new PodwrightError(
+        'corrupt-state',
+        `${this.#beforePath} cannot be read: ${messageOf(cause)}. Remove it; chains of CNI's portmap may then stay on the host.`,
+        { cause, details: { path: this.#beforePath } },
+      );
+    }
+  }
+
+  async #hasBridge(): Promise<boolean> {
+    const { exitCode } = await this.executor.run({
+      command: 'ip',
+      args: ['-o', 'link', 'show', 'dev', this.options.defaultBridge],
+      okExitCodes: [0, 1],
+    });
+    return exitCode === 0;
+  }
+
+  async #removeBridge(): Promise<void> {
+    const bridge = this.options.defaultBridge;
+    const { exitCode, stdout } = await this.executor.run({
+      command: 'ip',
+      args: ['-o', 'link', 'show', 'master', bridge],
+      okExitCodes: [0, 1],
+    });
+    if (exitCode !== 0) return;
+    const ports = stdout.toString().trim();
+    if (ports !== '') {
+      this.logger.warn('the default bridge stays: it has ports that are not of our pods', { bridge, ports });
+      return;
+    }
+    await this.executor.run({ command: 'ip', args: ['link', 'delete', 'dev', bridge] });
+  }
+
+  async #nat(family: TableFamily): Promise<NatTable> {
+    // A kernel without IPv6 has no ip6tables; its plugins then make nothing there either.
+    const okExitCodes = family === 'ip' ? [0] : 'any';
+    const { stdout } = await this.executor.run({ command: SAVE[family], args: [], okExitCodes });
+    return parseNatTable(stdout.toString());
+  }
+
+  async #cleanNat(family: TableFamily, before: NatTable): Promise<void> {
+    const { restore, removeTable } = planNatCleanup(before, await this.#nat(family));
+    if (restore !== undefined) await this.#restore(family, restore);
+    // Without nft(8) an empty table stays, which does nothing.
+    if (removeTable && (await this.executor.which('nft')) !== undefined) {
+      await this.executor.run({ command: 'nft', args: ['delete', 'table', family, 'nat'] });
+    }
+  }
+
+  async #restore(family: TableFamily, input: string): Promise<void> {
+    await this.executor.run({ command: RESTORE[family], args: ['--noflush', '--wait'], input });
+  }
+
+  async #removeLeases(isKnown: (id: string) => boolean): Promise<string[]> {
+    const folder = join(leasesDir(this.options), DEFAULT_NETWORK_NAME);
+    const names = await listDirectory(this.executor.hostPath(folder));
+    const removed: string[] = [];
+    // host-local names a lease after its address; the first line has the container's id.
+    for (const name of names.filter((entry) => /^[0-9a-f.:]+$/.test(entry))) {
+      const path = this.executor.hostPath(join(folder, name));
+      const id = (await readFile(path, 'utf8')).split('\n')[0]?.trim() ?? '';
+      if (isKnown(id)) continue;
+      await rm(path, { force: true });
+      removed.push(`address ${name} leased to sandbox ${id}`);
+    }
+    return removed;
+  }
+}

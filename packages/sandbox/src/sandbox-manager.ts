@@ -1,0 +1,60 @@
+import type { OrphanReport } from '@podwright/core';
+import type { ServiceIdentifier } from 'inversify';
+import type { PodNetworkStatus } from './network/pod-network.js';
+import type { SandboxConfig, SandboxRecord } from './sandbox-record.js';
+import type { SandboxLoadResult } from './sandbox-store.js';
+
+/**
+ * Makes and removes sandboxes: what the containers of a pod share. No process is kept for any of them.
+ *
+ * Calls for one sandbox are done one after the other; of calls of the same kind at once the later ones join the first.
+ */
+export interface SandboxManager {
+  /**
+   * Reads all records; to be called once, before anything else. What a creation broken off by an agent's end left is
+   * removed.
+   * @returns the sandboxes, and an error of kind `corrupt-state` or `unsupported` for each record that cannot be read
+   */
+  load(): Promise<SandboxLoadResult>;
+  /**
+   * Makes a sandbox: directories, namespaces, network, files. On failure or cancellation all of it is undone in
+   * reverse; what cannot be undone stays under its id, not `created`, for `remove`.
+   * @param id letters, digits and `_ . -`; unique
+   * @throws PodwrightError kind `already-exists` (id, or the pod's uid and attempt), `port-in-use`,
+   *   `invalid-argument`, `missing-requirement`, `unsupported`, `no-space`, `permission-denied`, `command-failed`,
+   *   `cancelled`
+   */
+  create(config: SandboxConfig, id: string, signal?: AbortSignal): Promise<SandboxRecord>;
+  /** Takes the network down and frees host ports and addresses. Idempotent. @throws PodwrightError in the CNI plugin's words */
+  stopNetwork(id: string): Promise<void>;
+  /**
+   * Takes the network down, lets the namespaces and /dev/shm go; the record and the files stay. Idempotent. Nothing is
+   * let go while the network cannot be taken down: call it again.
+   */
+  stop(id: string): Promise<void>;
+  /** Stops it and removes all that is left of it; with the last one also what all shared on the host. Idempotent. */
+  remove(id: string): Promise<void>;
+  get(id: string): SandboxRecord | undefined;
+  /** Newest first. */
+  list(): readonly SandboxRecord[];
+  /** Replaces a sandbox's record. @throws PodwrightError kind `not-found` */
+  update(record: SandboxRecord): Promise<void>;
+  /** Whether it is created, not stopped, of this boot, and its namespaces are there. False for one that is not known. */
+  verify(id: string): Promise<boolean>;
+  /**
+   * Asks the plugins whether its network is as they left it.
+   * @throws PodwrightError kind `not-found`, `failed-precondition` (stopped), and in the CNI plugin's words
+   */
+  checkNetwork(id: string, signal?: AbortSignal): Promise<void>;
+  /** Whether pods can get a network of their own now. */
+  networkStatus(signal?: AbortSignal): Promise<PodNetworkStatus>;
+  /**
+   * Removes namespaces, mounts, directories, address leases and packet filter rules of this library that belong to no
+   * sandbox. A sandbox whose record cannot be read keeps all it has.
+   */
+  removeOrphans(): Promise<OrphanReport>;
+}
+
+export const SandboxManager: ServiceIdentifier<SandboxManager> = Symbol.for(
+  'podwright.sandbox.SandboxManager',
+);

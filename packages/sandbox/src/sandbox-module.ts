@@ -1,0 +1,39 @@
+import { ContainerModule } from 'inversify';
+import { CniClient, ExecCniClient } from './cni/cni-client.js';
+import { SandboxFiles } from './files/sandbox-files.js';
+import { HostPorts } from './host-ports.js';
+import { HostSandboxManager } from './host-sandbox-manager.js';
+import { NamespacePinner } from './namespaces/namespace-pinner.js';
+import { UnshareNamespacePinner } from './namespaces/unshare-namespace-pinner.js';
+import { CniPodNetwork } from './network/cni-pod-network.js';
+import { DefaultNetworkHost } from './network/default-network-host.js';
+import { PodNetwork } from './network/pod-network.js';
+import { SandboxBuilder } from './sandbox-builder.js';
+import { SandboxManager } from './sandbox-manager.js';
+import { SandboxOptions, withDefaults } from './sandbox-options.js';
+import { SandboxRemover } from './sandbox-remover.js';
+import { FileSandboxStore, SandboxStore } from './sandbox-store.js';
+
+/** The directories have to be named; everything else has a default. */
+export type SandboxModuleOptions = Pick<SandboxOptions, 'stateDir' | 'runDir'> & Partial<SandboxOptions>;
+
+/**
+ * Binds `SandboxManager` and what it is made of. Needs `HostExecutor`, `Logger` and `Clock`.
+ * @throws PodwrightError kind `invalid-argument` for options that cannot be
+ */
+export function sandboxModule(options: SandboxModuleOptions): ContainerModule {
+  const complete = withDefaults(options);
+  return new ContainerModule(({ bind }) => {
+    bind(SandboxOptions).toConstantValue(complete);
+    bind(SandboxStore).to(FileSandboxStore).inSingletonScope();
+    bind(NamespacePinner).to(UnshareNamespacePinner).inSingletonScope();
+    bind(CniClient).to(ExecCniClient).inSingletonScope();
+    bind(DefaultNetworkHost).toSelf().inSingletonScope();
+    bind(PodNetwork).to(CniPodNetwork).inSingletonScope();
+    bind(SandboxFiles).toSelf().inSingletonScope();
+    bind(HostPorts).toSelf().inSingletonScope();
+    bind(SandboxRemover).toSelf().inSingletonScope();
+    bind(SandboxBuilder).toSelf().inSingletonScope();
+    bind(SandboxManager).to(HostSandboxManager).inSingletonScope();
+  });
+}

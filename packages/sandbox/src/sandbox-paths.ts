@@ -1,0 +1,76 @@
+import { join } from 'node:path';
+import { PodwrightError } from '@podwright/core';
+import { isCniName } from './cni/cni-config.js';
+import type { NamespacePaths } from './namespaces/namespace-pinner.js';
+import type { SandboxOptions } from './sandbox-options.js';
+import type { SandboxConfig, SandboxFilePaths } from './sandbox-record.js';
+
+type Directories = Pick<SandboxOptions, 'stateDir' | 'runDir'>;
+
+/** Directory that has one directory of state per sandbox. */
+export function sandboxesStateDir({ stateDir }: Directories): string {
+  return join(stateDir, 'sandboxes');
+}
+
+/** Directory that has one directory of namespaces and mounts per sandbox. */
+export function sandboxesRunDir({ runDir }: Directories): string {
+  return join(runDir, 'sandboxes');
+}
+
+/** Directory of what the default network remembers: leases, and how the host was before. */
+export function networkRunDir({ runDir }: Directories): string {
+  return join(runDir, 'cni');
+}
+
+/** Where a sandbox's things lie, on the host. */
+export interface SandboxPaths {
+  readonly stateDir: string;
+  readonly record: string;
+  readonly runDir: string;
+  /** Every namespace that a sandbox may have. */
+  readonly namespaces: Required<NamespacePaths>;
+  /** Its own tmpfs. */
+  readonly shm: string;
+}
+
+/** @throws PodwrightError kind `invalid-argument` for an id that cannot be a file's name or a CNI container id */
+export function sandboxPaths(directories: Directories, id: string): SandboxPaths {
+  if (!isCniName(id)) {
+    throw new PodwrightError(
+      'invalid-argument',
+      `"${id}" cannot be the id of a sandbox: it has to begin with a letter or digit and have only letters, digits and _ . -`,
+      { details: { id } },
+    );
+  }
+  const stateDir = join(sandboxesStateDir(directories), id);
+  const runDir = join(sandboxesRunDir(directories), id);
+  const namespace = (name: string) => join(runDir, 'ns', name);
+  return {
+    stateDir,
+    record: join(stateDir, 'sandbox.json'),
+    runDir,
+    namespaces: { network: namespace('net'), ipc: namespace('ipc'), uts: namespace('uts') },
+    shm: join(runDir, 'shm'),
+  };
+}
+
+/** Namespaces of its own that a sandbox gets. With the node's network it has the node's name too, as in Kubernetes. */
+export function ownNamespaces(
+  { network, ipc }: Pick<SandboxConfig, 'network' | 'ipc'>,
+  { namespaces }: SandboxPaths,
+): NamespacePaths {
+  return {
+    ...(network === 'pod' ? { network: namespaces.network, uts: namespaces.uts } : {}),
+    ...(ipc === 'pod' ? { ipc: namespaces.ipc } : {}),
+  };
+}
+
+export function sandboxFilePaths({ ipc }: Pick<SandboxConfig, 'ipc'>, paths: SandboxPaths): SandboxFilePaths {
+  const file = (name: string) => join(paths.stateDir, name);
+  return {
+    hosts: file('hosts'),
+    resolvConf: file('resolv.conf'),
+    hostname: file('hostname'),
+    shm: ipc === 'pod' ? paths.shm : '/dev/shm',
+  };
+}

@@ -1,0 +1,102 @@
+import { rm } from 'node:fs/promises';
+import { Logger } from '@podwright/core';
+import { HostExecutor } from '@podwright/nsenter';
+import { inject, injectable } from 'inversify';
+import { readBootId } from './boot-id.js';
+import { listDirectory } from './list-directory.js';
+import { NamespacePinner } from './namespaces/namespace-pinner.js';
+import { PodNetwork } from './network/pod-network.js';
+import { SandboxOptions } from './sandbox-options.js';
+import { sandboxesRunDir, sandboxPaths } from './sandbox-paths.js';
+import type { SandboxRecord } from './sandbox-record.js';
+import { SandboxStore } from './sandbox-store.js';
+
+/** Takes sandboxes apart. Every step bears that it was done before. */
+@injectable()
+export class SandboxRemover {
+  constructor(
+    @inject(HostExecutor) private readonly executor: HostExecutor,
+    @inject(SandboxOptions) private readonly options: SandboxOptions,
+    @inject(SandboxStore) private readonly store: SandboxStore,
+    @inject(NamespacePinner) private readonly pinner: NamespacePinner,
+    @inject(PodNetwork) private readonly network: PodNetwork,
+    @inject(Logger) private readonly logger: Logger,
+  ) {}
+
+  /** Whether a sandbox's own namespaces are all there, in this boot of the host. */
+  async hasNamespaces({ namespaces, bootId }: SandboxRecord): Promise<boolean> {
+    if (bootId !== (await readBootId(this.executor))) return false;
+    return this.pinner.arePinned(Object.values(namespaces));
+  }
+
+  /** Takes its networks down, the last one first. @throws the first failure; those not taken down stay in the record */
+  async disconnect(record: SandboxRecord, save: (record: SandboxRecord) => Promise<void>): Promise<void> {
+    const { network } = record.namespaces;
+    const netns = network !== undefined && (await this.pinner.arePinned([network])) ? network : undefined;
+    let connected = record.cni;
+    try {
+      for (const attachment of record.cni.toReversed()) {
+        await this.network.detach(attachment, netns);
+        connected = connected.filter((other) => other !== attachment);
+      }
+    } catch (error) {
+      await save({ ...record, cni: connected });
+      throw error;
+    }
+    await save({ ...record, cni: connected, networkStopped: true });
+  }
+
+  /** Lets its namespaces and its own /dev/shm go. */
+  async letGo({ id }: Pick<SandboxRecord, 'id'>): Promise<void> {
+    const { namespaces, shm, runDir } = sandboxPaths(this.options, id);
+    const found = await listDirectory(this.executor.hostPath(runDir));
+    if (found.length > 0) {
+      await this.pinner.unpin([
+        ...(found.includes('ns') ? Object.values(namespaces) : []),
+        ...(found.includes('shm') ? [shm] : []),
+      ]);
+    }
+    await rm(this.executor.hostPath(runDir), { recursive: true, force: true });
+  }
+
+  /** Lets it go and removes its files, the record last. */
+  async delete(id: string): Promise<void> {
+    await this.letGo({ id });
+    await this.store.delete(id);
+  }
+
+  /** Removes what all sandboxes shared on the host, when there is none left. */
+  async releaseShared(): Promise<void> {
+    await this.network.release();
+    await this.pinner.release(sandboxesRunDir(this.options));
+  }
+
+  /**
+   * Removes what belongs to no sandbox.
+   * @param isKnown whether there is, or just now comes to be, a sandbox of this id
+   */
+  async removeOrphans(
+    isKnown: (id: string) => boolean,
+  ): Promise<{ readonly removed: readonly string[]; readonly errors: readonly Error[] }> {
+    const removed: string[] = [];
+    const errors: Error[] = [];
+    const attempt = async (work: () => Promise<readonly string[]>) => {
+      await work().then(
+        (words) => removed.push(...words),
+        (error: unknown) => errors.push(error instanceof Error ? error : new Error(String(error))),
+      );
+    };
+    const running = await listDirectory(this.executor.hostPath(sandboxesRunDir(this.options)));
+    const stored = (await this.store.directories()).filter(({ hasRecord }) => !hasRecord);
+    for (const id of new Set([...running, ...stored.map((entry) => entry.id)])) {
+      if (isKnown(id)) continue;
+      await attempt(async () => {
+        await this.delete(id);
+        this.logger.info('removed what an unknown sandbox left', { id });
+        return [`namespaces and files of sandbox ${id}`];
+      });
+    }
+    await attempt(() => this.network.removeOrphans(isKnown));
+    return { removed, errors };
+  }
+}
