@@ -13,9 +13,10 @@ const MAX_FIELD_BYTES = 768 * 1024 * 1024;
  * 64-bit little-endian number, the bytes and a line feed. An empty line ends an entry.
  */
 export class ExportParser {
-  /** What was not consumed yet: bytes `#entryAt` to `#end`. */
+  /** What was read; not consumed yet are the bytes from `#entryAt` on. */
   #buffer: Buffer = Buffer.alloc(0);
-  #end = 0;
+  /** A buffer of our own that `#buffer` is the beginning of, with room behind it; empty when a chunk is used as it is. */
+  #storage: Buffer = Buffer.alloc(0);
   #entryAt = 0;
   /** Start of the field that is being read. */
   #fieldAt = 0;
@@ -37,29 +38,31 @@ export class ExportParser {
 
   /** @throws PodwrightError kind `command-failed` when the input ends inside an entry */
   finish(): void {
-    if (this.#end > this.#entryAt)
-      throw malformed(`it ends inside an entry, after ${this.#end - this.#entryAt} bytes`);
+    const leftBytes = this.#buffer.length - this.#entryAt;
+    if (leftBytes > 0) throw malformed(`it ends inside an entry, after ${leftBytes} bytes`);
   }
 
   /** Keeps a growing entry in a buffer that doubles, so that one of many megabytes is copied a few times only. */
   #append(chunk: Buffer): void {
-    const leftBytes = this.#end - this.#entryAt;
+    const used = this.#buffer.length;
+    const leftBytes = used - this.#entryAt;
     if (leftBytes === 0) {
+      this.#storage = chunk.subarray(0, 0);
       this.#buffer = chunk;
-      this.#end = chunk.length;
       this.#move(0);
       return;
     }
-    // Only a buffer of our own has room behind its end, and no entry given away refers to that room.
-    if (this.#buffer.length - this.#end < chunk.length) {
-      const larger = Buffer.allocUnsafeSlow(2 * leftBytes + chunk.length);
-      this.#buffer.copy(larger, 0, this.#entryAt, this.#end);
-      this.#buffer = larger;
-      this.#end = leftBytes;
+    if (this.#storage.length < used + chunk.length) {
+      this.#storage = Buffer.allocUnsafeSlow(2 * leftBytes + chunk.length);
+      this.#buffer.copy(this.#storage, 0, this.#entryAt);
       this.#move(0);
+      chunk.copy(this.#storage, leftBytes);
+      this.#buffer = this.#storage.subarray(0, leftBytes + chunk.length);
+      return;
     }
-    chunk.copy(this.#buffer, this.#end);
-    this.#end += chunk.length;
+    // No entry that was given away refers to what lies behind the end.
+    chunk.copy(this.#storage, used);
+    this.#buffer = this.#storage.subarray(0, used + chunk.length);
   }
 
   #move(entryAt: number): void {
@@ -72,9 +75,9 @@ export class ExportParser {
   /** Reads one field or the end of an entry; false when more input is needed. */
   #readField(entries: ExportEntry[]): boolean {
     const buffer = this.#buffer;
-    const end = this.#end;
+    const end = buffer.length;
     const lineEnd = this.#searchedTo < end ? buffer.indexOf(LINE_FEED, this.#searchedTo) : -1;
-    if (lineEnd === -1 || lineEnd >= end) {
+    if (lineEnd === -1) {
       this.#searchedTo = end;
       return false;
     }
