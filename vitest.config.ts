@@ -14,7 +14,7 @@ export default defineConfig({
         ...fromSource,
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.spec.ts', 'test/unit/**/*.spec.ts'],
+          include: ['packages/*/src/**/*.spec.ts', 'test/unit/**/*.spec.{ts,mjs}'],
           setupFiles: ['test/setup.ts'],
         },
       },

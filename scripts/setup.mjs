@@ -125,7 +125,7 @@ function build() {
 }
 
 function step(text) {
-  console.log(`setup: ${text}`);
+  console.error(`setup: ${text}`);
 }
 
 /** Runs a command quietly; `failure` is the end of its output when it failed. */

@@ -2,7 +2,17 @@
 // systemd-nspawn on an overlay over this machine's root file system. Start reading at `ThrowawayHost`.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, rmdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { constants } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -202,6 +212,16 @@ export class ThrowawayHost {
       removeIfEmpty(STATE);
     }
   }
+}
+
+/** Ends hosts `PREFIX-PID` whose process, which was to end them, has been killed. */
+export async function removeStaleHosts(prefix) {
+  const names = existsSync(STATE) ? readdirSync(STATE) : [];
+  const stale = names.map((name) => new RegExp(`^(${prefix}-(\\d+))(\\.lock)?$`).exec(name));
+  const hosts = new Set(
+    stale.filter((match) => match && identify(match[2]) === undefined).map(([, name]) => name),
+  );
+  for (const name of hosts) await new ThrowawayHost(name).down();
 }
 
 /** Another host may be starting in it at this moment. */
