@@ -26,6 +26,7 @@ export {
   type ApiTime,
   toApiPodStatus,
 } from './deciders/api-pod-status.js';
+export { crashLoopDelayMs } from './deciders/crash-loop.js';
 export { computeGc, type GcContainer, type GcDecision, type GcPod } from './deciders/garbage-collection.js';
 export { type PodPhaseInput, podPhase } from './deciders/pod-phase.js';
 export { containerResources, podResources, type QosClass, qosClass } from './deciders/resources.js';
@@ -43,6 +44,7 @@ export {
   type PullOptions,
   type RegistryAuth,
 } from './image-service.js';
+export { KeyedMutex, throwIfAborted } from './keyed-mutex.js';
 export { Logger, silentLogger } from './logger.js';
 export { expandEnv, expandVariables } from './manifest/expansion.js';
 export {
@@ -119,4 +121,5 @@ export {
   type StopOptions,
   type TerminalSize,
 } from './runtime-service.js';
+export { UndoStack } from './undo-stack.js';
 export { compareVersions } from './versions.js';

@@ -1,1 +1,9 @@
-export {};
+// PodRuntime: what a pod needs, over any backend. Start reading at backend-pod-runtime.ts (the calls) and
+// pods-module.ts (how it is put together).
+export { BackendPodRuntime } from './backend-pod-runtime.js';
+export { FilePodStore } from './file-pod-store.js';
+export { LoggingEventRecorder } from './logging-event-recorder.js';
+export { ManifestContainerOptionsGenerator } from './manifest-container-options-generator.js';
+export { MemoryPodStore } from './memory-pod-store.js';
+export { type PodsModuleOptions, podsModule } from './pods-module.js';
+export { SucceedingProbeResults } from './succeeding-probe-results.js';

@@ -33,7 +33,7 @@ export function podPhase(input: PodPhaseInput): PodPhase {
   const apps = containers.filter(({ kind }) => kind === 'app');
   const running = apps.filter(({ state }) => state === 'running');
   if (final && running.length === 0) {
-    if (containers.length === 0) return prepared ? 'Succeeded' : 'Failed';
+    if (containers.length === 0) return 'Unknown';
     return apps.length > 0 && apps.every(hasSucceeded) ? 'Succeeded' : 'Failed';
   }
   if (apps.some((app) => app.attempts.length === 0 && app.state !== 'exited')) return 'Pending';

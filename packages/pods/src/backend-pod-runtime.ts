@@ -1,0 +1,287 @@
+import type { Duplex } from 'node:stream';
+import {
+  type CallOptions,
+  type ContainerRef,
+  type ContainerRuntime,
+  type ContainerStatus,
+  type ExecOptions,
+  type ExecSession,
+  type ExecSyncOptions,
+  type ExecSyncResult,
+  type GcOptions,
+  type GcPolicy,
+  type GcResult,
+  type Image,
+  type ImageFsInfo,
+  ImageService,
+  type LogEntry,
+  type LogOptions,
+  type Pod,
+  type PodEvent,
+  type PodFilter,
+  type PodRef,
+  type PodStatus,
+  PodStore,
+  type PodSummary,
+  PodwrightError,
+  type PullEvent,
+  type PullOptions,
+  type PullPolicy,
+  parsePod,
+  type RunPodResult,
+  type RuntimeFeatures,
+  RuntimeService,
+  type RuntimeStatus,
+  type RuntimeVersion,
+  type StopOptions,
+} from '@podwright/core';
+import { inject, injectable } from 'inversify';
+import { defer, type Observable } from 'rxjs';
+import { ImageEnsurer } from './image-ensurer.js';
+import { PodCollector } from './pod-collector.js';
+import { PodEnder } from './pod-ender.js';
+import { PodEventHub } from './pod-event-hub.js';
+import { PodFinder } from './pod-finder.js';
+import { PodLocks } from './pod-locks.js';
+import { PodStarter } from './pod-starter.js';
+
+/** The implementation of `ContainerRuntime` over any backend. */
+@injectable()
+export class BackendPodRuntime implements ContainerRuntime {
+  private state: 'new' | 'started' | 'closed' = 'new';
+
+  constructor(
+    @inject(RuntimeService) private readonly service: RuntimeService,
+    @inject(ImageService) private readonly images: ImageService,
+    @inject(PodStore) private readonly store: PodStore,
+    @inject(PodLocks) private readonly locks: PodLocks,
+    @inject(PodStarter) private readonly starter: PodStarter,
+    @inject(PodEnder) private readonly ender: PodEnder,
+    @inject(PodFinder) private readonly finder: PodFinder,
+    @inject(PodCollector) private readonly collector: PodCollector,
+    @inject(ImageEnsurer) private readonly ensurer: ImageEnsurer,
+    @inject(PodEventHub) private readonly hub: PodEventHub,
+  ) {}
+
+  get type(): string {
+    return this.service.type;
+  }
+
+  get features(): RuntimeFeatures {
+    return this.service.features;
+  }
+
+  get events(): Observable<PodEvent> {
+    return this.hub.events;
+  }
+
+  async start(): Promise<void> {
+    if (this.state === 'started') return;
+    this.checkNotClosed();
+    await this.store.open();
+    try {
+      this.hub.start();
+      await this.service.start();
+    } catch (error) {
+      await this.store.close();
+      throw error;
+    }
+    this.state = 'started';
+    await this.collector.removeAllAbandoned();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.state === 'closed') return;
+    this.state = 'closed';
+    await this.locks.breakOffAll(
+      new PodwrightError('closed', 'The runtime was closed while the pod was being started.'),
+    );
+    try {
+      await this.service[Symbol.asyncDispose]();
+    } finally {
+      this.hub.stop();
+      await this.store.close();
+    }
+  }
+
+  async version(options: CallOptions = {}): Promise<RuntimeVersion> {
+    this.checkStarted();
+    return this.service.version(options);
+  }
+
+  async status(options: CallOptions = {}): Promise<RuntimeStatus> {
+    this.checkStarted();
+    return this.service.status(options);
+  }
+
+  async runPod(pod: Pod, options: CallOptions = {}): Promise<RunPodResult> {
+    this.checkStarted();
+    // Also for callers without types: a uid becomes a file name.
+    const manifest = parsePod(pod);
+    return this.locks.start(manifest.metadata, options.signal, async (signal) => {
+      await this.checkIsNew(manifest, { signal });
+      return this.starter.start(manifest, signal);
+    });
+  }
+
+  async killPod(pod: PodRef, options: StopOptions = {}): Promise<void> {
+    await this.end(pod, options, (uid) => this.ender.kill(uid, options));
+  }
+
+  async removePod(pod: PodRef, options: StopOptions = {}): Promise<void> {
+    await this.end(pod, options, (uid) => this.ender.remove(uid, options));
+  }
+
+  async getPods(filter: PodFilter = {}, options: CallOptions = {}): Promise<readonly PodSummary[]> {
+    this.checkStarted();
+    return this.finder.list(filter, options);
+  }
+
+  async getPodStatus(pod: PodRef, options: CallOptions = {}): Promise<PodStatus> {
+    this.checkStarted();
+    return this.finder.status(pod, options);
+  }
+
+  async *getContainerLogs(container: ContainerRef, options: LogOptions = {}): AsyncIterable<LogEntry> {
+    this.checkStarted();
+    const attempts = await this.finder.containers(container, callOptionsOf(options));
+    const newest = attempts.at(-1);
+    const before = attempts.at(-2);
+    // A backend that restarts has the attempt before in the same container; a caller that restarts made a new one.
+    if (options.previous && before && (newest?.attempts.length ?? 0) <= 1) {
+      const { previous: _previous, ...rest } = options;
+      yield* this.service.containerLogs(before.id, rest);
+    } else if (newest) {
+      yield* this.service.containerLogs(newest.id, options);
+    }
+  }
+
+  async runInContainer(
+    container: ContainerRef,
+    command: readonly string[],
+    options: ExecSyncOptions = {},
+  ): Promise<ExecSyncResult> {
+    const { id } = await this.newest(container, options);
+    return this.service.execSync(id, command, options);
+  }
+
+  async execInContainer(container: ContainerRef, options: ExecOptions): Promise<ExecSession> {
+    const { id } = await this.newest(container, options);
+    return this.service.exec(id, options);
+  }
+
+  async portForward(pod: PodRef, port: number, options: CallOptions = {}): Promise<Duplex> {
+    this.checkStarted();
+    if (!Number.isInteger(port) || port < 1 || port > 65535) {
+      throw new PodwrightError('invalid-argument', `${port} is no port: it has to be from 1 to 65535.`, {
+        details: { port },
+      });
+    }
+    const { id } = await this.finder.readySandbox(pod, options);
+    return this.service.portForward(id, port, options);
+  }
+
+  pullImage(reference: string, options: PullOptions = {}): Observable<PullEvent> {
+    return defer(() => {
+      this.checkStarted();
+      return this.images.pullImage(reference, options);
+    });
+  }
+
+  async ensureImage(
+    reference: string,
+    policy: PullPolicy,
+    options: PullOptions & CallOptions = {},
+  ): Promise<Image> {
+    this.checkStarted();
+    return (await this.ensurer.ensure(reference, policy, options)).image;
+  }
+
+  async isImagePresent(reference: string, options: CallOptions = {}): Promise<boolean> {
+    this.checkStarted();
+    return (await this.images.imageStatus(reference, options)) !== undefined;
+  }
+
+  async listImages(options: CallOptions = {}): Promise<readonly Image[]> {
+    this.checkStarted();
+    return this.images.listImages(options);
+  }
+
+  async removeImage(reference: string, options: CallOptions = {}): Promise<void> {
+    this.checkStarted();
+    await this.images.removeImage(reference, options);
+  }
+
+  async loadImage(
+    path: string,
+    options: CallOptions & { readonly reference?: string } = {},
+  ): Promise<readonly Image[]> {
+    this.checkStarted();
+    return this.images.loadImage(path, options);
+  }
+
+  async imageFsInfo(options: CallOptions = {}): Promise<ImageFsInfo> {
+    this.checkStarted();
+    return this.images.imageFsInfo(options);
+  }
+
+  async garbageCollect(policy: GcPolicy, options: GcOptions = {}): Promise<GcResult> {
+    this.checkStarted();
+    return this.collector.collect(policy, options);
+  }
+
+  private async end(
+    pod: PodRef,
+    options: StopOptions,
+    action: (uid: string) => Promise<void>,
+  ): Promise<void> {
+    this.checkStarted();
+    const uid = await this.finder.find(pod, callOptionsOf(options));
+    if (uid === undefined) return;
+    this.locks.breakOff(
+      uid,
+      new PodwrightError('cancelled', 'The pod was killed while it was being started.', { details: { uid } }),
+    );
+    await this.locks.run(uid, () => action(uid), options.signal);
+  }
+
+  private async newest(container: ContainerRef, options: CallOptions): Promise<ContainerStatus> {
+    this.checkStarted();
+    const attempts = await this.finder.containers(container, callOptionsOf(options));
+    const newest = attempts.at(-1);
+    if (!newest) throw new PodwrightError('internal', 'A container was found and has no attempt.');
+    return newest;
+  }
+
+  private async checkIsNew({ metadata }: Pod, options: CallOptions): Promise<void> {
+    const { uid, namespace, name } = metadata;
+    const records = await this.store.list();
+    const same = records.find(
+      (record) => record.uid === uid || (record.namespace === namespace && record.name === name),
+    );
+    const sandboxes = same ? [] : await this.service.listPodSandboxes({ podUid: uid }, options);
+    const existing = same ?? sandboxes[0]?.metadata;
+    if (!existing) return;
+    throw new PodwrightError(
+      'already-exists',
+      `The pod ${existing.namespace}/${existing.name} (uid ${existing.uid}) exists already: remove it first (removePod, or podwright rm), or choose another name and uid.`,
+      { details: { uid: existing.uid, namespace: existing.namespace, name: existing.name } },
+    );
+  }
+
+  private checkStarted(): void {
+    this.checkNotClosed();
+    if (this.state === 'new') {
+      throw new PodwrightError('failed-precondition', 'The runtime was not started: call start() first.');
+    }
+  }
+
+  private checkNotClosed(): void {
+    if (this.state === 'closed') throw new PodwrightError('closed', 'The runtime was closed.');
+  }
+}
+
+/** Only the signal: further options of a call are not those of the calls it is made of. */
+function callOptionsOf({ signal }: CallOptions): CallOptions {
+  return signal ? { signal } : {};
+}

@@ -1,0 +1,87 @@
+import {
+  type Container,
+  type ContainerConfig,
+  type ContainerOptionsContext,
+  type ContainerOptionsGenerator,
+  type ContainerSecurity,
+  containerResources,
+  expandEnv,
+  expandVariables,
+  type Pod,
+} from '@podwright/core';
+import { injectable } from 'inversify';
+
+/**
+ * The default: a container's configuration is what its manifest says. `$(VAR)` in command, args and env is replaced by
+ * the variables of the manifest; those of the image are not known here, as in the kubelet.
+ */
+@injectable()
+export class ManifestContainerOptionsGenerator implements ContainerOptionsGenerator {
+  async generate(context: ContainerOptionsContext): Promise<ContainerConfig> {
+    const { pod, container, volumeMounts, attempt } = context;
+    const env = expandEnv(container.env);
+    const variables = new Map(env.map(({ name, value }) => [name, value]));
+    const expand = (words: readonly string[]) => words.map((word) => expandVariables(word, variables));
+    const { sysctls } = pod.spec.securityContext;
+    return {
+      metadata: { name: container.name, attempt },
+      image: container.image,
+      // An empty list is an absent one, as in Kubernetes.
+      ...(container.command?.length ? { command: expand(container.command) } : {}),
+      ...(container.args?.length ? { args: expand(container.args) } : {}),
+      ...(container.workingDir === undefined ? {} : { workingDir: container.workingDir }),
+      env,
+      mounts: volumeMounts,
+      devices: [],
+      labels: {},
+      annotations: {},
+      resources: containerResources(container),
+      security: containerSecurity(pod, container),
+      ...(sysctls.length === 0
+        ? {}
+        : {
+            sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [name.replaceAll('/', '.'), value])),
+          }),
+      restart: { by: 'caller' },
+      terminationGraceMs: pod.spec.terminationGracePeriodSeconds * 1000,
+    };
+  }
+}
+
+/** A container's own settings win over the pod's. */
+function containerSecurity(pod: Pod, container: Container): ContainerSecurity {
+  const shared = pod.spec.securityContext;
+  const own = container.securityContext;
+  const merged = {
+    privileged: own.privileged,
+    runAsUser: own.runAsUser ?? shared.runAsUser,
+    runAsGroup: own.runAsGroup ?? shared.runAsGroup,
+    runAsNonRoot: own.runAsNonRoot ?? shared.runAsNonRoot,
+    supplementalGroups: shared.supplementalGroups,
+    addCapabilities: own.capabilities?.add,
+    dropCapabilities: own.capabilities?.drop,
+    readOnlyRootFilesystem: own.readOnlyRootFilesystem,
+    allowPrivilegeEscalation: own.allowPrivilegeEscalation,
+    seccomp: own.seccompProfile ?? shared.seccompProfile,
+  };
+  return withoutUndefined(merged);
+}
+
+type Defined<T> = { readonly [Key in keyof T]?: Exclude<T[Key], undefined> };
+
+function withoutUndefined<T extends object>(value: T): Defined<T> {
+  const result: { -readonly [Key in keyof T]?: Exclude<T[Key], undefined> } = {};
+  for (const key of keysOf(value)) {
+    const field = value[key];
+    if (isDefined(field)) result[key] = field;
+  }
+  return result;
+}
+
+function keysOf<T extends object>(value: T): (keyof T)[] {
+  return Object.keys(value).filter((key): key is string & keyof T => key in value);
+}
+
+function isDefined<T>(value: T): value is Exclude<T, undefined> {
+  return value !== undefined;
+}

@@ -1,0 +1,172 @@
+import {
+  Clock,
+  type ContainerStatus,
+  computeGc,
+  type GcOptions,
+  type GcPod,
+  type GcPolicy,
+  type GcResult,
+  Logger,
+  messageOf,
+  PodStore,
+  PodwrightError,
+  RuntimeService,
+} from '@podwright/core';
+import { inject, injectable } from 'inversify';
+import { throwIfAborted } from './cancellation.js';
+import { PodEnder } from './pod-ender.js';
+import { PodLocks } from './pod-locks.js';
+import { groupPodFacts, type PodFacts } from './pod-views.js';
+
+/** Removes what has ended and what nobody owns; decides with `computeGc`. */
+@injectable()
+export class PodCollector {
+  constructor(
+    @inject(RuntimeService) private readonly service: RuntimeService,
+    @inject(PodStore) private readonly store: PodStore,
+    @inject(PodEnder) private readonly ender: PodEnder,
+    @inject(PodLocks) private readonly locks: PodLocks,
+    @inject(Clock) private readonly clock: Clock,
+    @inject(Logger) private readonly logger: Logger,
+  ) {}
+
+  async collect(policy: GcPolicy, options: GcOptions): Promise<GcResult> {
+    const { signal } = options;
+    const removed: string[] = [];
+    const errors: Error[] = [];
+    const attempt = async (what: string, action: () => Promise<boolean>) => {
+      throwIfAborted(signal);
+      try {
+        if (await action()) removed.push(what);
+      } catch (error) {
+        if (PodwrightError.is(error, 'cancelled') && signal?.aborted) throw error;
+        errors.push(error instanceof Error ? error : new Error(messageOf(error), { cause: error }));
+      }
+    };
+
+    for (const { uid, namespace, name } of await this.abandoned()) {
+      await attempt(`pod ${namespace}/${name} that was never started in full`, () =>
+        this.removeAbandoned(uid, signal),
+      );
+    }
+    const facts = await this.facts(signal);
+    const decision = computeGc(policy, {
+      nowMs: this.clock.nowMs(),
+      allSourcesReady: options.allSourcesReady ?? false,
+      pods: facts.map((pod) => this.toGcPod(pod)),
+    });
+    const containers = new Map(facts.flatMap((pod) => pod.containers.map((status) => [status.id, status])));
+    for (const id of decision.containers) {
+      const status = containers.get(id);
+      await attempt(`container ${status?.metadata.name ?? id} of pod ${status?.podUid ?? 'unknown'}`, () =>
+        this.removeContainer(id, status, signal),
+      );
+    }
+    for (const uid of decision.pods) {
+      const pod = facts.find((candidate) => candidate.uid === uid);
+      if (pod) await attempt(nameOf(pod), () => this.removePod(pod, signal));
+    }
+    throwIfAborted(signal);
+    const orphans = await this.service.removeOrphans(signal ? { signal } : {});
+    return { removed: [...removed, ...orphans.removed], errors: [...errors, ...orphans.errors] };
+  }
+
+  /** Removes what an agent left that died while it started pods. What fails is left to garbage collection. */
+  async removeAllAbandoned(): Promise<void> {
+    for (const { uid, namespace, name } of await this.abandoned()) {
+      const fields = { pod: `${namespace}/${name}`, uid };
+      try {
+        if (await this.removeAbandoned(uid)) {
+          this.logger.info('Removed a pod whose start an earlier agent did not finish.', fields);
+        }
+      } catch (error) {
+        this.logger.error(`A half-started pod could not be removed: ${messageOf(error)}`, fields);
+      }
+    }
+  }
+
+  private async abandoned() {
+    return (await this.store.list()).filter(
+      ({ uid, state }) => state === 'preparing' && !this.locks.isStarting(uid),
+    );
+  }
+
+  private removeAbandoned(uid: string, signal?: AbortSignal): Promise<boolean> {
+    return this.locks.run(
+      uid,
+      async () => {
+        if ((await this.store.get(uid))?.state !== 'preparing') return false;
+        await this.ender.remove(uid, { graceMs: 0, ...(signal ? { signal } : {}) });
+        return true;
+      },
+      signal,
+    );
+  }
+
+  private async facts(signal: AbortSignal | undefined): Promise<readonly PodFacts[]> {
+    const callOptions = signal ? { signal } : {};
+    // The backend first: what is made after this has a record by then, and is not taken for forgotten.
+    const [sandboxes, containers] = await Promise.all([
+      this.service.listPodSandboxes({}, callOptions),
+      this.service.listContainers({}, callOptions),
+    ]);
+    return groupPodFacts(await this.store.list(), sandboxes, containers);
+  }
+
+  private toGcPod({ uid, record, sandboxes, containers }: PodFacts): GcPod {
+    return {
+      uid,
+      known: record !== undefined,
+      preparing: record?.state === 'preparing' || this.locks.isStarting(uid),
+      createdAtMs: record?.createdAtMs ?? sandboxes[0]?.createdAtMs ?? 0,
+      containers: containers.map(({ id, metadata, state, createdAtMs, attempts }) => {
+        const finishedAtMs = attempts.at(-1)?.finishedAtMs;
+        return {
+          id,
+          name: metadata.name,
+          state,
+          createdAtMs,
+          ...(finishedAtMs === undefined ? {} : { finishedAtMs }),
+        };
+      }),
+    };
+  }
+
+  private removeContainer(
+    id: string,
+    status: ContainerStatus | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    const callOptions = signal ? { signal } : {};
+    return this.locks.run(
+      status?.podUid ?? id,
+      async () => {
+        await this.service.removeContainer(id, callOptions);
+        return true;
+      },
+      signal,
+    );
+  }
+
+  private removePod({ uid, record }: PodFacts, signal: AbortSignal | undefined): Promise<boolean> {
+    const callOptions = signal ? { signal } : {};
+    return this.locks.run(
+      uid,
+      async () => {
+        // Meanwhile it may have been removed and started anew.
+        const now = await this.store.get(uid);
+        if (now?.createdAtMs !== record?.createdAtMs) return false;
+        const containers = await this.service.listContainers({ podUid: uid }, callOptions);
+        if (containers.some(({ state }) => state === 'running' || state === 'waiting')) return false;
+        await this.ender.remove(uid, callOptions);
+        return true;
+      },
+      signal,
+    );
+  }
+}
+
+function nameOf({ uid, record, sandboxes }: PodFacts): string {
+  const identity = record ?? sandboxes[0]?.metadata;
+  return identity ? `pod ${identity.namespace}/${identity.name} (${uid})` : `what is left of pod ${uid}`;
+}

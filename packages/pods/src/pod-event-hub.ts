@@ -1,0 +1,171 @@
+import {
+  Clock,
+  EventRecorder,
+  Logger,
+  messageOf,
+  type PodEvent,
+  type PodEventReason,
+  type PodObjectReference,
+  PodStore,
+  type RuntimeEvent,
+  RuntimeService,
+} from '@podwright/core';
+import { inject, injectable } from 'inversify';
+import { concatMap, from, type Observable, Subject, type Subscription } from 'rxjs';
+import { kindOf } from './pod-views.js';
+
+interface ContainerName {
+  readonly name: string;
+  readonly kind: 'init' | 'app';
+}
+
+/** A pod's identity in events. */
+export interface PodIdentity {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** Brings what the backend sees and what PodRuntime does to `ContainerRuntime.events` and to the event recorder. */
+@injectable()
+export class PodEventHub {
+  private readonly subject = new Subject<PodEvent>();
+  private readonly pods = new Map<string, PodIdentity>();
+  private readonly containers = new Map<string, ContainerName>();
+  private subscription: Subscription | undefined;
+
+  constructor(
+    @inject(RuntimeService) private readonly service: RuntimeService,
+    @inject(PodStore) private readonly store: PodStore,
+    @inject(EventRecorder) private readonly recorder: EventRecorder,
+    @inject(Clock) private readonly clock: Clock,
+    @inject(Logger) private readonly logger: Logger,
+  ) {}
+
+  get events(): Observable<PodEvent> {
+    return this.subject;
+  }
+
+  start(): void {
+    // One after the other: an event that has to ask for a name first must not be overtaken by the next one.
+    this.subscription = this.service.events
+      .pipe(concatMap((event) => from(this.publishBackendEvent(event))))
+      .subscribe();
+  }
+
+  stop(): void {
+    this.subscription?.unsubscribe();
+    this.subject.complete();
+  }
+
+  /** Makes an event of something that PodRuntime itself does. */
+  record(
+    pod: PodIdentity,
+    reason: PodEventReason,
+    message: string,
+    options: { readonly container?: ContainerName; readonly warning?: boolean } = {},
+  ): void {
+    this.publish(pod, options.container, {
+      reason,
+      message,
+      type: options.warning ? 'Warning' : 'Normal',
+      timestampMs: this.clock.nowMs(),
+    });
+  }
+
+  private publish(
+    pod: PodIdentity,
+    container: ContainerName | undefined,
+    fields: Omit<PodEvent, 'object'>,
+  ): void {
+    const event: PodEvent = { ...fields, object: objectReference(pod, container) };
+    this.subject.next(event);
+    try {
+      this.recorder.record(event);
+    } catch (error) {
+      this.logger.warn(`The event recorder failed: ${messageOf(error)}`, { reason: event.reason });
+    }
+  }
+
+  private async publishBackendEvent(event: RuntimeEvent): Promise<void> {
+    try {
+      const pod = await this.podOf(event);
+      const container = 'containerId' in event ? await this.containerOf(event.containerId) : undefined;
+      for (const fields of podEventsOf(event, container?.name)) {
+        this.publish(pod, container, { ...fields, timestampMs: event.timestampMs });
+      }
+      if (event.type === 'container-removed') this.containers.delete(event.containerId);
+      if (event.type === 'sandbox-removed') this.pods.delete(event.podUid);
+    } catch (error) {
+      this.logger.warn(`An event of the backend was lost: ${messageOf(error)}`, { type: event.type });
+    }
+  }
+
+  private async podOf({ podUid, sandboxId }: RuntimeEvent): Promise<PodIdentity> {
+    const known = this.pods.get(podUid) ?? (await this.store.get(podUid));
+    const identity = known ?? (await this.findSandbox(podUid)) ?? { name: sandboxId, namespace: '' };
+    const pod = { uid: podUid, namespace: identity.namespace, name: identity.name };
+    this.pods.set(podUid, pod);
+    return pod;
+  }
+
+  private async findSandbox(podUid: string): Promise<{ namespace: string; name: string } | undefined> {
+    return (await this.service.listPodSandboxes({ podUid }))[0]?.metadata;
+  }
+
+  private async containerOf(id: string): Promise<ContainerName | undefined> {
+    const known = this.containers.get(id);
+    if (known) return known;
+    const [status] = await this.service.listContainers({ id });
+    if (!status) return undefined;
+    const container = {
+      name: status.metadata.name,
+      kind: kindOf(status, await this.store.get(status.podUid)),
+    };
+    this.containers.set(id, container);
+    return container;
+  }
+}
+
+function objectReference(pod: PodIdentity, container: ContainerName | undefined): PodObjectReference {
+  const list = container?.kind === 'init' ? 'initContainers' : 'containers';
+  return {
+    kind: 'Pod',
+    namespace: pod.namespace,
+    name: pod.name,
+    uid: pod.uid,
+    ...(container ? { fieldPath: `spec.${list}{${container.name}}` } : {}),
+  };
+}
+
+/** What an event of the backend means for the pod, in the kubelet's words. */
+export function podEventsOf(
+  event: RuntimeEvent,
+  containerName = 'of an unknown name',
+): readonly Pick<PodEvent, 'type' | 'reason' | 'message'>[] {
+  const container = `Container ${containerName}`;
+  switch (event.type) {
+    case 'sandbox-created':
+      return [{ type: 'Normal', reason: 'SandboxCreated', message: 'The sandbox is ready.' }];
+    case 'container-created':
+      return [{ type: 'Normal', reason: 'Created', message: `${container} was created.` }];
+    case 'container-started': {
+      const again = event.attempt === 0 ? '' : ` again, restart ${event.attempt}`;
+      return [{ type: 'Normal', reason: 'Started', message: `${container} was started${again}.` }];
+    }
+    case 'container-exited': {
+      const { exitCode, reason } = event.attempt;
+      const type = exitCode === 0 ? 'Normal' : 'Warning';
+      const words = `${container} ended with exit code ${exitCode ?? 'unknown'}${reason ? ` (${reason})` : ''}.`;
+      const exited = { type, reason: 'Exited', message: words } as const;
+      if (event.restartInMs === undefined) return [exited];
+      const message = `${container} is started again in ${event.restartInMs / 1000} s.`;
+      return [exited, { type: 'Warning', reason: 'BackOff', message }];
+    }
+    case 'sandbox-stopped':
+    case 'sandbox-removed':
+    case 'container-removed':
+      // Told by PodRuntime, which knows whether the pod itself is gone or one attempt of it.
+      return [];
+  }
+}

@@ -1,0 +1,74 @@
+import { type PodRef, PodwrightError } from '@podwright/core';
+import { injectable } from 'inversify';
+import { KeyedMutex } from './keyed-mutex.js';
+import type { PodIdentity } from './pod-event-hub.js';
+
+interface Starting {
+  readonly identity: PodIdentity;
+  readonly controller: AbortController;
+  readonly ended: Promise<unknown>;
+}
+
+/** Which pods are worked on: one call at a time for each, and a start can be broken off. */
+@injectable()
+export class PodLocks {
+  private readonly mutex = new KeyedMutex();
+  private readonly starting = new Map<string, Starting>();
+
+  /** Runs `action` when earlier calls for this pod have ended. */
+  run<T>(uid: string, action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return this.mutex.run(uid, action, signal);
+  }
+
+  /**
+   * Runs a pod's start; its uid and its name are taken until it has ended.
+   * @throws PodwrightError kind `already-exists` while another start has this uid or this name
+   */
+  async start<T>(
+    identity: PodIdentity,
+    signal: AbortSignal | undefined,
+    action: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const { uid, namespace, name } = identity;
+    if (this.isStarting(uid) || this.findStarting({ namespace, name }) !== undefined) {
+      throw new PodwrightError(
+        'already-exists',
+        `A pod ${namespace}/${name} is being started already: wait for it, or kill it first.`,
+        { details: { uid, namespace, name } },
+      );
+    }
+    const controller = new AbortController();
+    const either = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal;
+    const running = this.mutex.run(uid, () => action(either), either);
+    this.starting.set(uid, { identity, controller, ended: running });
+    try {
+      return await running;
+    } finally {
+      this.starting.delete(uid);
+    }
+  }
+
+  isStarting(uid: string): boolean {
+    return this.starting.has(uid);
+  }
+
+  findStarting(ref: PodRef): string | undefined {
+    if ('uid' in ref) return this.isStarting(ref.uid) ? ref.uid : undefined;
+    const { name, namespace = 'default' } = ref;
+    return [...this.starting.values()].find(
+      ({ identity }) => identity.name === name && identity.namespace === namespace,
+    )?.identity.uid;
+  }
+
+  /** Breaks a start off, if there is one; it undoes what it made. The next `run` for this pod comes after that. */
+  breakOff(uid: string, reason: PodwrightError): void {
+    this.starting.get(uid)?.controller.abort(reason);
+  }
+
+  /** Breaks all starts off, and resolves when all have been undone. */
+  async breakOffAll(reason: PodwrightError): Promise<void> {
+    const all = [...this.starting.values()];
+    for (const { controller } of all) controller.abort(reason);
+    await Promise.allSettled(all.map(({ ended }) => ended));
+  }
+}

@@ -1,0 +1,178 @@
+import {
+  type ContainerStatus,
+  formatContainerId,
+  type PodContainer,
+  type PodRecord,
+  type PodSandboxStatus,
+  type PodStatus,
+  podPhase,
+} from '@podwright/core';
+
+/** Annotation of each container that says what it is in its pod, for the time when the manifest is lost. */
+export const CONTAINER_KIND_ANNOTATION = 'podwright.dev/container-kind';
+
+/** What is known of one pod, from the store and from the backend. */
+export interface PodFacts {
+  readonly uid: string;
+  readonly record?: PodRecord;
+  /** Newest first. */
+  readonly sandboxes: readonly PodSandboxStatus[];
+  readonly containers: readonly ContainerStatus[];
+}
+
+/** How the facts are read. */
+export interface PodViewContext {
+  /** Name of the backend, for container ids. */
+  readonly backend: string;
+  readonly isReady: (podUid: string, containerName: string, containerId: string) => boolean;
+}
+
+/** Puts together what belongs to the same pod. */
+export function groupPodFacts(
+  records: readonly PodRecord[],
+  sandboxes: readonly PodSandboxStatus[],
+  containers: readonly ContainerStatus[],
+): readonly PodFacts[] {
+  const recordOf = new Map(records.map((record) => [record.uid, record]));
+  const sandboxesOf = groupBy(sandboxes, ({ metadata }) => metadata.uid);
+  const containersOf = groupBy(containers, ({ podUid }) => podUid);
+  const uids = new Set([...recordOf.keys(), ...sandboxesOf.keys(), ...containersOf.keys()]);
+  return [...uids].map((uid) => {
+    const record = recordOf.get(uid);
+    return {
+      uid,
+      ...(record ? { record } : {}),
+      sandboxes: (sandboxesOf.get(uid) ?? []).toSorted((a, b) => b.metadata.attempt - a.metadata.attempt),
+      containers: containersOf.get(uid) ?? [],
+    };
+  });
+}
+
+/** A pod's status, or undefined when nothing names it: containers alone do not know the name of their pod. */
+export function podStatusOf(facts: PodFacts, context: PodViewContext): PodStatus | undefined {
+  const { uid, record, sandboxes } = facts;
+  const sandbox = sandboxes[0];
+  const manifest = record?.manifest;
+  const identity = record ?? sandbox?.metadata;
+  if (!identity) return undefined;
+  const containers = podContainersOf(facts, context);
+  const sandboxReady = sandbox?.state === 'ready';
+  const preparing = record?.state === 'preparing';
+  const phase = podPhase({
+    ...(manifest ? { restartPolicy: manifest.spec.restartPolicy } : {}),
+    initNames: manifest?.spec.initContainers.map(({ name }) => name) ?? namesOf(containers, 'init'),
+    appNames: manifest?.spec.containers.map(({ name }) => name) ?? namesOf(containers, 'app'),
+    containers,
+    prepared: !preparing,
+    final: isFinal(facts),
+  });
+  return {
+    uid,
+    name: identity.name,
+    namespace: identity.namespace,
+    labels: manifest?.metadata.labels ?? sandbox?.labels ?? {},
+    annotations: manifest?.metadata.annotations ?? sandbox?.annotations ?? {},
+    createdAtMs: record?.createdAtMs ?? sandbox?.createdAtMs ?? 0,
+    phase,
+    ips: sandbox?.ips ?? [],
+    containers,
+    ...(manifest ? { manifest } : {}),
+    sandboxIds: sandboxes.map(({ id }) => id),
+    sandboxReady,
+  };
+}
+
+/** Whether something of the pod runs, is about to, or will run again. */
+export function isActive(facts: PodFacts): boolean {
+  if (facts.record?.state === 'preparing') return true;
+  return facts.containers.some(
+    ({ state }) => state === 'running' || state === 'waiting' || (state === 'created' && !isFinal(facts)),
+  );
+}
+
+/** The container behind a name: the newest of its attempts. */
+export function newestContainer(
+  containers: readonly ContainerStatus[],
+  name: string,
+): ContainerStatus | undefined {
+  return attemptsOf(containers, name).at(-1);
+}
+
+/** All containers of a name, the oldest attempt first. */
+export function attemptsOf(containers: readonly ContainerStatus[], name: string): readonly ContainerStatus[] {
+  return containers
+    .filter(({ metadata }) => metadata.name === name)
+    .toSorted((a, b) => a.metadata.attempt - b.metadata.attempt);
+}
+
+/** What a container is in its pod: by the manifest, or else by what was noted when it was made. */
+export function kindOf(status: ContainerStatus, record: PodRecord | undefined): 'init' | 'app' {
+  const isInit = record
+    ? record.manifest.spec.initContainers.some(({ name }) => name === status.metadata.name)
+    : status.annotations[CONTAINER_KIND_ANNOTATION] === 'init';
+  return isInit ? 'init' : 'app';
+}
+
+/** Nobody starts anything of it again. */
+function isFinal({ record, sandboxes }: PodFacts): boolean {
+  return record?.state !== 'preparing' && (record?.state === 'killed' || sandboxes[0]?.state !== 'ready');
+}
+
+function podContainersOf(facts: PodFacts, context: PodViewContext): readonly PodContainer[] {
+  const spec = facts.record?.manifest.spec;
+  const listed = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].map(({ name }) => name);
+  const made = facts.containers.toReversed().map(({ metadata }) => metadata.name);
+  return [...new Set([...listed, ...made])].flatMap((name) => {
+    const all = attemptsOf(facts.containers, name);
+    const newest = all.at(-1);
+    return newest ? [podContainerOf(newest, all, facts, context)] : [];
+  });
+}
+
+function podContainerOf(
+  newest: ContainerStatus,
+  all: readonly ContainerStatus[],
+  facts: PodFacts,
+  context: PodViewContext,
+): PodContainer {
+  // One count over the containers that a caller made anew and over the starts by the backend within each.
+  const attempts = all.flatMap(({ metadata, attempts }) =>
+    attempts.map((run) => ({ ...run, attempt: metadata.attempt + run.attempt })),
+  );
+  const { name } = newest.metadata;
+  const id = formatContainerId(context.backend, newest.id);
+  const kind = kindOf(newest, facts.record);
+  return {
+    name,
+    id,
+    kind,
+    state: newest.state,
+    image: newest.image,
+    imageId: newest.imageId,
+    createdAtMs: newest.createdAtMs,
+    restartCount: Math.max(newest.metadata.attempt, attempts.at(-1)?.attempt ?? 0),
+    attempts,
+    ready:
+      kind === 'init'
+        ? newest.state === 'exited' && newest.attempts.at(-1)?.exitCode === 0
+        : newest.state === 'running' && context.isReady(facts.uid, name, id),
+    ...(newest.nextStartAtMs === undefined ? {} : { nextStartAtMs: newest.nextStartAtMs }),
+    ...(newest.reason === undefined ? {} : { reason: newest.reason }),
+    ...(newest.message === undefined ? {} : { message: newest.message }),
+  };
+}
+
+function namesOf(containers: readonly PodContainer[], kind: 'init' | 'app'): readonly string[] {
+  return containers.filter((container) => container.kind === kind).map(({ name }) => name);
+}
+
+function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): ReadonlyMap<string, readonly T[]> {
+  const groups = new Map<string, T[]>();
+  for (const item of items) {
+    const key = keyOf(item);
+    const group = groups.get(key);
+    if (group) group.push(item);
+    else groups.set(key, [item]);
+  }
+  return groups;
+}

@@ -1,0 +1,10 @@
+import type { ProbeResult, ProbeResults } from '@podwright/core';
+import { injectable } from 'inversify';
+
+/** The default: a container without a probe is ready as soon as it runs. */
+@injectable()
+export class SucceedingProbeResults implements ProbeResults {
+  readiness(): ProbeResult {
+    return 'success';
+  }
+}
