@@ -1,5 +1,5 @@
-// OCI runtime-spec documents out of container configurations, and the command lines of crun, runc and conmon. Start
-// reading at build-oci-spec.ts.
+// OCI runtime-spec documents out of container configurations, the command lines of crun, runc and conmon, and exec.
+// Start reading at build-oci-spec.ts and oci-exec.ts.
 export {
   buildOciSpec,
   defaultMaskedPaths,
@@ -16,8 +16,17 @@ export {
   defaultCapabilities,
   resolveCapabilities,
 } from './capabilities.js';
+export { collectExec } from './collect-exec.js';
 export { type ConmonOptions, type ConmonReport, conmonCommand, parseConmonReport } from './conmon-command.js';
 export { type DeviceAllow, type DeviceNode, deviceAllowList } from './devices.js';
+export { buildExecProcess, type ExecProcessOptions } from './exec-process.js';
+export { gatedCommand, startGated } from './gated-command.js';
+export { hostFacts, readHostFacts } from './host-facts.js';
+export { type ImageFileOptions, opaqueDirectories, readImageFile } from './image-file.js';
+export { GatedOciExec, OciExec, type OciExecRequest } from './oci-exec.js';
+export { type OciModuleOptions, ociModule } from './oci-module.js';
+export { OciOptions } from './oci-options.js';
+export { type FoundProgram, HostOciRuntime, type OciPrograms, OciRuntime } from './oci-runtime.js';
 export {
   type CommandLine,
   type OciRuntimeBinary,
@@ -30,6 +39,8 @@ export {
   runtimeStart,
   runtimeState,
 } from './oci-runtime-command.js';
+export { killProcessTree } from './process-tree.js';
+export { readAllDeviceNodes, readDeviceNodes } from './read-device-nodes.js';
 export { type ResolvedUser, resolveUser, type UserFiles } from './resolve-user.js';
 export type {
   OciCapabilities,
@@ -45,3 +56,7 @@ export type {
   OciSyscallRule,
   OciUser,
 } from './runtime-spec.js';
+export { resolveSeccomp, type SeccompFacts } from './seccomp.js';
+export { HostSeccompProfiles, SeccompProfiles } from './seccomp-profiles.js';
+export { stopSignal } from './stop-signal.js';
+export { checkProgramVersion, minimumVersions, type OciProgram, parseProgramVersion } from './versions.js';

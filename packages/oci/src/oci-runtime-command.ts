@@ -59,30 +59,32 @@ export function runtimeState(runtime: OciRuntimeBinary, id: string): CommandLine
 }
 
 /**
- * Runs one more process in a container.
- * @param options `processFile`: an OciProcess as JSON; `pidFile`: written once the process is there; `consoleSocket`:
- *   with a terminal, where its master end is sent to; `detach`: does not wait for its end
+ * Runs one more process in a container and ends with its exit code.
+ * @param options `processFile`: an OciProcess as JSON; `pidFile`: written when the process is there, never when the
+ *   program is not found; `logFile`: the runtime's own words as lines of JSON, none when the program was executed
  */
 export function runtimeExec(
   runtime: OciRuntimeBinary,
   options: {
     readonly id: string;
     readonly processFile: string;
-    readonly pidFile?: string;
-    readonly consoleSocket?: string;
-    readonly detach?: boolean;
+    readonly pidFile: string;
+    readonly logFile: string;
   },
 ): CommandLine {
-  return line(runtime, 'exec', [
-    '--process',
-    options.processFile,
-    ...(options.pidFile === undefined ? [] : ['--pid-file', options.pidFile]),
-    ...(options.consoleSocket === undefined ? [] : ['--console-socket', options.consoleSocket]),
-    ...(options.detach === true ? ['--detach'] : []),
-    options.id,
-  ]);
+  const args = ['--process', options.processFile, '--pid-file', options.pidFile, options.id];
+  return line(runtime, 'exec', args, [`--log=${options.logFile}`, '--log-format=json']);
 }
 
-function line(runtime: OciRuntimeBinary, subcommand: string, args: readonly string[]): CommandLine {
-  return { command: runtime.path, args: [...runtimeGlobalArgs(runtime), subcommand, ...args], env: {} };
+function line(
+  runtime: OciRuntimeBinary,
+  subcommand: string,
+  args: readonly string[],
+  globalArgs: readonly string[] = [],
+): CommandLine {
+  return {
+    command: runtime.path,
+    args: [...runtimeGlobalArgs(runtime), ...globalArgs, subcommand, ...args],
+    env: {},
+  };
 }

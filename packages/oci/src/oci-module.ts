@@ -1,0 +1,27 @@
+import { ContainerModule } from 'inversify';
+import { GatedOciExec, OciExec } from './oci-exec.js';
+import { OciOptions } from './oci-options.js';
+import { HostOciRuntime, OciRuntime } from './oci-runtime.js';
+import { HostSeccompProfiles, SeccompProfiles } from './seccomp-profiles.js';
+
+export type OciModuleOptions = Partial<OciOptions>;
+
+/** Where containers-common and Debian's golang-github-containers-common put it. */
+const DEFAULT_SECCOMP_PROFILE = '/usr/share/containers/seccomp.json';
+
+/** Binds `OciRuntime`, `OciExec` and `SeccompProfiles`. Needs `HostExecutor`. */
+export function ociModule(options: OciModuleOptions = {}): ContainerModule {
+  const flavour = options.flavour ?? 'crun';
+  return new ContainerModule(({ bind }) => {
+    bind(OciOptions).toConstantValue({
+      flavour,
+      runtime: flavour,
+      conmon: 'conmon',
+      seccompProfile: DEFAULT_SECCOMP_PROFILE,
+      ...options,
+    });
+    bind(OciRuntime).to(HostOciRuntime).inSingletonScope();
+    bind(OciExec).to(GatedOciExec).inSingletonScope();
+    bind(SeccompProfiles).to(HostSeccompProfiles).inSingletonScope();
+  });
+}
