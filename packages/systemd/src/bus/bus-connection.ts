@@ -9,6 +9,7 @@ import {
   type IncomingMessage,
   MessageReader,
   MessageType,
+  NO_AUTO_START,
   NO_REPLY_EXPECTED,
 } from './message-codec.js';
 import type { BusCall, BusSignal } from './systemd-bus.js';
@@ -112,6 +113,7 @@ export class BusConnection {
       const bytes = encodeMessage({
         type: MessageType.methodCall,
         serial,
+        flags: call.autoStart === true ? 0 : NO_AUTO_START,
         destination: call.destination,
         path: call.path,
         interface: call.interface,

@@ -8,6 +8,9 @@ export const MessageType = { methodCall: 1, methodReturn: 2, error: 3, signal: 4
 /** The flag with which a caller says that it wants no reply. */
 export const NO_REPLY_EXPECTED = 1;
 
+/** The flag that keeps the daemon from starting the service that is called. */
+export const NO_AUTO_START = 2;
+
 /** A message as it is sent; which fields are required depends on its type. */
 export interface OutgoingMessage {
   readonly type: number;

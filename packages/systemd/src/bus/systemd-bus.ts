@@ -11,6 +11,8 @@ export interface BusCall {
   readonly member: string;
   readonly signature?: string;
   readonly body?: readonly BusValue[];
+  /** Whether the daemon may start the service that is called, if it does not run. Default: no. */
+  readonly autoStart?: boolean;
   /** Milliseconds until the call fails with kind `timeout`; default: the module's `callTimeoutMs`. */
   readonly timeoutMs?: number;
   /** Stops waiting for the reply; what the call asked for may still happen. */

@@ -1,0 +1,156 @@
+import { PodwrightError } from '@podwright/core';
+import { inject, injectable } from 'inversify';
+import type { Subscription } from 'rxjs';
+import { SystemdBus } from '../bus/systemd-bus.js';
+import { type JobResult, jobResultOf } from './job-result.js';
+import { MANAGER_SIGNALS, managerCall } from './manager-call.js';
+
+/** How a job ended, or `lost`: the connection broke meanwhile, and systemd does not know the job any more. */
+export type JobEnd = JobResult | 'lost';
+
+interface Waiter {
+  readonly end: (end: JobEnd) => void;
+  readonly fail: (error: PodwrightError) => void;
+}
+
+/**
+ * Waits for systemd's jobs by listening for JobRemoved. The signal can come before the reply that names the job: while
+ * a job is being asked for, the results of all are kept.
+ */
+@injectable()
+export class JobTracker {
+  private readonly waiters = new Map<string, Waiter>();
+  private readonly early = new Map<string, JobResult>();
+  private asking = 0;
+  private subscription: Subscription | undefined;
+
+  constructor(@inject(SystemdBus) private readonly bus: SystemdBus) {}
+
+  /** Begins to listen; before the first `run`. */
+  start(): void {
+    this.subscription ??= this.bus.signals(MANAGER_SIGNALS).subscribe({
+      next: ({ member, body: [, job, , result] }) => {
+        if (member === 'JobRemoved' && typeof job === 'string' && typeof result === 'string')
+          this.ended(job, jobResultOf(result));
+      },
+      error: (error: unknown) => this.failAll(asPodwrightError(error)),
+      complete: () =>
+        this.failAll(new PodwrightError('closed', 'The D-Bus connection was closed by its owner.')),
+    });
+  }
+
+  stop(): void {
+    this.subscription?.unsubscribe();
+    this.subscription = undefined;
+  }
+
+  /**
+   * Asks for a job and resolves with its end.
+   * @param ask starts the job and resolves with its object path
+   * @param options `timeoutMs`: milliseconds, then the job is cancelled; `signal`: cancels it
+   * @throws PodwrightError kind `timeout`, `cancelled`, `unavailable` (the connection broke and did not come back in
+   *   time), or what `ask` throws
+   */
+  async run(
+    ask: () => Promise<string>,
+    options: { readonly what: string; readonly timeoutMs?: number; readonly signal?: AbortSignal },
+  ): Promise<{ job: string; end: JobEnd }> {
+    if (options.signal?.aborted) throw cancelled(options.what, options.signal);
+    this.asking += 1;
+    let job: string;
+    let early: JobResult | undefined;
+    try {
+      job = await ask();
+      early = this.early.get(job);
+    } finally {
+      this.asking -= 1;
+      if (this.asking === 0) this.early.clear();
+    }
+    return { job, end: early ?? (await this.wait(job, options)) };
+  }
+
+  /** Jobs that are awaited now. */
+  awaited(): string[] {
+    return [...this.waiters.keys()];
+  }
+
+  /** Ends the wait for a job that systemd does not know any more, after a broken connection. */
+  lose(job: string): void {
+    this.waiters.get(job)?.end('lost');
+  }
+
+  failAll(error: PodwrightError): void {
+    for (const waiter of [...this.waiters.values()]) waiter.fail(error);
+  }
+
+  private ended(job: string, result: JobResult): void {
+    const waiter = this.waiters.get(job);
+    if (waiter !== undefined) waiter.end(result);
+    else if (this.asking > 0) this.early.set(job, result);
+  }
+
+  private wait(
+    job: string,
+    options: { readonly what: string; readonly timeoutMs?: number; readonly signal?: AbortSignal },
+  ): Promise<JobEnd> {
+    const { what, timeoutMs, signal } = options;
+    return new Promise((resolve, reject) => {
+      const giveUp = (error: PodwrightError) => {
+        settle();
+        // Rejected after CancelJob was answered, so that the caller can stop the unit right away.
+        this.cancel(job).then(() => reject(error), reject);
+      };
+      const timer =
+        timeoutMs === undefined
+          ? undefined
+          : setTimeout(() => {
+              giveUp(
+                new PodwrightError('timeout', `${what} took longer than ${timeoutMs} ms and was cancelled.`, {
+                  details: { timeoutMs, job },
+                }),
+              );
+            }, timeoutMs);
+      const onAbort = () => giveUp(cancelled(what, signal, job));
+      const settle = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        this.waiters.delete(job);
+      };
+      this.waiters.set(job, {
+        end: (end) => {
+          settle();
+          resolve(end);
+        },
+        fail: (error) => {
+          settle();
+          reject(error);
+        },
+      });
+      if (signal?.aborted) onAbort();
+      else signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  private async cancel(job: string): Promise<void> {
+    const id = Number(job.slice(job.lastIndexOf('/') + 1));
+    try {
+      await this.bus.call(managerCall('CancelJob', 'u', [id]));
+    } catch (error) {
+      // A job that is over leaves nothing to cancel, and without a bus nobody can; all else is news to the caller.
+      if (!PodwrightError.is(error, 'not-found') && !PodwrightError.is(error, 'unavailable')) throw error;
+    }
+  }
+}
+
+function cancelled(what: string, signal: AbortSignal | undefined, job?: string): PodwrightError {
+  return new PodwrightError('cancelled', `${what} was cancelled by its caller.`, {
+    cause: signal?.reason,
+    details: job === undefined ? {} : { job },
+  });
+}
+
+function asPodwrightError(error: unknown): PodwrightError {
+  return PodwrightError.is(error)
+    ? error
+    : new PodwrightError('internal', `Listening for jobs failed: ${String(error)}`, { cause: error });
+}
