@@ -5,7 +5,7 @@ import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { parseImageConfig } from './image-config.js';
 import { findImage } from './image-lookup.js';
-import type { CopyTarget, ImageStore, StoredImage, StoredLayer, StoredNames } from './image-store.js';
+import type { CopyTarget, ImageStore, StoredImage, StoredLayer, StoredRecord } from './image-store.js';
 import { StorageCommand } from './storage-command.js';
 import { type InStore, StoreFiles, type StoreSnapshot } from './store-files.js';
 import { configKey, type ImageRecord, type LayerRecord, layerChain, layersBelow } from './store-records.js';
@@ -57,16 +57,15 @@ export class ContainersStorageImageStore implements ImageStore {
     return images.sort((a, b) => (b.image.createdAtMs ?? 0) - (a.image.createdAtMs ?? 0));
   }
 
-  async names(imageId: string): Promise<StoredNames | undefined> {
-    const record = await this.#byId(imageId);
-    return record && { storeId: record.id, names: record.names ?? [] };
-  }
-
-  async layers(imageId: string): Promise<readonly StoredLayer[]> {
-    const snapshot = await this.files.snapshot();
-    const record = findImage(snapshot.images, imageId);
-    if (record === undefined) throw notFound(imageId);
-    return chainOf(record, snapshot).map((layer) => toStoredLayer(layer, true));
+  async find(reference: string): Promise<StoredRecord | undefined> {
+    const { images, layers } = await this.files.snapshot();
+    const record = findImage(images, reference);
+    if (record === undefined) return undefined;
+    return {
+      id: `sha256:${record.id}`,
+      names: record.names ?? [],
+      layers: layerChain(record.layer, layers).layers.map((layer) => toStoredLayer(layer, true)),
+    };
   }
 
   async allLayers(): Promise<readonly StoredLayer[]> {
@@ -198,7 +197,7 @@ export class ContainersStorageImageStore implements ImageStore {
 
 function chainOf(record: InStore<ImageRecord>, { layers }: StoreSnapshot): readonly InStore<LayerRecord>[] {
   const chain = layerChain(record.layer, layers);
-  if (chain !== undefined) return chain;
+  if (chain.isWhole) return chain.layers;
   throw new PodwrightError(
     'corrupt-state',
     `The image store lacks a layer of the image ${record.names?.[0] ?? record.id}: remove the image and pull it again.`,

@@ -36,12 +36,14 @@ export interface CopyTarget {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What is known of an image beside `StoredImage`, for those who change the store. */
-export interface StoredNames {
-  /** The store's own id: hexadecimal, without `sha256:`. */
-  readonly storeId: string;
+/** What the store's lists say of an image; known of a damaged one too. */
+export interface StoredRecord {
+  /** As `Image.id`. */
+  readonly id: string;
   /** Every name the image has, as the store writes it. */
   readonly names: readonly string[];
+  /** Uppermost first, down to the first one that is missing. */
+  readonly layers: readonly StoredLayer[];
 }
 
 /**
@@ -58,10 +60,8 @@ export interface ImageStore {
   resolve(reference: string, options?: CallOptions): Promise<StoredImage | undefined>;
   /** Every image, newest first. @throws as `resolve` */
   list(options?: CallOptions): Promise<readonly StoredImage[]>;
-  /** An image's names; undefined when it is not there. @param imageId `Image.id` */
-  names(imageId: string, options?: CallOptions): Promise<StoredNames | undefined>;
-  /** An image's layers, uppermost first. @throws PodwrightError kind `not-found` */
-  layers(imageId: string, options?: CallOptions): Promise<readonly StoredLayer[]>;
+  /** An image's names and layers, found as by `resolve`. @throws as `resolve`, but for a damaged image */
+  find(reference: string, options?: CallOptions): Promise<StoredRecord | undefined>;
   /** Every layer of the store, also those that no image uses. */
   allLayers(options?: CallOptions): Promise<readonly StoredLayer[]>;
   /** @param name a full name, `@` with an image's hexadecimal id for an image without a name */

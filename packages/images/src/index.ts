@@ -6,7 +6,7 @@ export {
   ImageStore,
   type StoredImage,
   type StoredLayer,
-  type StoredNames,
+  type StoredRecord,
 } from './image-store.js';
 export { ImageUsers, NoImageUsers } from './image-users.js';
 export { imagesModule } from './images-module.js';

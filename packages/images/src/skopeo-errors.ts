@@ -24,11 +24,25 @@ const CASES: readonly Case[] = [
     advice: 'free space for the image store and for the directory of temporary files, or remove images',
   },
   {
-    pattern:
-      /Source image rejected|rejected by policy|signature was required|no policy\.json file found|[Ll]oading trust policy|creating policy context/,
+    pattern: /loading trust policy: open .*: no such file|no policy\.json file found/i,
+    kind: 'missing-requirement',
+    advice: 'write a policy.json (see containers-policy.json(5)), or name one with the option policyPath',
+  },
+  {
+    pattern: /loading trust policy|creating policy context/i,
+    kind: 'failed-precondition',
+    advice: 'correct the signature policy (policy.json)',
+  },
+  {
+    pattern: /Source image rejected|rejected by policy|signature was required/,
     kind: 'permission-denied',
     advice:
       'the signature policy (policy.json) does not allow this image; change the policy or sign the image',
+  },
+  {
+    pattern: /: permission denied|: operation not permitted|: read-only file system/i,
+    kind: 'permission-denied',
+    advice: 'run as root, with a store that can be written',
   },
   {
     pattern: /: toomanyrequests|too many requests|HTTP status: 429/i,
@@ -105,7 +119,10 @@ export function skopeoError(
   return new PodwrightError(found.kind, `${doing} failed: ${said} (${found.advice}).`, { details });
 }
 
-/** The text of skopeo's last line of level fatal (logrus' key=value format), or all it wrote. */
+/**
+ * The text of skopeo's last line of level fatal (logrus' key=value format), or all it wrote; without the claim of
+ * `skopeo inspect` that any failure is one of parsing a name.
+ */
 export function skopeoMessage(stderr: string): string {
   const fatal = stderr
     .split('\n')
@@ -117,5 +134,6 @@ export function skopeoMessage(stderr: string): string {
     .slice(1, -1)
     .replaceAll(/\\(.)/g, (_, escaped: string) => (escaped === 'n' || escaped === 't' ? ' ' : escaped))
     .replaceAll(/\s+/g, ' ')
+    .replace(/^Error parsing image name "[^"]*": /, '')
     .trim();
 }

@@ -11,8 +11,9 @@ import { inject, injectable } from 'inversify';
 import type { Observable } from 'rxjs';
 import { ArchiveLoader } from './archive-loader.js';
 import { namesAfterRemoval } from './image-lookup.js';
-import { ImageStore } from './image-store.js';
+import { ImageStore, type StoredRecord } from './image-store.js';
 import { ImageUsers } from './image-users.js';
+import { digestsOf } from './pull-progress.js';
 import { SharedPulls } from './shared-pulls.js';
 import { StoreLocks } from './store-locks.js';
 
@@ -41,17 +42,15 @@ export class SkopeoImageService implements ImageService {
 
   async removeImage(reference: string, options: CallOptions = {}): Promise<void> {
     for (;;) {
-      const found = await this.store.resolve(reference, options);
+      const found = await this.store.find(reference, options);
       if (found === undefined) return;
-      const { id } = found.image;
-      const keys = await this.#keysOf(id, options);
-      if (keys === undefined) continue;
-      using _lease = await this.locks.exclusive(keys, options.signal);
-      // While it waited, a pull may have given the name to another image.
-      const now = await this.store.resolve(reference, options);
-      if (now?.image.id !== id) continue;
-      await this.#remove(id, reference, options);
-      return;
+      using _lease = await this.locks.exclusive(whatPullsCountOn(found), options.signal);
+      // While this waited, a pull may have given the name to another image.
+      const now = await this.store.find(reference, options);
+      if (now?.id === found.id) {
+        await this.#remove(now, reference, options);
+        return;
+      }
     }
   }
 
@@ -70,35 +69,25 @@ export class SkopeoImageService implements ImageService {
     await this.pulls.close();
   }
 
-  async #remove(imageId: string, reference: string, options: CallOptions): Promise<void> {
-    const names = (await this.store.names(imageId, options))?.names ?? [];
+  async #remove({ id, names }: StoredRecord, reference: string, options: CallOptions): Promise<void> {
     const left = namesAfterRemoval(names, reference);
     if (left.length > 0) {
-      await this.store.setNames(imageId, left, options);
+      await this.store.setNames(id, left, options);
       return;
     }
-    const users = await this.users.users(imageId);
+    const users = await this.users.users(id);
     if (users.length > 0) {
       throw new PodwrightError(
         'in-use',
-        `The image ${reference} (${imageId}) is used by ${users.join(', ')}: remove what uses it first.`,
-        { details: { imageId, users } },
+        `The image ${reference} (${id}) is used by ${users.join(', ')}: remove what uses it first.`,
+        { details: { imageId: id, users } },
       );
     }
-    await this.store.delete(imageId, options);
+    await this.store.delete(id, options);
   }
+}
 
-  /** Everything that a pull may count on while it runs; undefined when the image is gone meanwhile. */
-  async #keysOf(imageId: string, options: CallOptions): Promise<readonly string[] | undefined> {
-    try {
-      const layers = await this.store.layers(imageId, options);
-      const digests = layers.flatMap(({ diffDigest = [], compressedDigest = [] }) =>
-        [diffDigest, compressedDigest].flat(),
-      );
-      return [imageId, ...digests];
-    } catch (error) {
-      if (PodwrightError.is(error, 'not-found')) return undefined;
-      throw error;
-    }
-  }
+/** The keys of an image and of its layers, which a running pull expects to stay. */
+function whatPullsCountOn({ id, layers }: StoredRecord): readonly string[] {
+  return [id, ...digestsOf(layers)];
 }

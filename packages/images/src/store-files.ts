@@ -68,7 +68,7 @@ export class StoreFiles {
             .map((layer) => [layer.id, layer]),
         ),
       };
-      const whole = snapshot.images.every((image) => layerChain(image.layer, snapshot.layers) !== undefined);
+      const whole = snapshot.images.every((image) => layerChain(image.layer, snapshot.layers).isWhole);
       if (whole || attempt === READ_ATTEMPTS) {
         this.#last = { key, snapshot };
         return snapshot;

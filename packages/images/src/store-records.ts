@@ -55,20 +55,20 @@ export function parseRecords<T extends { readonly id: string }>(text: string, pa
   return parsed;
 }
 
-/** An image's layers, uppermost first; undefined when one of them is missing. */
+/** The layers from an uppermost one downwards, as far as they are there. */
 export function layerChain<T extends LayerRecord>(
   top: string | undefined,
   layers: ReadonlyMap<string, T>,
-): readonly T[] | undefined {
+): { readonly layers: readonly T[]; readonly isWhole: boolean } {
   const chain: T[] = [];
   for (let id = top; id !== undefined && id !== ''; ) {
     const layer = layers.get(id);
     // The length bounds a parent that leads back to its child.
-    if (layer === undefined || chain.length >= layers.size) return undefined;
+    if (layer === undefined || chain.length >= layers.size) return { layers: chain, isWhole: false };
     chain.push(layer);
     id = layer.parent;
   }
-  return chain;
+  return { layers: chain, isWhole: true };
 }
 
 /** Ids of the layers below the given ones, those themselves included. */

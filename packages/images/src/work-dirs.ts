@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { PodwrightError, type RegistryAuth } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
@@ -29,35 +29,42 @@ export class WorkDirs {
 
   /** @throws PodwrightError kind `no-space`, `permission-denied`, `failed-precondition` */
   async create(): Promise<WorkDir> {
-    const { big, secret } = this.#parents();
     try {
-      this.#swept ??= this.#sweep();
+      // Once only: later it would find the directories of running pulls.
+      this.#swept ??= this.#sweep().catch((error: unknown) => {
+        this.#swept = undefined;
+        throw error;
+      });
       await this.#swept;
-      for (const parent of [big, secret]) {
-        await mkdir(this.executor.hostPath(parent), { recursive: true, mode: 0o700 });
-      }
-      const reached = await mkdtemp(this.executor.hostPath(join(big, 'pull-')));
-      const name = reached.slice(this.executor.hostPath(big).length + 1);
-      return this.#workDir(join(big, name), join(secret, `${name}.json`));
+      await mkdir(this.executor.hostPath(this.#authDir), { recursive: true, mode: 0o700 });
+      const reached = await mkdtemp(this.executor.hostPath(join(this.#tmpDir, this.#prefix)));
+      const name = basename(reached);
+      return this.#workDir(join(this.#tmpDir, name), join(this.#authDir, `${name}.json`));
     } catch (error) {
-      this.#swept = undefined;
-      throw cannotWrite(`${big} or ${secret}`, error);
+      throw cannotWrite(`${this.#tmpDir} or ${this.#authDir}`, error);
     }
   }
 
-  /** The name ties the directory of big files to this agent: nobody else uses its run directory. */
-  #parents(): { readonly big: string; readonly secret: string } {
+  get #tmpDir(): string {
+    return this.options.tmpDir ?? DEFAULT_TMP_DIR;
+  }
+
+  get #authDir(): string {
+    return join(this.options.runDir, 'auth');
+  }
+
+  /** Ties directories of big files to this agent: nobody else uses its run directory. */
+  get #prefix(): string {
     const owner = createHash('sha256').update(this.options.runDir).digest('hex').slice(0, 12);
-    return {
-      big: join(this.options.tmpDir ?? DEFAULT_TMP_DIR, `podwright-images-${owner}`),
-      secret: join(this.options.runDir, 'auth'),
-    };
+    return `podwright-images-${owner}-`;
   }
 
   async #sweep(): Promise<void> {
-    const { big, secret } = this.#parents();
-    for (const path of [big, secret])
-      await rm(this.executor.hostPath(path), { recursive: true, force: true });
+    const tmpDir = this.executor.hostPath(this.#tmpDir);
+    const stale = (await readdir(tmpDir)).filter((name) => name.startsWith(this.#prefix));
+    for (const path of [...stale.map((name) => join(tmpDir, name)), this.executor.hostPath(this.#authDir)]) {
+      await rm(path, { recursive: true, force: true });
+    }
   }
 
   #workDir(path: string, authPath: string): WorkDir {
