@@ -32,7 +32,7 @@ export interface RuntimeFeatures {
   /** Containers are real processes of a kernel; false for a simulation. */
   readonly kernel: boolean;
   /** How commands enter a container. */
-  readonly execHandler: 'oci' | 'nsenter' | 'none';
+  readonly execHandler: 'oci' | 'nsenter' | 'simulated' | 'none';
   /** What exec cannot reapply of the container's confinement, such as `seccomp`; empty with the oci handler. */
   readonly execGaps: readonly string[];
 }

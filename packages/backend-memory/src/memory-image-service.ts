@@ -1,0 +1,146 @@
+import {
+  type CallOptions,
+  formatImageReference,
+  type Image,
+  type ImageFsInfo,
+  type ImageReference,
+  type ImageService,
+  PodwrightError,
+  type PullEvent,
+  type PullOptions,
+  parseImageReference,
+  type RegistryAuth,
+  throwIfAborted,
+} from '@podwright/core';
+import { inject, injectable } from 'inversify';
+import { Observable, type Subscriber } from 'rxjs';
+import { FileError } from './machine/file-tree.js';
+import { type MemoryHost, MemoryHostToken } from './memory-host.js';
+import { readDockerArchive } from './store/docker-archive.js';
+
+/** The image store of a simulated machine, and pulls from the registries of the simulation. */
+@injectable()
+export class MemoryImageService implements ImageService {
+  constructor(@inject(MemoryHostToken) private readonly host: MemoryHost) {}
+
+  pullImage(reference: string, options: PullOptions = {}): Observable<PullEvent> {
+    return new Observable<PullEvent>((subscriber) => {
+      const stop = new AbortController();
+      this.#pull(reference, options, subscriber, stop.signal).catch((error: unknown) =>
+        subscriber.error(error),
+      );
+      return () => stop.abort();
+    });
+  }
+
+  async imageStatus(reference: string, options?: CallOptions): Promise<Image | undefined> {
+    throwIfAborted(options?.signal);
+    return this.host.images.status(reference);
+  }
+
+  async listImages(options?: CallOptions): Promise<readonly Image[]> {
+    throwIfAborted(options?.signal);
+    return this.host.images.list();
+  }
+
+  async removeImage(reference: string, options?: CallOptions): Promise<void> {
+    throwIfAborted(options?.signal);
+    const image = this.host.images.find(reference);
+    const user = [...this.host.containers.values()].find((container) => container.image.id === image?.id);
+    if (image && user) {
+      throw new PodwrightError(
+        'in-use',
+        `Image ${reference} is in use by container ${user.config.metadata.name} (${user.id}). Remove that first.`,
+        { details: { containerId: user.id } },
+      );
+    }
+    this.host.images.remove(reference);
+  }
+
+  async loadImage(
+    path: string,
+    options: CallOptions & { readonly reference?: string } = {},
+  ): Promise<readonly Image[]> {
+    throwIfAborted(options.signal);
+    const wanted = options.reference === undefined ? undefined : parseImageReference(options.reference);
+    const loaded: Image[] = [];
+    for (const { content, names } of readDockerArchive(this.#archive(path), path)) {
+      const references = wanted ? [wanted] : names.map(parseImageReference);
+      if (references.length === 0) {
+        throw new PodwrightError(
+          'invalid-argument',
+          `Archive ${path} names no image. Give it a name with reference.`,
+        );
+      }
+      for (const reference of references) this.host.images.add(content, reference);
+      const image = this.host.images.status(content.id);
+      if (image) loaded.push(image);
+    }
+    return loaded;
+  }
+
+  async imageFsInfo(options?: CallOptions): Promise<ImageFsInfo> {
+    throwIfAborted(options?.signal);
+    const { usedBytes, capacityBytes, count } = this.host.images;
+    return {
+      mountpoint: '/var/lib/images',
+      usedBytes,
+      inodesUsed: count,
+      capacityBytes,
+      availableBytes: capacityBytes - usedBytes,
+    };
+  }
+
+  #archive(path: string): Buffer {
+    try {
+      return this.host.files.readFile(path);
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      throw new PodwrightError('not-found', `There is no archive ${path} on the simulated host.`, {
+        cause: error,
+        details: { path },
+      });
+    }
+  }
+
+  async #pull(
+    reference: string,
+    options: PullOptions,
+    subscriber: Subscriber<PullEvent>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const parsed = parseImageReference(reference);
+    subscriber.next({ type: 'resolving', reference: formatImageReference(parsed) });
+    if (this.host.pullMs > 0) await this.host.clock.sleep(this.host.pullMs, signal);
+    const auth = options.auth ?? this.#authFromFile(options.authFile, parsed);
+    const content = this.host.registries.resolve(parsed, auth);
+    const layer = { type: 'layer', digest: content.digest, totalBytes: content.sizeBytes } as const;
+    if (this.host.images.find(content.id)) subscriber.next({ ...layer, state: 'present' });
+    else {
+      subscriber.next({ ...layer, state: 'downloading' });
+      subscriber.next({ ...layer, state: 'done' });
+    }
+    subscriber.next({ type: 'storing' });
+    subscriber.next({ type: 'done', image: this.host.images.add(content, parsed) });
+    subscriber.complete();
+  }
+
+  /** Credentials of a registry out of a file in the format of containers-auth.json(5), on the simulated host. */
+  #authFromFile(path: string | undefined, { registry }: ImageReference): RegistryAuth | undefined {
+    if (path === undefined) return undefined;
+    const fail = (why: string, cause?: unknown) =>
+      new PodwrightError('invalid-argument', `Auth file ${path} ${why}.`, { cause, details: { path } });
+    let auths: Readonly<Record<string, { auth?: string } | undefined>> | undefined;
+    try {
+      auths = JSON.parse(this.host.files.readFile(path).toString('utf8')).auths;
+    } catch (error) {
+      throw fail('is not there on the simulated host, or is no JSON', error);
+    }
+    const encoded = auths?.[registry]?.auth;
+    if (encoded === undefined) return undefined;
+    const [username, ...password] = Buffer.from(encoded, 'base64').toString('utf8').split(':');
+    if (username === undefined || password.length === 0)
+      throw fail(`has no user and password for ${registry}`);
+    return { username, password: password.join(':') };
+  }
+}

@@ -1,0 +1,271 @@
+import {
+  type Clock,
+  type ContainerAttempt,
+  type ContainerConfig,
+  type ContainerFilter,
+  type ContainerPhase,
+  type ContainerStatus,
+  PodwrightError,
+  type RuntimeEvent,
+} from '@podwright/core';
+import { emptySource } from '../machine/byte-pipe.js';
+import { ContainerFiles } from '../machine/container-files.js';
+import { FileTree } from '../machine/file-tree.js';
+import { ProcessTable } from '../machine/process-table.js';
+import { SIGKILL, signalNumber } from '../machine/signals.js';
+import type { ProcessExit, Program, SimulatedProcess } from '../machine/simulated-process.js';
+import { ContainerLog } from '../store/container-log.js';
+import type { ImageContent } from '../store/image-store.js';
+import type { ProcessPlan } from './process-plan.js';
+import { hasLabels, type SimulatedSandbox } from './simulated-sandbox.js';
+
+/** What a container needs of its machine. */
+export interface ContainerSurroundings {
+  readonly clock: Clock;
+  readonly hostFiles: FileTree;
+  readonly programs: ReadonlyMap<string, Program>;
+  /** Files that each container of the sandbox finds in place of the image's: /etc/hosts and the like. */
+  readonly sandboxFiles: Readonly<Record<string, string>>;
+  readonly restartDelay: (attempts: readonly ContainerAttempt[]) => number | undefined;
+  readonly emit: (event: RuntimeEvent) => void;
+}
+
+/** A container on the simulated machine: its attempts one after the other, and who starts the next. */
+export class SimulatedContainer {
+  readonly log: ContainerLog;
+  readonly #attempts: ContainerAttempt[] = [];
+  #phase: ContainerPhase = 'created';
+  #table: ProcessTable | undefined;
+  #init: SimulatedProcess | undefined;
+  #stopping = false;
+  #nextStartAtMs: number | undefined;
+  #wait = new AbortController();
+  #trouble: { reason: string; message: string } | undefined;
+
+  constructor(
+    readonly id: string,
+    readonly sequence: number,
+    readonly sandbox: SimulatedSandbox,
+    readonly config: ContainerConfig,
+    readonly image: ImageContent,
+    readonly plan: ProcessPlan,
+    readonly createdAtMs: number,
+    private readonly surroundings: ContainerSurroundings,
+  ) {
+    this.log = new ContainerLog(() => surroundings.clock.nowMs());
+  }
+
+  get phase(): ContainerPhase {
+    return this.#phase;
+  }
+
+  /** Number of the present attempt, or of the last one. */
+  get presentAttempt(): number {
+    return Math.max(0, this.#attempts.length - 1);
+  }
+
+  /** The processes of the running container. @throws PodwrightError kind `failed-precondition` */
+  get processes(): ProcessTable {
+    if (this.#phase !== 'running' || !this.#table) {
+      throw new PodwrightError(
+        'failed-precondition',
+        `Container ${this.config.metadata.name} (${this.id}) is not running: it is ${this.#phase}.`,
+      );
+    }
+    return this.#table;
+  }
+
+  /** @throws PodwrightError kind `container-start-failed` */
+  start(): void {
+    try {
+      this.#startAttempt();
+    } catch (error) {
+      if (!PodwrightError.is(error)) throw error;
+      const nowMs = this.surroundings.clock.nowMs();
+      this.#trouble = { reason: 'StartError', message: error.message };
+      this.#attempts.push({
+        attempt: this.#attempts.length,
+        startedAtMs: nowMs,
+        finishedAtMs: nowMs,
+        exitCode: 128,
+        reason: 'ContainerCannotRun',
+        message: error.message,
+      });
+      this.#endForGood();
+      throw error;
+    }
+  }
+
+  /** Stop signal, then SIGKILL when the time is over; no restart follows. */
+  async stop(graceMs: number, signal?: AbortSignal): Promise<void> {
+    this.#stopping = true;
+    this.#wait.abort();
+    if (this.#phase === 'waiting') this.#endForGood();
+    const init = this.#init;
+    if (this.#phase !== 'running' || !init) return;
+    if (graceMs > 0) {
+      const number = signalNumber(this.plan.stopSignal);
+      if (number !== undefined) init.signal(number);
+      await this.#endedWithin(init, graceMs, signal);
+    }
+    init.signal(SIGKILL);
+    await init.ended;
+  }
+
+  status(): ContainerStatus {
+    const { metadata, image, labels, annotations, mounts } = this.config;
+    return {
+      id: this.id,
+      sandboxId: this.sandbox.id,
+      podUid: this.sandbox.config.metadata.uid,
+      metadata,
+      state: this.#phase,
+      createdAtMs: this.createdAtMs,
+      image,
+      imageId: this.image.id,
+      labels,
+      annotations,
+      mounts,
+      attempts: [...this.#attempts],
+      ...(this.#nextStartAtMs === undefined ? {} : { nextStartAtMs: this.#nextStartAtMs }),
+      ...this.#trouble,
+    };
+  }
+
+  matches(filter: ContainerFilter): boolean {
+    const { id, sandboxId, podUid, state, labels } = filter;
+    if (id !== undefined && id !== this.id) return false;
+    if (sandboxId !== undefined && sandboxId !== this.sandbox.id) return false;
+    if (podUid !== undefined && podUid !== this.sandbox.config.metadata.uid) return false;
+    if (state !== undefined && state !== this.#phase) return false;
+    return hasLabels(this.config.labels, labels);
+  }
+
+  #startAttempt(): void {
+    const { clock, emit } = this.surroundings;
+    const table = new ProcessTable({
+      clock,
+      files: this.#files(),
+      network: this.sandbox.network,
+      hostname: this.sandbox.hostname,
+      programs: this.surroundings.programs,
+    });
+    const { argv, env, cwd, user } = this.plan;
+    const program = table.findProgram(argv[0] ?? '', env);
+    if (!program) {
+      throw new PodwrightError(
+        'container-start-failed',
+        `Container ${this.config.metadata.name} cannot start: there is no program "${argv[0]}" in the simulation. ` +
+          'Use one of the standard programs, or give it in the option "programs".',
+        { details: { command: argv } },
+      );
+    }
+    const attempt = this.#attempts.length;
+    this.#table = table;
+    this.#init = table.spawn(program, {
+      argv,
+      env,
+      cwd,
+      user,
+      stdin: emptySource,
+      stdout: this.log.sink(attempt, 'stdout'),
+      stderr: this.log.sink(attempt, 'stderr'),
+    });
+    this.#phase = 'running';
+    this.#nextStartAtMs = undefined;
+    this.#trouble = undefined;
+    this.#attempts.push({ attempt, startedAtMs: clock.nowMs() });
+    emit({ ...this.#eventHead(), type: 'container-started', containerId: this.id, attempt });
+    void this.#init.ended.then((exit) => this.#attemptEnded(exit));
+  }
+
+  #attemptEnded(exit: ProcessExit): void {
+    const { clock, emit } = this.surroundings;
+    const running = this.#attempts.at(-1);
+    if (!running) return;
+    const ended: ContainerAttempt = {
+      ...running,
+      finishedAtMs: clock.nowMs(),
+      exitCode: exit.exitCode,
+      ...(exit.signal === undefined ? {} : { signal: exit.signal }),
+      reason: exit.exitCode === 0 ? 'Completed' : 'Error',
+    };
+    this.#attempts[this.#attempts.length - 1] = ended;
+    const delayMs = this.#stopping ? undefined : this.surroundings.restartDelay(this.#attempts);
+    if (delayMs === undefined) this.#endForGood();
+    else this.#waitForNext(delayMs);
+    emit({
+      ...this.#eventHead(),
+      type: 'container-exited',
+      containerId: this.id,
+      attempt: ended,
+      ...(delayMs === undefined ? {} : { restartInMs: delayMs }),
+    });
+  }
+
+  #waitForNext(delayMs: number): void {
+    this.#phase = 'waiting';
+    this.#nextStartAtMs = this.surroundings.clock.nowMs() + delayMs;
+    this.#trouble = {
+      reason: 'CrashLoopBackOff',
+      message: `It starts again ${delayMs} ms after attempt ${this.presentAttempt} ended.`,
+    };
+    this.#wait = new AbortController();
+    this.surroundings.clock.sleep(delayMs, this.#wait.signal).then(
+      () => this.#restart(),
+      () => undefined,
+    );
+  }
+
+  #restart(): void {
+    try {
+      this.start();
+    } catch (error) {
+      // It stays ended with what `start` has recorded; whoever asks for its status reads it there.
+      if (!PodwrightError.is(error)) throw error;
+    }
+  }
+
+  #endForGood(): void {
+    this.#phase = 'exited';
+    this.#nextStartAtMs = undefined;
+    if (this.#trouble?.reason === 'CrashLoopBackOff') this.#trouble = undefined;
+    this.log.close();
+  }
+
+  async #endedWithin(init: SimulatedProcess, graceMs: number, signal?: AbortSignal): Promise<void> {
+    const done = new AbortController();
+    const limit = signal ? AbortSignal.any([signal, done.signal]) : done.signal;
+    try {
+      await Promise.race([init.ended, this.surroundings.clock.sleep(graceMs, limit)]);
+    } finally {
+      done.abort();
+    }
+  }
+
+  #files(): ContainerFiles {
+    const root = new FileTree();
+    root.copyFrom(this.image.root);
+    for (const [path, text] of Object.entries(this.surroundings.sandboxFiles)) root.writeFile(path, text);
+    root.makeDirectory(this.plan.cwd);
+    const mounts = this.config.mounts.map(({ hostPath, containerPath, readOnly }) => {
+      const node = this.surroundings.hostFiles.find(hostPath);
+      if (!node) {
+        throw new PodwrightError(
+          'container-start-failed',
+          `Container ${this.config.metadata.name} cannot start: ${hostPath} of its mount at ${containerPath} is not there.`,
+        );
+      }
+      return { containerPath, node, readOnly: readOnly ?? false };
+    });
+    return new ContainerFiles(root, this.config.security.readOnlyRootFilesystem ?? false, mounts);
+  }
+
+  #eventHead() {
+    return {
+      timestampMs: this.surroundings.clock.nowMs(),
+      sandboxId: this.sandbox.id,
+      podUid: this.sandbox.config.metadata.uid,
+    };
+  }
+}

@@ -1,0 +1,57 @@
+import type { PodSandboxConfig, PodSandboxFilter, PodSandboxStatus, StringMap } from '@podwright/core';
+import type { SandboxNetwork } from '../machine/sandbox-network.js';
+
+/** A pod's sandbox on the simulated machine. */
+export class SimulatedSandbox {
+  #ready = true;
+
+  constructor(
+    readonly id: string,
+    /** Counts everything that is made, so that what was made in one millisecond has an order too. */
+    readonly sequence: number,
+    readonly config: PodSandboxConfig,
+    readonly createdAtMs: number,
+    readonly hostname: string,
+    readonly network: SandboxNetwork,
+    private readonly releaseNetwork: () => void,
+  ) {}
+
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  stop(): void {
+    if (!this.#ready) return;
+    this.#ready = false;
+    this.releaseNetwork();
+  }
+
+  status(): PodSandboxStatus {
+    const { metadata, network, labels, annotations } = this.config;
+    return {
+      id: this.id,
+      metadata,
+      state: this.#ready ? 'ready' : 'not-ready',
+      createdAtMs: this.createdAtMs,
+      ips: this.network.ips,
+      network,
+      labels,
+      annotations,
+    };
+  }
+
+  matches(filter: PodSandboxFilter): boolean {
+    const { id, state, labels, podUid } = filter;
+    if (id !== undefined && id !== this.id) return false;
+    if (state !== undefined && (state === 'ready') !== this.#ready) return false;
+    if (podUid !== undefined && podUid !== this.config.metadata.uid) return false;
+    return hasLabels(this.config.labels, labels);
+  }
+}
+
+/** Whether all wanted labels are there with their values. */
+export function hasLabels(labels: StringMap, wanted: StringMap | undefined): boolean {
+  return Object.entries(wanted ?? {}).every(
+    ([name, value]) => Object.hasOwn(labels, name) && labels[name] === value,
+  );
+}

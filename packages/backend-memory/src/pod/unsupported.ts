@@ -1,0 +1,41 @@
+import { type ContainerConfig, type PodSandboxConfig, PodwrightError } from '@podwright/core';
+import { signalNumber } from '../machine/signals.js';
+
+/**
+ * Refuses what the simulation cannot show. What only a kernel enforces (capabilities, seccomp, limits, sysctls) is
+ * taken and reported as given, and has no effect: `features.kernel` is false.
+ * @throws PodwrightError kind `unsupported`
+ */
+export function checkSandboxConfig(config: PodSandboxConfig): void {
+  if (config.pid === 'node')
+    throw unsupported(`the node's processes in pod ${config.metadata.name} (hostPID)`);
+}
+
+/** @throws PodwrightError kind `unsupported`, `invalid-argument` */
+export function checkContainerConfig(config: ContainerConfig): void {
+  const { name } = config.metadata;
+  if (config.devices.length > 0) throw unsupported(`devices of the host in container ${name}`);
+  if (config.mounts.some(({ propagation }) => propagation === 'bidirectional')) {
+    throw unsupported(`mounts that reach the host from container ${name} (Bidirectional propagation)`);
+  }
+  for (const { containerPath, hostPath } of config.mounts) {
+    if (containerPath.startsWith('/') && hostPath.startsWith('/')) continue;
+    throw new PodwrightError(
+      'invalid-argument',
+      `Mount of "${hostPath}" at "${containerPath}" in container ${name}: both paths have to be absolute.`,
+    );
+  }
+  if (config.stopSignal !== undefined && signalNumber(config.stopSignal) === undefined) {
+    throw new PodwrightError(
+      'invalid-argument',
+      `Stop signal "${config.stopSignal}" of container ${name} is none; write one such as SIGTERM.`,
+    );
+  }
+}
+
+function unsupported(what: string): PodwrightError {
+  return new PodwrightError(
+    'unsupported',
+    `The memory backend does not simulate ${what}. Use the systemd backend.`,
+  );
+}
