@@ -23,7 +23,7 @@ export default defineConfig({
         ...fromSource,
         test: {
           name: 'host',
-          include: ['test/host/**/*.spec.ts', 'test/e2e/**/*.spec.ts', 'test/conformance/systemd*.spec.ts'],
+          include: ['test/host/**/*.spec.{ts,mjs}', 'test/e2e/**/*.spec.ts', 'test/conformance/systemd*.spec.ts'],
           setupFiles: ['test/setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
