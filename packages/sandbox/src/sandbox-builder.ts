@@ -83,7 +83,7 @@ export class SandboxBuilder {
 
     throwIfAborted(signal, doing);
     undo.add('the namespaces', () => this.remover.letGo(record));
-    await this.pinner.pin(
+    const pinned = this.pinner.pin(
       {
         paths: record.namespaces,
         hostname: record.hostname,
@@ -92,6 +92,7 @@ export class SandboxBuilder {
       },
       signal,
     );
+    await allDone([pinned, this.files.writeNames(record)]);
 
     const { network: netns } = record.namespaces;
     if (netns === undefined) {
@@ -106,7 +107,7 @@ export class SandboxBuilder {
       record = { ...record, cni: connected, ips: this.network.addresses(connected) };
     }
 
-    await this.files.write(record);
+    await this.files.writeHosts(record);
     throwIfAborted(signal, doing);
     const made = { ...record, created: true };
     await this.store.write(made);
@@ -116,5 +117,12 @@ export class SandboxBuilder {
   /** Prepares the directory of namespaces; once before the first sandbox. */
   prepare(): Promise<void> {
     return this.pinner.prepare(sandboxesRunDir(this.options));
+  }
+}
+
+/** Waits for all, also when one fails: nothing may go on while what was made is undone. */
+async function allDone(works: readonly Promise<void>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(works)) {
+    if (outcome.status === 'rejected') throw outcome.reason;
   }
 }

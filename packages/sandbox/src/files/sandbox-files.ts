@@ -17,14 +17,18 @@ export class SandboxFiles {
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
-  /** Writes hosts, resolv.conf and hostname, readable by every user of the containers. */
-  async write({ files, network, ips, hostname, dns }: SandboxRecord): Promise<void> {
-    const hosts = network === 'pod' ? formatHosts(ips, hostname) : await this.#read('/etc/hosts');
+  /** Writes resolv.conf and hostname, readable by every user of the containers. Needs no network yet. */
+  async writeNames({ files, network, hostname, dns }: SandboxRecord): Promise<void> {
     await Promise.all([
-      this.#put(files.hosts, hosts ?? formatHosts([], hostname)),
-      this.#put(files.resolvConf, await this.#resolvConf(dns, network === 'pod')),
       this.#put(files.hostname, `${hostname}\n`),
+      this.#resolvConf(dns, network === 'pod').then((text) => this.#put(files.resolvConf, text)),
     ]);
+  }
+
+  /** Writes hosts: the pod's own names, or the host's file with the node's network. */
+  async writeHosts({ files, network, ips, hostname }: SandboxRecord): Promise<void> {
+    const text = network === 'pod' ? formatHosts(ips, hostname) : await this.#read('/etc/hosts');
+    await this.#put(files.hosts, text ?? formatHosts([], hostname));
   }
 
   /** As the kubelet does: where the host only has systemd-resolved's stub on loopback, the servers behind it. */

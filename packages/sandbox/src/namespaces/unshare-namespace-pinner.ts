@@ -45,7 +45,7 @@ export class UnshareNamespacePinner implements NamespacePinner {
     );
     if (shm) await mkdir(this.executor.hostPath(shm.path), { recursive: true, mode: 0o700 });
     if (kinds.length === 0) return;
-    await this.executor.run({
+    const { exitCode, stderr } = await this.executor.run({
       command: 'unshare',
       args: [
         ...kinds.map(([kind, path]) => `${FLAGS[kind]}=${path}`),
@@ -56,8 +56,10 @@ export class UnshareNamespacePinner implements NamespacePinner {
         `size=${shm?.sizeBytes ?? 0},mode=1777,nosuid,nodev,noexec`,
         ...sysctls.flatMap(({ path, value }) => [path, value]),
       ],
+      okExitCodes: 'any',
       ...(signal ? { signal } : {}),
     });
+    if (exitCode !== 0) throw pinError(kinds, exitCode, stderr.toString().trim());
   }
 
   async unpin(paths: readonly string[]): Promise<void> {
@@ -120,4 +122,26 @@ export class UnshareNamespacePinner implements NamespacePinner {
       });
     }
   }
+}
+
+/** In the words of unshare(1), ip(8), hostname(1), mount(8) or the shell: whichever failed. */
+function pinError(
+  kinds: readonly (readonly [NamespaceKind, string])[],
+  exitCode: number,
+  stderr: string,
+): PodwrightError {
+  const names = kinds.map(([kind]) => kind).join(', ');
+  const missing = /(\S+): (?:command )?not found/.exec(stderr)?.[1];
+  const kind =
+    missing !== undefined
+      ? 'missing-requirement'
+      : /Operation not permitted|Permission denied/.test(stderr)
+        ? 'permission-denied'
+        : 'command-failed';
+  return new PodwrightError(
+    kind,
+    `The ${names} namespaces of a pod could not be made: ${stderr || `unshare ended with ${exitCode}`}. ` +
+      'It takes root with CAP_SYS_ADMIN, unshare and mount of util-linux, ip of iproute2, and hostname.',
+    { details: { exitCode, stderr } },
+  );
 }
