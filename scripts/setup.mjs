@@ -139,6 +139,11 @@ function run(command, args, env = {}) {
   });
   if (result.status === 0) return { failure: undefined };
   const output = result.error?.message ?? `${result.stdout}${result.stderr}`.trim();
+  const denied = /EACCES.*'(.*)'/.exec(output);
+  if (denied !== null)
+    return {
+      failure: `no permission to write ${denied[1]}: run it as the owner of the checkout, or as root`,
+    };
   return { failure: output.split('\n').slice(-30).join('\n') };
 }
 
