@@ -19,11 +19,21 @@ export default defineConfig({
         },
       },
       {
+        // Boots throw-away hosts: on Linux as root, on a machine that is not itself booted with systemd.
+        ...fromSource,
+        test: {
+          name: 'boot',
+          include: ['test/host/**/*.spec.mjs'],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
         // Everything here runs on a host whose PID 1 is systemd: see scripts/test.mjs.
         ...fromSource,
         test: {
           name: 'host',
-          include: ['test/host/**/*.spec.{ts,mjs}', 'test/e2e/**/*.spec.ts', 'test/conformance/systemd*.spec.ts'],
+          include: ['test/host/**/*.spec.ts', 'test/e2e/**/*.spec.ts', 'test/conformance/systemd*.spec.ts'],
           setupFiles: ['test/setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,

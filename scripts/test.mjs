@@ -1,21 +1,22 @@
-// npm test: set-up, the unit and conformance tests, then the tests on a host with systemd.
+// npm test: set-up, the unit and conformance tests, then the tests of the throw-away host and those on a host with systemd.
 //
 //   npm test                         everything
-//   npm test -- unit [FILTER…]       one or more of the projects unit, conformance, host; filters and options (-t NAME)
-//                                    go to vitest
+//   npm test -- unit [FILTER…]       one or more of the projects unit, conformance, boot, host; filters and options
+//                                    (-t NAME) go to vitest
 //
 // Ends with a line `N passed, N failed`, and lists what was skipped or left out.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isSystemdMachine } from '../test/host/requirements.mjs';
 import { finish, REPOSITORY } from '../test/host/throwaway-host.mjs';
 import { isRealRequired, whyNotReal, withRealHost } from './real-host.mjs';
 import { setUpOrExit } from './setup.mjs';
 import { readVitestReport, summaryOf } from './vitest-report.mjs';
 
-const PROJECTS = ['unit', 'conformance', 'host'];
-const TIMEOUT_MS = { unit: 600_000, conformance: 600_000, host: 900_000 };
+const PROJECTS = ['unit', 'conformance', 'boot', 'host'];
+const TIMEOUT_MS = { unit: 600_000, conformance: 600_000, boot: 120_000, host: 900_000 };
 
 const args = process.argv.slice(2);
 const chosen = PROJECTS.filter((project) => args.includes(project));
@@ -47,24 +48,27 @@ function execHere(command, args, { timeoutMs }) {
 
 async function runAll() {
   const results = [];
-  for (const project of projects.filter((each) => each !== 'host')) {
-    results.push(await runProject(project, execHere));
-  }
-  if (projects.includes('host')) {
-    results.push(await runHostProject());
+  for (const project of projects) {
+    const reason = project === 'boot' || project === 'host' ? whyNotReal() : undefined;
+    if (reason !== undefined) results.push({ ...nothingRan(project), leftOut: reason });
+    else if (project === 'host') results.push(await runHostProject());
+    // A machine with systemd needs no throw-away host.
+    else if (project !== 'boot' || !isSystemdMachine()) results.push(await runProject(project, execHere));
   }
   return results;
 }
 
 async function runHostProject() {
-  const reason = whyNotReal();
-  if (reason !== undefined) return { project: 'host', passed: 0, failures: [], skipped: [], leftOut: reason };
   mkdirSync(reports.host, { recursive: true });
   try {
     return await withRealHost('test', ({ exec }) => runProject('host', exec));
   } catch (error) {
-    return { project: 'host', passed: 0, failures: [`host: ${error.message}`], skipped: [] };
+    return { ...nothingRan('host'), failures: [`host: ${error.message}`] };
   }
+}
+
+function nothingRan(project) {
+  return { project, passed: 0, failures: [], skipped: [] };
 }
 
 setUpOrExit();

@@ -1,4 +1,4 @@
-// These boot a throw-away host inside the host on which they run.
+// These boot throw-away hosts: they run on the machine itself (vitest's project `boot`), not inside of a host.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -10,8 +10,9 @@ import { REPOSITORY, removeStaleHosts, ThrowawayHost, TIMED_OUT } from './throwa
 const pipes = ['ignore', 'pipe', 'pipe'];
 
 describe('a throw-away host', () => {
-  const host = new ThrowawayHost('spec');
+  const host = new ThrowawayHost(`spec-${process.pid}`);
   beforeAll(async () => {
+    await removeStaleHosts('spec');
     await host.up();
   });
   afterAll(() => host.down());
@@ -67,7 +68,7 @@ describe('a throw-away host', () => {
   });
 
   it('is up once: a second up finds it', async () => {
-    expect(await new ThrowawayHost('spec').up()).toMatchObject({
+    expect(await new ThrowawayHost(host.name).up()).toMatchObject({
       booted: false,
       leader: host.status().leader,
     });
@@ -76,21 +77,23 @@ describe('a throw-away host', () => {
 
 describe('taking a throw-away host down', () => {
   it('leaves nothing, and is no error when there is nothing', async () => {
-    const before = takeSnapshot();
-    const host = new ThrowawayHost('spec-down');
+    const host = new ThrowawayHost(`spec-down-${process.pid}`);
+    const only = new RegExp(`podwright-host.${host.name}`);
+    const before = takeSnapshot(only);
     await host.up();
     await host.exec('sh', ['-c', 'systemd-run -q sleep 1000; setsid sleep 1000 & mount -t tmpfs x /mnt'], {
       stdio: 'ignore',
     });
+    expect(takeSnapshot(only).processes.length).toBeGreaterThan(3);
     await host.down();
     await host.down();
     expect(host.status()).toBeUndefined();
     expect(findCgroups(host.cgroupName)).toEqual([]);
-    expect(await lastingLeftovers(before, { timeoutMs: 5000 })).toEqual([]);
+    expect(await lastingLeftovers(before, { only, timeoutMs: 5000 })).toEqual([]);
   });
 
   it('is done for a host whose owner was killed', async () => {
-    const before = takeSnapshot();
+    const before = takeSnapshot(/podwright-host.spec-stale/);
     const script = `
       import { ThrowawayHost } from ${JSON.stringify(join(REPOSITORY, 'test/host/throwaway-host.mjs'))};
       await new ThrowawayHost('spec-stale-' + process.pid).up();
@@ -101,7 +104,8 @@ describe('taking a throw-away host down', () => {
     expect(host.status()).toBeDefined();
     await removeStaleHosts('spec-stale');
     expect(host.status()).toBeUndefined();
-    expect(await lastingLeftovers(before, { timeoutMs: 5000 })).toEqual([]);
+    const only = /podwright-host.spec-stale/;
+    expect(await lastingLeftovers(before, { only, timeoutMs: 5000 })).toEqual([]);
   });
 });
 

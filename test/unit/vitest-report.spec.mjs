@@ -84,7 +84,7 @@ describe('summaryOf', () => {
   it('takes a real host left out for a failure only where the real thing is required', () => {
     const leftOut = { project: 'host', passed: 0, failures: [], skipped: [], leftOut: 'no Linux' };
     expect(summaryOf([leftOut], { strict: false })).toEqual({
-      lines: ['left out: everything that needs systemd (project host): no Linux', '0 passed, 0 failed'],
+      lines: ['left out: everything of the project host: no Linux', '0 passed, 0 failed'],
       failed: 0,
     });
     expect(summaryOf([leftOut], { strict: true }).failed).toBe(1);
