@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, open, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
 import { type CallOptions, type Image, messageOf, PodwrightError } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
@@ -97,7 +100,8 @@ export class ArchiveLoader {
       },
     );
     if (isDirectory) return await this.#layoutEntries(path, path, work);
-    const members = await this.#tar(path, ['--list'], options);
+    const archive = await this.#plainArchive(path, work, options);
+    const members = await this.#tar(archive, path, ['--list'], options);
     const kind = archiveKind(members.toString('utf8').split('\n'));
     if (kind === undefined) {
       throw new PodwrightError(
@@ -105,10 +109,10 @@ export class ArchiveLoader {
         `${path} is no image: it has neither an OCI layout (oci-layout, index.json) nor docker's manifest.json.`,
       );
     }
-    if (kind === 'docker') return await this.#dockerEntries(path, work, options);
+    if (kind === 'docker') return await this.#dockerEntries(archive, path, options);
     const layout = join(work.path, 'layout');
     await mkdir(this.executor.hostPath(layout));
-    await this.#tar(path, ['--extract', '--no-same-owner', '--directory', layout], options);
+    await this.#tar(archive, path, ['--extract', '--no-same-owner', '--directory', layout], options);
     return await this.#layoutEntries(layout, path, work);
   }
 
@@ -162,16 +166,40 @@ export class ArchiveLoader {
     return path;
   }
 
-  async #dockerEntries(path: string, work: WorkDir, options: CallOptions): Promise<readonly Entry[]> {
-    // A link without a colon in its name, which skopeo would take for the end of the path.
-    const link = join(work.path, 'archive.tar');
-    await symlink(path, this.executor.hostPath(link));
-    const manifest = await this.#tar(path, ['--extract', '--to-stdout', 'manifest.json'], options);
+  /**
+   * The archive without compression, which skopeo 1.9 does not take off, and under a path without a colon, which it
+   * would take for the path's end.
+   */
+  async #plainArchive(path: string, work: WorkDir, { signal }: CallOptions): Promise<string> {
+    const plain = join(work.path, 'archive.tar');
+    const [from, to] = [this.executor.hostPath(path), this.executor.hostPath(plain)];
+    if (!(await isGzip(from))) {
+      await symlink(path, to);
+      return plain;
+    }
+    try {
+      await pipeline(createReadStream(from), createGunzip(), createWriteStream(to), {
+        ...(signal && { signal }),
+      });
+      return plain;
+    } catch (cause) {
+      if (signal?.aborted) throw new PodwrightError('cancelled', `Loading ${path} was cancelled.`, { cause });
+      const isFull = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC';
+      throw new PodwrightError(
+        isFull ? 'no-space' : 'invalid-argument',
+        `${path} cannot be decompressed: ${messageOf(cause)}.`,
+        { cause },
+      );
+    }
+  }
+
+  async #dockerEntries(archive: string, path: string, options: CallOptions): Promise<readonly Entry[]> {
+    const manifest = await this.#tar(archive, path, ['--extract', '--to-stdout', 'manifest.json'], options);
     const entries: Entry[] = [];
     for (const { config, names } of dockerArchiveEntries(manifest.toString('utf8'), path)) {
-      const content = await this.#tar(path, ['--extract', '--to-stdout', config], options);
+      const content = await this.#tar(archive, path, ['--extract', '--to-stdout', config], options);
       entries.push({
-        source: `docker-archive:${link}:@${entries.length}`,
+        source: `docker-archive:${archive}:@${entries.length}`,
         id: createHash('sha256').update(content).digest('hex'),
         names,
         diffIds: parseImageConfig(content.toString('utf8'), path).rootfs?.diff_ids ?? [],
@@ -195,11 +223,16 @@ export class ArchiveLoader {
     return this.#readMember(layout, join('blobs', algorithm, hex), path);
   }
 
-  async #tar(path: string, args: readonly string[], { signal }: CallOptions): Promise<Buffer> {
+  async #tar(
+    archive: string,
+    path: string,
+    args: readonly string[],
+    { signal }: CallOptions,
+  ): Promise<Buffer> {
     const [action = '', ...rest] = args;
     const { stdout, stderr, exitCode } = await this.executor.run({
       command: 'tar',
-      args: [action, '--file', path, '--force-local', ...rest],
+      args: [action, '--file', archive, ...rest],
       okExitCodes: 'any',
       ...(signal && { signal }),
     });
@@ -216,4 +249,14 @@ export class ArchiveLoader {
 
 function hexOf(digest: string): string {
   return digest.slice(digest.indexOf(':') + 1);
+}
+
+async function isGzip(path: string): Promise<boolean> {
+  const file = await open(path);
+  try {
+    const { bytesRead, buffer } = await file.read(Buffer.alloc(2), 0, 2, 0);
+    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
+  } finally {
+    await file.close();
+  }
 }

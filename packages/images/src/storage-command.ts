@@ -79,7 +79,16 @@ export class StorageCommand {
   }
 
   async #ask(): Promise<StoreLocation> {
-    const { stdout } = await this.run('status', ['--json']);
+    const { stdout, stderr, exitCode } = await this.run('status', ['--json'], { anyExitCode: true });
+    const said = `${stdout.toString('utf8')}${stderr.toString('utf8')}`.trim();
+    // Other drivers refuse the option of this one.
+    const driver = /(\S+) driver does not support overlay\./.exec(said)?.[1];
+    if (driver !== undefined) throw otherDriver(driver);
+    if (exitCode !== 0) {
+      throw new PodwrightError('command-failed', `The image store cannot be opened: ${said}`, {
+        details: { exitCode, stderr: said },
+      });
+    }
     return parseStatus(stdout.toString('utf8'));
   }
 }
@@ -108,16 +117,18 @@ export function parseStatus(text: string): StoreLocation {
       },
     );
   }
-  if (driver !== 'overlay') {
-    throw new PodwrightError(
-      'unsupported',
-      `The image store at ${root} uses the driver ${driver}; only overlay is supported. Set driver = "overlay" in /etc/containers/storage.conf, or give a store of its own with storeRoot and storeRunRoot.`,
-      { details: { root, driver } },
-    );
-  }
+  if (driver !== 'overlay') throw otherDriver(driver);
   const options = (pairs.get('Driver Options') ?? '').replace(/^\[|\]$/g, '').split(/[ ,]+/);
   const readOnlyRoots = options.flatMap(
     (option) => /^(?:overlay)?\.imagestore=(.+)$/.exec(option)?.[1] ?? [],
   );
   return { root, runRoot, readOnlyRoots };
+}
+
+function otherDriver(driver: string): PodwrightError {
+  return new PodwrightError(
+    'unsupported',
+    `The image store uses the driver ${driver}; only overlay is supported. Set driver = "overlay" in /etc/containers/storage.conf, or give a store of its own with storeRoot and storeRunRoot.`,
+    { details: { driver } },
+  );
 }
