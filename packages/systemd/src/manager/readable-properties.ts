@@ -94,6 +94,7 @@ const UNIT_READERS = {
 /** Of the interface of the unit's type: services, slices, scopes, as far as each has them. */
 const TYPE_READERS = {
   Type: text,
+  WorkingDirectory: optionalText,
   Result: (value: BusValue) => text(value) as UnitResult,
   Restart: text,
   RestartUSec: finite,

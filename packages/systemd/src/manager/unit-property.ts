@@ -60,6 +60,7 @@ const WRITERS = {
   PIDFile: text,
   RemainAfterExit: flag,
   GuessMainPID: flag,
+  NotifyAccess: choice<'none' | 'main' | 'exec' | 'all'>(),
   /** Expands `$VAR` in the arguments: see ExecStartEx. */
   ExecStart: (value: readonly { path: string; argv: readonly string[]; ignoreFailure?: boolean }[]) => ({
     signature: 'a(sasb)',

@@ -1,0 +1,64 @@
+import { PodwrightError } from '@podwright/core';
+import type { ServiceIdentifier } from 'inversify';
+import { z } from 'zod';
+
+const absolutePath = z.string().startsWith('/', 'has to be an absolute path on the host');
+
+/** Options of the systemd backend, as they stand under `backendOptions`. */
+export const systemdBackendOptionsSchema = z.strictObject({
+  binaries: z
+    .record(z.string(), absolutePath)
+    .default({})
+    .describe('paths of programs by name, such as {"crun": "/opt/crun"}; the others are looked up in $PATH'),
+  ociRuntime: z.enum(['crun', 'runc']).default('crun'),
+  execHandler: z.enum(['oci']).default('oci').describe('how commands enter containers'),
+  inContainer: z
+    .strictObject({ hostRoot: absolutePath.default('/rootfs') })
+    .optional()
+    .describe('the agent itself runs in a container that has the root of the host mounted there'),
+  dbusAddress: z.string().min(1).optional().describe('default: the system bus'),
+  restartBackoff: z
+    .strictObject({
+      initialMs: z.int().min(0).default(10_000),
+      maxMs: z.int().min(0).default(300_000),
+      resetMs: z.int().min(1).default(600_000),
+    })
+    .default({ initialMs: 10_000, maxMs: 300_000, resetMs: 600_000 })
+    .describe(
+      'delay before a restart: none, then initialMs, doubled up to maxMs; anew after a run of resetMs',
+    ),
+  startTimeoutMs: z.int().min(1).default(120_000).describe('for the start of a container'),
+  insecureRegistries: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('registries reached without checking certificates, or over plain HTTP'),
+  insecurePolicy: z.boolean().default(false).describe('take images without asking policy.json'),
+  signaturePolicy: absolutePath.optional().describe('path of a policy.json(5)'),
+  imageStore: z
+    .strictObject({ root: absolutePath, runRoot: absolutePath })
+    .optional()
+    .describe("default: the host's own containers-storage, shared with podman"),
+  cniConfDir: absolutePath.optional(),
+  cniBinDirs: z.array(absolutePath).min(1).optional(),
+  defaultSubnet: z.string().optional().describe('addresses of the default network, in CIDR form'),
+  seccompProfile: absolutePath.optional().describe("default: the host's /usr/share/containers/seccomp.json"),
+});
+
+export type SystemdBackendOptions = z.output<typeof systemdBackendOptionsSchema>;
+
+export const SystemdBackendOptions: ServiceIdentifier<SystemdBackendOptions> = Symbol.for(
+  'podwright.backend-systemd.SystemdBackendOptions',
+);
+
+/** @throws PodwrightError kind `invalid-argument` that names each wrong option */
+export function parseBackendOptions(options: Readonly<Record<string, unknown>>): SystemdBackendOptions {
+  const result = systemdBackendOptionsSchema.safeParse(options);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map(({ path, message }) => `${path.join('.') || '(top)'}: ${message}`);
+  throw new PodwrightError(
+    'invalid-argument',
+    `In the options of the systemd backend: ${problems.join('; ')}. Known options: ` +
+      `${Object.keys(systemdBackendOptionsSchema.shape).join(', ')}.`,
+    { details: { problems } },
+  );
+}

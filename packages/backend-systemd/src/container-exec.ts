@@ -1,0 +1,68 @@
+import { readFile } from 'node:fs/promises';
+import {
+  type ExecOptions,
+  type ExecSession,
+  type ExecSyncOptions,
+  type ExecSyncResult,
+  Logger,
+  PodwrightError,
+} from '@podwright/core';
+import { HostExecutor } from '@podwright/nsenter';
+import { buildExecProcess, collectExec, OciExec, type OciSpec } from '@podwright/oci';
+import { SystemdManager } from '@podwright/systemd';
+import { inject, injectable } from 'inversify';
+import { ContainerService } from './container-service.js';
+import { ContainerStore } from './container-store.js';
+import { containerUnitName, HostLayout } from './host-layout.js';
+import { HostTools } from './host-tools.js';
+
+/** Runs further commands in containers, as the container's own first process is: inside its unit's cgroup. */
+@injectable()
+export class ContainerExec {
+  constructor(
+    @inject(HostExecutor) private readonly host: HostExecutor,
+    @inject(HostLayout) private readonly layout: HostLayout,
+    @inject(HostTools) private readonly tools: HostTools,
+    @inject(ContainerStore) private readonly store: ContainerStore,
+    @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(SystemdManager) private readonly manager: SystemdManager,
+    @inject(OciExec) private readonly ociExec: OciExec,
+    @inject(Logger) private readonly logger: Logger,
+  ) {}
+
+  async exec(id: string, options: ExecOptions): Promise<ExecSession> {
+    const record = this.store.require(id);
+    const { state } = await this.containers.status(record);
+    if (state !== 'running') {
+      throw new PodwrightError(
+        'failed-precondition',
+        `Container "${record.config.metadata.name}" does not run: it is ${state}. A command needs a running one.`,
+        { details: { id, state } },
+      );
+    }
+    const paths = this.layout.container(id);
+    const spec = JSON.parse(await readFile(this.host.hostPath(paths.ociConfig), 'utf8')) as OciSpec;
+    const { command, tty, terminalSize, stdin, signal } = options;
+    const unit = containerUnitName(id);
+    return await this.ociExec.exec({
+      runtime: (await this.tools.find()).runtime,
+      id,
+      process: buildExecProcess(spec.process, {
+        command,
+        ...(tty === undefined ? {} : { tty }),
+        ...(terminalSize === undefined ? {} : { terminalSize }),
+      }),
+      directory: paths.run,
+      attach: async (pid) => await this.manager.attachProcessesToUnit(unit, '', [pid]),
+      ...(stdin === undefined ? {} : { stdin }),
+      ...(terminalSize === undefined ? {} : { terminalSize }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  async execSync(id: string, command: readonly string[], options: ExecSyncOptions): Promise<ExecSyncResult> {
+    const { signal } = options;
+    const session = await this.exec(id, { command, ...(signal === undefined ? {} : { signal }) });
+    return await collectExec(session, options, this.logger);
+  }
+}

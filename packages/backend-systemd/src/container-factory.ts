@@ -1,0 +1,185 @@
+import { randomBytes } from 'node:crypto';
+import {
+  Clock,
+  type ContainerConfig,
+  type OciImageConfig,
+  PodwrightError,
+  throwIfAborted,
+} from '@podwright/core';
+import { ImageStore, type StoredImage, StoreLocks } from '@podwright/images';
+import { HostExecutor } from '@podwright/nsenter';
+import {
+  buildOciSpec,
+  conmonCommand,
+  deviceAllowList,
+  type OciHostFacts,
+  opaqueDirectories,
+  readAllDeviceNodes,
+  readDeviceNodes,
+  readHostFacts,
+  readImageFile,
+  resolveUser,
+  runtimeGlobalArgs,
+  SeccompProfiles,
+} from '@podwright/oci';
+import type { SandboxRecord } from '@podwright/sandbox';
+import { inject, injectable } from 'inversify';
+import { SystemdBackendOptions } from './backend-options.js';
+import type { ContainerRecord } from './container-record.js';
+import { ContainerStore } from './container-store.js';
+import { HostLayout } from './host-layout.js';
+import { HostTools } from './host-tools.js';
+import { type LaunchInput, launchScript, recordScript, stopScript } from './launch-scripts.js';
+import { ociSandbox } from './oci-sandbox.js';
+
+/** Signals that conmon forwards to the container when it gets them; see conmon's on_sig_exit. */
+const FORWARDED = new Set(['TERM', 'INT', 'QUIT']);
+
+/** Makes containers: everything that their units need, on disk; nothing runs yet. */
+@injectable()
+export class ContainerFactory {
+  private facts: OciHostFacts | undefined;
+
+  constructor(
+    @inject(HostExecutor) private readonly host: HostExecutor,
+    @inject(HostLayout) private readonly layout: HostLayout,
+    @inject(HostTools) private readonly tools: HostTools,
+    @inject(ContainerStore) private readonly store: ContainerStore,
+    @inject(ImageStore) private readonly images: ImageStore,
+    @inject(StoreLocks) private readonly imageLocks: StoreLocks,
+    @inject(SeccompProfiles) private readonly seccomp: SeccompProfiles,
+    @inject(SystemdBackendOptions) private readonly options: SystemdBackendOptions,
+    @inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  /** @throws PodwrightError kind `image-not-found`, `invalid-argument`, `missing-requirement`, `unsupported`, `no-space` */
+  async create(
+    sandbox: SandboxRecord,
+    slice: string,
+    config: ContainerConfig,
+    signal?: AbortSignal,
+  ): Promise<ContainerRecord> {
+    const found = await this.findImage(config.image, signal);
+    // Until the record is written nothing else tells that the image is in use.
+    using _lease = await this.imageLocks.shared([found.image.id], signal);
+    const stored = await this.findImage(found.image.id, signal);
+    const id = randomBytes(32).toString('hex');
+    const built = await this.build(id, sandbox, config, stored);
+    throwIfAborted(signal);
+    const record: ContainerRecord = {
+      id,
+      sandboxId: sandbox.id,
+      podUid: sandbox.metadata.uid,
+      createdAtMs: this.clock.nowMs(),
+      imageId: stored.image.id,
+      slice,
+      deviceAllow: built.deviceAllow,
+      stopSignal: built.stopSignal,
+      config,
+    };
+    await this.store.add(record, built.files);
+    return record;
+  }
+
+  private async findImage(reference: string, signal: AbortSignal | undefined): Promise<StoredImage> {
+    const stored = await this.images.resolve(reference, signal === undefined ? {} : { signal });
+    if (stored) return stored;
+    throw new PodwrightError(
+      'image-not-found',
+      `The image ${reference} is not in the store of this host: pull it first.`,
+      { details: { image: reference } },
+    );
+  }
+
+  private async build(id: string, sandbox: SandboxRecord, config: ContainerConfig, stored: StoredImage) {
+    this.facts ??= await readHostFacts(this.host);
+    const facts = this.facts;
+    const paths = this.layout.container(id);
+    const { config: image, lowerDirs } = stored;
+    if (lowerDirs.length === 0) {
+      throw new PodwrightError('unsupported', `The image ${config.image} has no layer to run anything of.`);
+    }
+    const { security } = config;
+    const user = resolveUser(await this.userFiles(lowerDirs), image.config?.User, security);
+    const deviceNodes = security.privileged
+      ? await readAllDeviceNodes(this.host)
+      : await readDeviceNodes(this.host, config.devices);
+    const seccomp = await this.seccomp.load(security, facts);
+    const spec = buildOciSpec({
+      config,
+      sandbox: ociSandbox(sandbox),
+      image,
+      user,
+      rootfsPath: paths.rootfs,
+      deviceNodes,
+      ...(seccomp === undefined ? {} : { seccomp }),
+      host: facts,
+    });
+    const stopSignal = stopSignalOf(config, image);
+    const launch = await this.launchInput(id, sandbox, config, lowerDirs, stopSignal);
+    return {
+      deviceAllow: deviceAllowList({ config, deviceNodes }),
+      stopSignal,
+      files: {
+        ociConfig: JSON.stringify(spec),
+        launch: launchScript(launch),
+        record: recordScript(launch),
+        ...(launch.stopSignal === undefined ? {} : { stop: stopScript(launch) }),
+      },
+    };
+  }
+
+  private async launchInput(
+    id: string,
+    sandbox: SandboxRecord,
+    config: ContainerConfig,
+    lowerDirs: readonly string[],
+    stopSignal: string,
+  ): Promise<LaunchInput> {
+    const paths = this.layout.container(id);
+    const { conmon, runtime } = await this.tools.find();
+    const { namespace, name } = sandbox.metadata;
+    const command = conmonCommand({
+      conmonPath: conmon.path,
+      runtime,
+      id,
+      name: `${namespace}_${name}_${config.metadata.name}`,
+      bundle: paths.bundle,
+      containerPidFile: paths.pidFile,
+      conmonPidFile: paths.conmonPidFile,
+      exitDir: paths.exitDir,
+    });
+    return {
+      id,
+      paths,
+      lowerDirs,
+      conmon: [command.command, ...command.args],
+      runtime: [runtime.path, ...runtimeGlobalArgs(runtime)],
+      backoff: this.options.restartBackoff,
+      ...(FORWARDED.has(stopSignal) ? {} : { stopSignal }),
+      terminationGraceMs: config.terminationGraceMs,
+    };
+  }
+
+  private async userFiles(lowerDirs: readonly string[]) {
+    const layers = lowerDirs.map((path) => this.host.hostPath(path));
+    const root = this.host.hostPath('/').replace(/\/$/, '');
+    const isOpaque = opaqueDirectories(this.host, (path) => path.slice(root.length));
+    const [passwd, group] = await Promise.all([
+      readImageFile(layers, '/etc/passwd', { isOpaque }),
+      readImageFile(layers, '/etc/group', { isOpaque }),
+    ]);
+    return {
+      ...(passwd === undefined ? {} : { passwd: passwd.toString('utf8') }),
+      ...(group === undefined ? {} : { group: group.toString('utf8') }),
+    };
+  }
+}
+
+/** The container's stop signal, else the image's, else TERM; without `SIG`. A number is kept as it is. */
+function stopSignalOf(config: ContainerConfig, image: OciImageConfig): string {
+  const text = config.stopSignal ?? image.config?.StopSignal ?? 'SIGTERM';
+  const name = text.toUpperCase().replace(/^SIG/, '');
+  const known: Readonly<Record<string, string>> = { '15': 'TERM', '2': 'INT', '3': 'QUIT' };
+  return known[name] ?? name;
+}

@@ -1,0 +1,53 @@
+import type { ContainerAttempt, ContainerPhase, RestartOwner } from '@podwright/core';
+import type { AttemptLine } from './attempt-log.js';
+
+/** What was read of a container, in one moment. */
+export interface Observed {
+  /** The unit's ActiveState; `inactive` when systemd does not know the unit. */
+  readonly activeState: string;
+  readonly lines: readonly AttemptLine[];
+  readonly attempts: readonly ContainerAttempt[];
+  /** The marker of a running attempt, if it is there and belongs to none of the lines. */
+  readonly started: { readonly invocation: string; readonly atMs: number } | undefined;
+}
+
+export interface DerivedState {
+  readonly state: ContainerPhase;
+  readonly attempts: readonly ContainerAttempt[];
+  readonly nextStartAtMs?: number;
+  readonly reason?: string;
+}
+
+const GONE = new Set(['inactive', 'failed']);
+
+/** A container's state out of its unit's state and its files. */
+export function deriveState(restart: RestartOwner, observed: Observed): DerivedState {
+  const { activeState, attempts, lines, started } = observed;
+  if (started !== undefined) {
+    const attempt = { attempt: attempts.length, startedAtMs: started.atMs };
+    if (!GONE.has(activeState)) return { state: 'running', attempts: [...attempts, attempt] };
+    return { state: 'exited', attempts: [...attempts, lost(attempt)] };
+  }
+  const last = lines.at(-1);
+  if (last === undefined) return { state: 'created', attempts: [] };
+  if (GONE.has(activeState) || !restartsAfter(restart, attempts.at(-1))) return { state: 'exited', attempts };
+  return {
+    state: 'waiting',
+    attempts,
+    nextStartAtMs: last.finishedAtMs + last.delayMs,
+    reason: 'CrashLoopBackOff',
+  };
+}
+
+/** Whether the backend starts a container again after this attempt. */
+export function restartsAfter(restart: RestartOwner, last: ContainerAttempt | undefined): boolean {
+  if (restart.by === 'caller' || restart.policy === 'Never') return false;
+  return restart.policy === 'Always' || last?.exitCode !== 0;
+}
+
+/** The unit is gone and did not write how the attempt ended: the host went down under it. */
+function lost(attempt: { attempt: number; startedAtMs: number }): ContainerAttempt {
+  const message =
+    'The unit ended without a record of how: the host went down, or somebody ended the unit by force.';
+  return { ...attempt, finishedAtMs: attempt.startedAtMs, exitCode: 255, reason: 'Unknown', message };
+}

@@ -1,0 +1,96 @@
+import type { ContainerResources } from '@podwright/core';
+import { type ExecCommand, type UnitProperty, unitProperty } from '@podwright/systemd';
+import type { ContainerRecord } from './container-record.js';
+import type { ContainerPaths } from './host-layout.js';
+
+/** Programs that the unit runs, by their paths on the host. */
+export interface UnitPrograms {
+  readonly sh: string;
+  readonly unshare: string;
+}
+
+const SIGNALS: Readonly<Record<string, number>> = { TERM: 15, INT: 2, QUIT: 3 };
+const MICROSECONDS_PER_MS = 1000;
+/** systemd's own time to kill what ignores the stop script. */
+const STOP_SCRIPT_MARGIN_MS = 5000;
+
+/**
+ * The properties of a container's transient unit.
+ *
+ * No secret may stand here: every user of the host can read them. Journal limits: 0 means "not set" to systemd 252, so
+ * the burst is made so high that no container reaches it in a second.
+ */
+export function containerUnit(
+  record: ContainerRecord,
+  paths: ContainerPaths,
+  programs: UnitPrograms,
+  podName: string,
+): readonly UnitProperty[] {
+  const { config } = record;
+  const graceMs = config.terminationGraceMs;
+  const signal = SIGNALS[record.stopSignal];
+  return [
+    unitProperty('Description', `podwright container ${podName}/${config.metadata.name}`),
+    unitProperty('Slice', record.slice),
+    unitProperty('Type', 'forking'),
+    // The launch script names conmon as the main process by MAINPID=.
+    unitProperty('NotifyAccess', 'all'),
+    unitProperty('GuessMainPID', false),
+    unitProperty('WorkingDirectory', paths.state),
+    unitProperty('Delegate', true),
+    unitProperty('CollectMode', 'inactive-or-failed'),
+    unitProperty('OOMPolicy', 'continue'),
+    unitProperty('KillMode', 'mixed'),
+    unitProperty('KillSignal', signal ?? SIGNALS['TERM'] ?? 15),
+    unitProperty('SendSIGKILL', true),
+    // The launch script waits the back-off, and conmon tells when it fails: there is no time after which it hangs.
+    unitProperty('TimeoutStartUSec', 'infinity'),
+    unitProperty(
+      'TimeoutStopUSec',
+      (signal === undefined ? graceMs + STOP_SCRIPT_MARGIN_MS : Math.max(graceMs, 1)) * MICROSECONDS_PER_MS,
+    ),
+    ...restartProperties(record),
+    unitProperty('LogRateLimitIntervalUSec', 1_000_000),
+    unitProperty('LogRateLimitBurst', 100_000_000),
+    unitProperty('DevicePolicy', config.security.privileged === true ? 'auto' : 'closed'),
+    ...(config.security.privileged === true ? [] : [unitProperty('DeviceAllow', record.deviceAllow)]),
+    // Without a limit of its own, systemd gives a unit a share of the host's.
+    ...(config.resources.pidsLimit === undefined ? [unitProperty('TasksMax', 'infinity')] : []),
+    ...resourceProperties(config.resources),
+    unitProperty('ExecStartEx', [
+      exec(programs.unshare, ['-m', '--propagation', 'unchanged', '--', programs.sh, paths.launchScript]),
+    ]),
+    ...(signal === undefined ? [unitProperty('ExecStopEx', [exec(programs.sh, [paths.stopScript])])] : []),
+    unitProperty('ExecStopPostEx', [exec(programs.sh, [paths.recordScript])]),
+  ];
+}
+
+/** A command whose words systemd takes byte for byte. */
+function exec(path: string, args: readonly string[]): ExecCommand {
+  return { path, argv: [path, ...args], flags: ['no-env-expand'] };
+}
+
+function restartProperties({ config: { restart } }: ContainerRecord): readonly UnitProperty[] {
+  if (restart.by === 'caller' || restart.policy === 'Never') return [unitProperty('Restart', 'no')];
+  return [
+    unitProperty('Restart', restart.policy === 'Always' ? 'always' : 'on-failure'),
+    // The delay proper is in the launch script, which makes it grow.
+    unitProperty('RestartUSec', 100_000),
+    unitProperty('StartLimitIntervalUSec', 0),
+  ];
+}
+
+/** Limits and shares as properties of a unit; none for what is absent. */
+export function resourceProperties(resources: ContainerResources): readonly UnitProperty[] {
+  const { cpuLimitMillis, cpuRequestMillis, memoryLimitBytes, memoryRequestBytes, pidsLimit } = resources;
+  return [
+    ...(pidsLimit === undefined ? [] : [unitProperty('TasksMax', pidsLimit)]),
+    ...(memoryLimitBytes === undefined ? [] : [unitProperty('MemoryMax', memoryLimitBytes)]),
+    ...(memoryRequestBytes === undefined ? [] : [unitProperty('MemoryLow', memoryRequestBytes)]),
+    ...(cpuLimitMillis === undefined ? [] : [unitProperty('CPUQuotaPerSecUSec', cpuLimitMillis * 1000)]),
+    // systemd's default weight, 100, is what a whole core gets.
+    ...(cpuRequestMillis === undefined
+      ? []
+      : [unitProperty('CPUWeight', Math.min(10_000, Math.max(1, Math.round(cpuRequestMillis / 10))))]),
+  ];
+}

@@ -1,0 +1,123 @@
+import type { ContainerPhase, ContainerStatus, RuntimeEvent } from '@podwright/core';
+import { Clock, KeyedMutex, Logger, messageOf } from '@podwright/core';
+import { SystemdManager } from '@podwright/systemd';
+import { inject, injectable } from 'inversify';
+import { type Observable, Subject, type Subscription } from 'rxjs';
+import { ContainerService } from './container-service.js';
+import { ContainerStore } from './container-store.js';
+import { containerOfUnit } from './host-layout.js';
+
+/** What was told of a container so far. */
+interface Told {
+  readonly started: number;
+  readonly ended: number;
+}
+
+/**
+ * Tells what happens to containers. systemd's signals only say when to look; what is told is the difference between
+ * two looks, so that a missed signal costs nothing: after a reconnect everything is looked at anew.
+ */
+@injectable()
+export class ContainerWatcher {
+  private readonly subject = new Subject<RuntimeEvent>();
+  private readonly told = new Map<string, Told>();
+  private readonly mutex = new KeyedMutex();
+  private subscription: Subscription | undefined;
+
+  constructor(
+    @inject(SystemdManager) private readonly manager: SystemdManager,
+    @inject(ContainerStore) private readonly store: ContainerStore,
+    @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(Logger) private readonly logger: Logger,
+    @inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  get events(): Observable<RuntimeEvent> {
+    return this.subject;
+  }
+
+  /** Begins with the state as it is: what happened before is in the containers' attempts. */
+  async start(): Promise<void> {
+    this.subscription = this.manager.unitEvents.subscribe((event) => {
+      if (event.type === 'relist') this.lookAtAll();
+      const id = event.type === 'relist' ? undefined : containerOfUnit(event.unit);
+      if (id !== undefined) this.look(id);
+    });
+    for (const status of await this.containers.statuses(this.store.list())) {
+      this.told.set(status.id, counts(status));
+    }
+  }
+
+  stop(): void {
+    this.subscription?.unsubscribe();
+    this.subject.complete();
+  }
+
+  emit(event: RuntimeEvent): void {
+    this.subject.next(event);
+  }
+
+  forget(id: string): void {
+    this.told.delete(id);
+  }
+
+  /** Looks at a container and tells what is new. */
+  async refresh(id: string): Promise<void> {
+    await this.mutex.run(id, async () => {
+      const record = this.store.get(id);
+      if (record === undefined) return;
+      this.tell(await this.containers.status(record));
+    });
+  }
+
+  private look(id: string): void {
+    this.refresh(id).catch((error: unknown) => {
+      this.logger.warn(`The state of container ${id} could not be read: ${messageOf(error)}`);
+    });
+  }
+
+  private lookAtAll(): void {
+    for (const record of this.store.list()) this.look(record.id);
+  }
+
+  private tell(status: ContainerStatus): void {
+    const before = this.told.get(status.id) ?? { started: 0, ended: 0 };
+    const now = counts(status);
+    this.told.set(status.id, now);
+    const base = { sandboxId: status.sandboxId, podUid: status.podUid, containerId: status.id };
+    for (const attempt of status.attempts) {
+      const { attempt: index, startedAtMs, finishedAtMs } = attempt;
+      const cannotRun = attempt.reason === 'ContainerCannotRun';
+      if (index >= before.started && !cannotRun) {
+        this.emit({ ...base, type: 'container-started', attempt: index, timestampMs: startedAtMs });
+      }
+      if (index >= before.ended && finishedAtMs !== undefined) {
+        const isLast = index === status.attempts.length - 1;
+        const restartInMs = isLast ? restartDelay(status.state, status.nextStartAtMs, this.clock.nowMs()) : 0;
+        this.emit({
+          ...base,
+          type: 'container-exited',
+          attempt,
+          timestampMs: finishedAtMs,
+          ...(restartInMs === undefined ? {} : { restartInMs }),
+        });
+      }
+    }
+  }
+}
+
+function counts(status: ContainerStatus): Told {
+  return {
+    started: status.attempts.length,
+    ended: status.attempts.filter(({ finishedAtMs }) => finishedAtMs !== undefined).length,
+  };
+}
+
+function restartDelay(
+  state: ContainerPhase,
+  nextStartAtMs: number | undefined,
+  nowMs: number,
+): number | undefined {
+  if (state !== 'waiting' || nextStartAtMs === undefined) return undefined;
+  return Math.max(0, nextStartAtMs - nowMs);
+}

@@ -1,0 +1,103 @@
+import { join } from 'node:path';
+
+/** Where one container's files lie on the host. */
+export interface ContainerPaths {
+  /** What outlives a reboot: the record, the bundle, the attempts, the writable layer. */
+  readonly state: string;
+  readonly record: string;
+  readonly bundle: string;
+  readonly ociConfig: string;
+  readonly launchScript: string;
+  readonly recordScript: string;
+  readonly stopScript: string;
+  /** One line for each attempt that has ended. */
+  readonly attempts: string;
+  /** There while an attempt runs; its content is the attempt's invocation id, its time the start. */
+  readonly startedMarker: string;
+  readonly upper: string;
+  readonly work: string;
+  /** What ends with the host's run: pid files, the sync pipe, the exit directory. */
+  readonly run: string;
+  readonly pidFile: string;
+  readonly conmonPidFile: string;
+  readonly exitDir: string;
+  /** There while a stop with a longer grace is under way: no restart follows. */
+  readonly stoppingMarker: string;
+  readonly rootfs: string;
+}
+
+/** Where things of one agent lie on the host. */
+export class HostLayout {
+  /**
+   * @param stateDir what outlives a reboot, e.g. `/var/lib/podwright`
+   * @param runDir what ends with the host's run, e.g. `/run/podwright`
+   */
+  constructor(
+    readonly stateDir: string,
+    readonly runDir: string,
+  ) {}
+
+  get containersDir(): string {
+    return join(this.stateDir, 'containers');
+  }
+
+  get containersRunDir(): string {
+    return join(this.runDir, 'containers');
+  }
+
+  /** State directory of the OCI runtime, apart from that of podman and others. */
+  get runtimeRoot(): string {
+    return join(this.runDir, 'runtime');
+  }
+
+  /** A private tmpfs below which each unit mounts its root file system, unseen by the host. */
+  get rootfsDir(): string {
+    return join(this.runDir, 'rootfs');
+  }
+
+  /** Disk-backed volumes. */
+  get volumesDir(): string {
+    return join(this.stateDir, 'volumes');
+  }
+
+  /** Volumes in memory. */
+  get memoryVolumesDir(): string {
+    return join(this.runDir, 'volumes');
+  }
+
+  container(id: string): ContainerPaths {
+    const state = join(this.containersDir, id);
+    const run = join(this.containersRunDir, id);
+    return {
+      state,
+      record: join(state, 'container.json'),
+      bundle: join(state, 'bundle'),
+      ociConfig: join(state, 'bundle', 'config.json'),
+      launchScript: join(state, 'launch'),
+      recordScript: join(state, 'record'),
+      stopScript: join(state, 'stop'),
+      attempts: join(state, 'attempts'),
+      upper: join(state, 'upper'),
+      work: join(state, 'work'),
+      run,
+      pidFile: join(run, 'pid'),
+      conmonPidFile: join(run, 'conmon.pid'),
+      exitDir: join(run, 'exit'),
+      startedMarker: join(state, 'started'),
+      stoppingMarker: join(run, 'stopping'),
+      rootfs: join(this.rootfsDir, id),
+    };
+  }
+}
+
+const UNIT_NAME = /^podwright-([0-9a-f]{64})\.service$/;
+
+/** Name of the unit of a container. */
+export function containerUnitName(id: string): string {
+  return `podwright-${id}.service`;
+}
+
+/** The container of a unit, or undefined when the unit is none of ours by its name. */
+export function containerOfUnit(unit: string): string | undefined {
+  return UNIT_NAME.exec(unit)?.[1];
+}

@@ -1,0 +1,173 @@
+import { dirname } from 'node:path';
+import type { ContainerPaths } from './host-layout.js';
+import { shellQuote } from './shell-quote.js';
+
+export interface RestartBackoff {
+  /** Delay before the second restart, in milliseconds; the first one follows at once. It doubles each time. */
+  readonly initialMs: number;
+  readonly maxMs: number;
+  /** A run of this length or more begins the count anew. */
+  readonly resetMs: number;
+}
+
+export interface LaunchInput {
+  readonly id: string;
+  readonly paths: ContainerPaths;
+  /** Layers, uppermost first. */
+  readonly lowerDirs: readonly string[];
+  /** Words of the conmon command, from `conmonCommand`. */
+  readonly conmon: readonly string[];
+  /** Words that come before the subcommand: the OCI runtime and its global options. */
+  readonly runtime: readonly string[];
+  readonly backoff: RestartBackoff;
+  /** Name of the stop signal without `SIG`, or undefined when conmon forwards it by itself. */
+  readonly stopSignal?: string;
+  readonly terminationGraceMs: number;
+}
+
+const words = (argv: readonly string[]) => argv.map(shellQuote).join(' ');
+
+const header = (input: LaunchInput) => `# Container ${input.id}. Written by Podwright; changes are lost.
+set -u
+state=${shellQuote(input.paths.state)}
+cd ${shellQuote(input.paths.run)} || exit 1
+`;
+
+/**
+ * The unit's main command, run in a mount namespace of its own: waits the back-off, mounts the root file system, lets
+ * conmon create the container, starts it. Why it fails stands in the file `start-error`.
+ *
+ * systemd is told conmon's PID before the container starts: with PIDFile= a container that ends at once would be gone
+ * before systemd reads the file, and the unit would fail with `protocol` and, by its policy, start again.
+ *
+ * The overlay is mounted from the directory of its layers, so that 127 of them fit in the page that mount(2) takes.
+ */
+export function launchScript(input: LaunchInput): string {
+  const { paths } = input;
+  const overlay = overlayPaths(input.lowerDirs);
+  const options = `lowerdir=${overlay.lower},upperdir=${paths.upper},workdir=${paths.work}`;
+  return `${header(input)}
+fail() {
+  printf '%s\\n' "$1" >start-error
+  printf '%s\\n' "$1" >&2
+  rm -f "$state/started"
+  exit 1
+}
+
+if [ -s "$state/delay" ]; then
+  read -r delay <"$state/delay"
+  : >"$state/delay"
+  sleep "$delay"
+fi
+[ -e stopping ] && exit 0
+
+if [ -e "$state/used" ]; then
+  rm -rf ${shellQuote(paths.upper)} ${shellQuote(paths.work)} || fail "The writable layer of the attempt before cannot be emptied."
+  mkdir -m 0755 ${shellQuote(paths.upper)} ${shellQuote(paths.work)} || fail "The writable layer cannot be made."
+else
+  : >"$state/used"
+fi
+[ -d ${shellQuote(paths.rootfs)} ] || mkdir -p ${shellQuote(paths.rootfs)} || fail "The directory of the root file system cannot be made."
+out=$(cd ${shellQuote(overlay.base)} && mount -t overlay overlay -o ${shellQuote(options)} ${shellQuote(paths.rootfs)} 2>&1) ||
+  fail "The root file system cannot be mounted: $out"
+
+[ -p sync ] || mkfifo sync || fail "The pipe to conmon cannot be made."
+exec 3<>sync 4<sync
+_OCI_SYNCPIPE=3 ${words(input.conmon)} 4<&- || fail "conmon could not start; its words are in the journal of this unit."
+exec 3<&-
+IFS= read -r answer <&4 || answer=
+case $answer in
+  '') fail "conmon ended before the container was created; its words are in the journal of this unit." ;;
+  *:*-1*message*) fail "$answer" ;;
+  *:*-*) fail "$answer" ;;
+esac
+exec 4<&-
+conmon=
+read -r conmon <conmon.pid # no line feed at its end, so that read says 1
+[ -n "$conmon" ] || fail "conmon wrote no PID file."
+systemd-notify "MAINPID=$conmon" || fail "systemd could not be told the main process; its words are in the journal of this unit."
+printf '%s\\n' "\${INVOCATION_ID:-}" >"$state/started"
+out=$(${words([...input.runtime, 'start', input.id])} 2>&1) || fail "$out"
+`;
+}
+
+/**
+ * Runs after every end of the unit, also while no agent lives: writes the attempt's line, then removes
+ * what the OCI runtime left. The delay before the next start is decided here, because systemd 252 has none that grows.
+ *
+ * Fields of a line, divided by tabs: invocation, start and end in seconds with nanoseconds, exit code that conmon wrote,
+ * then systemd's SERVICE_RESULT, EXIT_CODE and EXIT_STATUS, OOM kills, delay in milliseconds; `-` where absent.
+ */
+export function recordScript(input: LaunchInput): string {
+  const { backoff } = input;
+  return `${header(input)}
+if [ ! -e "$state/started" ] && [ ! -s start-error ]; then
+  ${words([...input.runtime, 'delete', '--force', input.id])} >/dev/null 2>&1
+  exit 0
+fi
+code=-
+started=-
+finished=-
+[ -e ${shellQuote(`exit/${input.id}`)} ] && read -r code <${shellQuote(`exit/${input.id}`)}
+[ -e "$state/started" ] && started=$(stat -c %.9Y "$state/started")
+[ "$code" != - ] && finished=$(stat -c %.9Y ${shellQuote(`exit/${input.id}`)})
+[ "$finished" = - ] && finished=$(date +%s.%N)
+[ "$started" = - ] && started=$finished
+
+oom=0
+while IFS=: read -r number controllers path; do
+  case ",$controllers," in
+    *,memory,*) file=/sys/fs/cgroup/memory\${path%/.control}/memory.oom_control ;;
+    ,,) file=/sys/fs/cgroup\${path%/.control}/memory.events ;;
+    *) continue ;;
+  esac
+  [ -r "$file" ] || continue
+  while read -r key value; do
+    [ "$key" = oom_kill ] && [ "$value" -gt 0 ] && oom=$value
+  done <"$file"
+done </proc/self/cgroup
+
+next=0
+[ -s "$state/backoff" ] && read -r next <"$state/backoff"
+[ $(((\${finished%.*} - \${started%.*}) * 1000)) -ge ${backoff.resetMs} ] && next=0
+delay=$next
+if [ "$next" -eq 0 ]; then next=${backoff.initialMs}; else next=$((next * 2)); fi
+[ "$next" -gt ${backoff.maxMs} ] && next=${backoff.maxMs}
+printf '%s\\n' "$next" >"$state/backoff"
+if [ "$delay" -gt 0 ]; then
+  printf '%d.%03d\\n' $((delay / 1000)) $((delay % 1000)) >"$state/delay"
+fi
+
+if [ -s start-error ]; then
+  mv start-error "$state/start-error.\${INVOCATION_ID:-none}"
+fi
+printf '%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\n' "\${INVOCATION_ID:--}" "$started" "$finished" "\${code:--}" \\
+  "\${SERVICE_RESULT:--}" "\${EXIT_CODE:--}" "\${EXIT_STATUS:--}" "$oom" "$delay" >>"$state/attempts"
+${words([...input.runtime, 'delete', '--force', input.id])} >/dev/null 2>&1
+rm -f "$state/started" pid conmon.pid ${shellQuote(`exit/${input.id}`)}
+`;
+}
+
+/**
+ * Stops a container whose stop signal conmon does not forward (it does SIGTERM, SIGINT and SIGQUIT): sends the signal
+ * to the first process, waits for its end as long as the grace is, then leaves the rest to systemd.
+ */
+export function stopScript(input: LaunchInput): string {
+  const seconds = Math.max(0, Math.ceil(input.terminationGraceMs / 1000));
+  return `${header(input)}
+read -r pid <pid || exit 0
+${words([...input.runtime, 'kill', input.id, input.stopSignal ?? 'TERM'])} || exit 0
+timeout ${seconds} tail --pid="$pid" -s 0.05 -f /dev/null
+${words([...input.runtime, 'kill', input.id, 'KILL'])} >/dev/null 2>&1
+exit 0
+`;
+}
+
+/** The layers' common directory, and their paths from there, joined for `lowerdir=`. */
+export function overlayPaths(lowerDirs: readonly string[]): { base: string; lower: string } {
+  const bases = new Set(lowerDirs.map((path) => dirname(path)));
+  const [base] = bases;
+  const escaped = (path: string) => path.replace(/[\\:,]/g, (character) => `\\${character}`);
+  if (base === undefined || bases.size > 1) return { base: '/', lower: lowerDirs.map(escaped).join(':') };
+  return { base, lower: lowerDirs.map((path) => escaped(path.slice(base.length + 1))).join(':') };
+}

@@ -1,0 +1,55 @@
+import { type ContainerResources, PodwrightError } from '@podwright/core';
+import { podSliceName, SystemdManager } from '@podwright/systemd';
+import { inject, injectable } from 'inversify';
+import { resourceProperties } from './container-unit.js';
+
+/** The slice above those of all pods. */
+const PARENT = 'podwright.slice';
+
+/**
+ * The slices of pods. systemd makes a slice with the first unit in it and keeps it; so the last one out takes it away,
+ * and the parent too when no pod of anybody is left in it.
+ */
+@injectable()
+export class PodSlices {
+  private starting = 0;
+
+  constructor(@inject(SystemdManager) private readonly manager: SystemdManager) {}
+
+  nameOf(podUid: string): string {
+    return podSliceName(podUid);
+  }
+
+  /** Makes a slice with the limits of the whole pod. Without any, systemd makes it with the first container. */
+  async create(podUid: string, resources: ContainerResources | undefined): Promise<void> {
+    const properties = resourceProperties(resources ?? {});
+    if (properties.length === 0) return;
+    await this.whileStarting(() => this.manager.startTransientUnit(this.nameOf(podUid), properties));
+  }
+
+  /** Runs what starts a unit in a slice; the parent of all is not removed meanwhile. */
+  async whileStarting<T>(start: () => Promise<T>): Promise<T> {
+    this.starting++;
+    try {
+      return await start();
+    } finally {
+      this.starting--;
+    }
+  }
+
+  /** Stops a pod's slice; idempotent. */
+  async remove(podUid: string): Promise<void> {
+    await this.stop(this.nameOf(podUid));
+    const left = await this.manager.listUnits({ patterns: ['podwright-*.slice', 'podwright-*.service'] });
+    const isEmpty = left.every(({ activeState }) => activeState === 'inactive');
+    // A start that begins after this check replaces the stop job, because calls reach systemd in order.
+    if (isEmpty && this.starting === 0) await this.stop(PARENT);
+  }
+
+  private async stop(slice: string): Promise<void> {
+    await this.manager.stopUnit(slice).catch((error: unknown) => {
+      const isReplaced = PodwrightError.is(error, 'job-failed') && error.details['result'] === 'canceled';
+      if (!isReplaced && !PodwrightError.is(error, 'not-found')) throw error;
+    });
+  }
+}

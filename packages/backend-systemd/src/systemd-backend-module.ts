@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import { type BackendModuleFactory, RuntimeService, VolumeProvider } from '@podwright/core';
+import { ImageUsers, imagesModule } from '@podwright/images';
+import { journalModule } from '@podwright/journal';
+import { nsenterModule } from '@podwright/nsenter';
+import { ociModule } from '@podwright/oci';
+import { sandboxModule } from '@podwright/sandbox';
+import { systemdModule } from '@podwright/systemd';
+import { ContainerModule } from 'inversify';
+import { parseBackendOptions, SystemdBackendOptions } from './backend-options.js';
+import { ContainerExec } from './container-exec.js';
+import { ContainerFactory } from './container-factory.js';
+import { ContainerImageUsers } from './container-image-users.js';
+import { ContainerLogs } from './container-logs.js';
+import { ContainerService } from './container-service.js';
+import { ContainerStore } from './container-store.js';
+import { ContainerWatcher } from './container-watcher.js';
+import { HostLayout } from './host-layout.js';
+import { HostReadiness } from './host-readiness.js';
+import { HostTools } from './host-tools.js';
+import { HostVolumeProvider } from './host-volume-provider.js';
+import { OrphanCollector } from './orphan-collector.js';
+import { PodSlices } from './pod-slices.js';
+import { SandboxPorts } from './sandbox-ports.js';
+import { SystemdRuntimeService } from './systemd-runtime-service.js';
+
+/**
+ * The backend `systemd`. Binds `RuntimeService`, `ImageService` and `VolumeProvider`, and everything below them, each
+ * to be rebound. Needs `Logger` and `Clock`.
+ * @throws PodwrightError kind `invalid-argument` for an option it does not know
+ */
+export const backendModule: BackendModuleFactory = ({ stateDir, runDir, options }) => {
+  const parsed = parseBackendOptions(options);
+  const parts = libraryModules(stateDir, runDir, parsed);
+  return new ContainerModule(async (load) => {
+    for (const part of parts) await part.load(load);
+    const { bind, rebind } = load;
+    bind(SystemdBackendOptions).toConstantValue(parsed);
+    bind(HostLayout).toConstantValue(new HostLayout(stateDir, runDir));
+    for (const type of [
+      HostTools,
+      HostReadiness,
+      ContainerStore,
+      ContainerFactory,
+      ContainerService,
+      ContainerWatcher,
+      ContainerLogs,
+      ContainerExec,
+      PodSlices,
+      SandboxPorts,
+      OrphanCollector,
+    ]) {
+      bind<object>(type).toSelf().inSingletonScope();
+    }
+    rebind(ImageUsers).to(ContainerImageUsers).inSingletonScope();
+    bind(RuntimeService).to(SystemdRuntimeService).inSingletonScope();
+    bind(VolumeProvider).to(HostVolumeProvider).inSingletonScope();
+  });
+};
+
+function libraryModules(
+  stateDir: string,
+  runDir: string,
+  options: SystemdBackendOptions,
+): readonly ContainerModule[] {
+  const { binaries, imageStore, signaturePolicy } = options;
+  return [
+    nsenterModule({ mode: 'local', binaries }),
+    systemdModule(options.dbusAddress === undefined ? {} : { address: options.dbusAddress }),
+    journalModule(),
+    sandboxModule({
+      stateDir,
+      runDir,
+      ...(options.cniConfDir === undefined ? {} : { cniConfDir: options.cniConfDir }),
+      ...(options.cniBinDirs === undefined ? {} : { cniBinDirs: options.cniBinDirs }),
+      ...(options.defaultSubnet === undefined ? {} : { defaultSubnet: options.defaultSubnet }),
+    }),
+    imagesModule({
+      runDir: join(runDir, 'images'),
+      insecureRegistries: options.insecureRegistries,
+      insecurePolicy: options.insecurePolicy,
+      ...(signaturePolicy === undefined ? {} : { policyPath: signaturePolicy }),
+      ...(imageStore === undefined ? {} : { storeRoot: imageStore.root, storeRunRoot: imageStore.runRoot }),
+    }),
+    ociModule({
+      flavour: options.ociRuntime,
+      runtimeRoot: join(runDir, 'runtime'),
+      ...(options.seccompProfile === undefined ? {} : { seccompProfile: options.seccompProfile }),
+    }),
+  ];
+}

@@ -1,0 +1,48 @@
+import 'reflect-metadata';
+import { pathToFileURL } from 'node:url';
+import { Clock, ContainerRuntime, Logger, SystemClock, silentLogger } from '@podwright/core';
+import { podsModule } from '@podwright/pods';
+import { Container, type ContainerModule } from 'inversify';
+import { consoleLogger } from './console-logger.js';
+import { loadBackend } from './load-backend.js';
+import { type RuntimeConfig, resolveRuntimeConfig } from './runtime-config.js';
+
+export interface CreateRuntimeOptions {
+  /**
+   * Loaded last: a module that rebinds a token replaces that part, whatever backend does the work.
+   * @example new ContainerModule(({ rebind }) => rebind(Logger).toConstantValue(myLogger))
+   */
+  readonly modules?: readonly ContainerModule[];
+  /** Where a backend that is an npm package is looked up; default: the working directory. */
+  readonly resolveFrom?: string;
+}
+
+/**
+ * Makes a runtime of a configuration. It does nothing yet: call `start()` on it, and dispose of it at the end.
+ * @throws PodwrightError kind `invalid-argument` for a configuration that is wrong
+ */
+export async function createRuntime(
+  config: RuntimeConfig = {},
+  options: CreateRuntimeOptions = {},
+): Promise<ContainerRuntime> {
+  return (await createContainer(config, options)).get(ContainerRuntime);
+}
+
+/** The dependency-injection container behind `createRuntime`, for those who need more than the runtime of it. */
+export async function createContainer(
+  config: RuntimeConfig = {},
+  options: CreateRuntimeOptions = {},
+): Promise<Container> {
+  const { backend, stateDir, runDir, configDir, debug, backendOptions } = resolveRuntimeConfig(config);
+  const resolveFrom = options.resolveFrom ?? pathToFileURL(`${process.cwd()}/`).href;
+  const backendModule = await loadBackend(backend, resolveFrom);
+  const container = new Container({ defaultScope: 'Singleton' });
+  container.bind(Logger).toConstantValue(debug ? consoleLogger : silentLogger);
+  container.bind(Clock).toConstantValue(new SystemClock());
+  await container.loadAsync(
+    podsModule({ stateDir }),
+    backendModule({ stateDir, runDir, configDir, options: backendOptions }),
+    ...(options.modules ?? []),
+  );
+  return container;
+}

@@ -1,0 +1,42 @@
+import { backendModule as memoryBackend } from '@podwright/backend-memory';
+import { backendModule as systemdBackend } from '@podwright/backend-systemd';
+import { type BackendModuleFactory, messageOf, PodwrightError } from '@podwright/core';
+
+const BUILT_IN: Readonly<Record<string, BackendModuleFactory>> = {
+  systemd: systemdBackend,
+  memory: memoryBackend,
+};
+
+/**
+ * Finds a backend: a built-in one by its short name, else an npm package that exports `backendModule`.
+ * @param resolveFrom URL of the module from which the package is looked up
+ * @throws PodwrightError kind `invalid-argument` when there is none of that name, or it exports no backend
+ */
+export async function loadBackend(name: string, resolveFrom: string): Promise<BackendModuleFactory> {
+  const builtIn = BUILT_IN[name];
+  if (builtIn) return builtIn;
+  const exported = await importFrom(name, resolveFrom);
+  const factory: unknown = Reflect.get(exported, 'backendModule');
+  if (typeof factory === 'function') return factory as BackendModuleFactory;
+  throw new PodwrightError(
+    'invalid-argument',
+    `The package "${name}" is no backend: it exports no function named backendModule.`,
+    { details: { backend: name } },
+  );
+}
+
+async function importFrom(name: string, resolveFrom: string): Promise<object> {
+  try {
+    const { createRequire } = await import('node:module');
+    const { pathToFileURL } = await import('node:url');
+    const path = createRequire(resolveFrom).resolve(name);
+    return (await import(pathToFileURL(path).href)) as object;
+  } catch (cause) {
+    throw new PodwrightError(
+      'invalid-argument',
+      `There is no backend "${name}": it is neither one of ${Object.keys(BUILT_IN).join(', ')} nor a package that can ` +
+        `be imported (${messageOf(cause)}). Install it, or correct the key "backend" of the configuration.`,
+      { cause, details: { backend: name } },
+    );
+  }
+}

@@ -1,0 +1,45 @@
+import { PodwrightError } from '@podwright/core';
+import { z } from 'zod';
+
+const absolutePath = z.string().startsWith('/', 'has to be an absolute path');
+
+/**
+ * The configuration of a runtime, as the file and `createRuntime` take it. Everything has a default.
+ */
+export const runtimeConfigSchema = z.strictObject({
+  backend: z
+    .string()
+    .min(1)
+    .default('systemd')
+    .describe('`systemd`, `memory`, or the name of an npm package that exports `backendModule`'),
+  stateDir: absolutePath.default('/var/lib/podwright').describe('what outlives a reboot; one agent each'),
+  runDir: absolutePath.default('/run/podwright').describe('what ends with the run of the host'),
+  configDir: absolutePath.default('/etc/podwright').describe('configuration beside this file'),
+  debug: z.boolean().default(false).describe('log every command, with secrets masked'),
+  backendOptions: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe("the backend's own options; see the README of the backend"),
+});
+
+export type RuntimeConfig = z.input<typeof runtimeConfigSchema>;
+export type ResolvedRuntimeConfig = z.output<typeof runtimeConfigSchema>;
+
+/**
+ * Checks a configuration and fills in the defaults.
+ * @param source where it came from, for the message
+ * @throws PodwrightError kind `invalid-argument` that names each wrong key
+ */
+export function resolveRuntimeConfig(
+  config: unknown,
+  source = 'the runtime configuration',
+): ResolvedRuntimeConfig {
+  const result = runtimeConfigSchema.safeParse(config ?? {});
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || '(top)'}: ${issue.message}`);
+  throw new PodwrightError(
+    'invalid-argument',
+    `In ${source}: ${problems.join('; ')}. Known keys: ${Object.keys(runtimeConfigSchema.shape).join(', ')}.`,
+    { details: { problems } },
+  );
+}
