@@ -46,6 +46,8 @@ export class DbusSystemdManager implements SystemdManager {
   private readonly subscriptions = new Subscription();
   private starting: Promise<void> | undefined;
   private graceTimer: NodeJS.Timeout | undefined;
+  /** While systemd reloads or executes itself anew it says of every unit that it was removed, and made again. */
+  private reloading = false;
   readonly unitEvents: Observable<UnitEvent>;
 
   constructor(
@@ -57,6 +59,7 @@ export class DbusSystemdManager implements SystemdManager {
       merge(bus.signals(MANAGER_SIGNALS), bus.signals(UNIT_SIGNALS)).pipe(
         map(unitEventOf),
         filter((event) => event !== undefined),
+        filter(({ type }) => !this.reloading || (type !== 'new' && type !== 'removed')),
       ),
       this.relists,
     ).pipe(share());
@@ -194,6 +197,13 @@ export class DbusSystemdManager implements SystemdManager {
         else this.startGrace();
       }),
     );
+    this.subscriptions.add(
+      this.bus.signals(MANAGER_SIGNALS).subscribe(({ member, body: [active] }) => {
+        if (member !== 'Reloading') return;
+        this.reloading = active === true;
+        if (!this.reloading) this.relists.next({ type: 'relist' });
+      }),
+    );
     const owners = { sender: DAEMON.destination, member: 'NameOwnerChanged', arg0: SYSTEMD };
     this.subscriptions.add(
       this.bus.signals(owners).subscribe({
@@ -223,6 +233,7 @@ export class DbusSystemdManager implements SystemdManager {
       clearTimeout(this.graceTimer);
       this.graceTimer = undefined;
       await Promise.all(this.jobs.awaited().map((job) => this.findJob(job)));
+      this.reloading = false;
       this.relists.next({ type: 'relist' });
     } catch (error) {
       // Either the connection broke again or systemd is not on the bus yet: both tell when that changes.
