@@ -47,6 +47,7 @@ export class PodEventHub {
   }
 
   start(): void {
+    if (this.subscription) return;
     // One after the other: an event that has to ask for a name first must not be overtaken by the next one.
     this.subscription = this.service.events
       .pipe(concatMap((event) => from(this.publishBackendEvent(event))))
@@ -97,6 +98,7 @@ export class PodEventHub {
       if (event.type === 'container-removed') this.containers.delete(event.containerId);
       if (event.type === 'sandbox-removed') this.pods.delete(event.podUid);
     } catch (error) {
+      if (this.subscription?.closed) return;
       this.logger.warn(`An event of the backend was lost: ${messageOf(error)}`, { type: event.type });
     }
   }
