@@ -6,7 +6,7 @@ import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import { SandboxOptions } from '../sandbox-options.js';
 import { type CniNetwork, type CniPluginConfig, isJsonObject, type JsonObject } from './cni-config.js';
-import { type CniCommand, cniError, missingPlugin } from './cni-error.js';
+import { type CniCommand, cniError, isChainGone, missingPlugin } from './cni-error.js';
 import { type CniAttachment, pluginEnv, pluginInput, takesPrevResultAtDel } from './cni-invocation.js';
 
 /** Runs the plugins of a network as the CNI specification 1.0.0, section 3, has it. */
@@ -26,6 +26,8 @@ export interface CniClient {
    * @throws PodwrightError the failure, or AggregateError as its cause when there are several
    */
   del(attachment: CniAttachment, netns: string | undefined): Promise<void>;
+  /** Looks whether plugins' programs are there. @throws PodwrightError kind `missing-requirement` that names the first that is not */
+  require(plugins: readonly string[]): Promise<void>;
   /** Versions of the specification that a plugin speaks. @throws PodwrightError kind `missing-requirement` */
   versions(plugin: string, signal?: AbortSignal): Promise<readonly string[]>;
 }
@@ -62,7 +64,13 @@ export class ExecCniClient implements CniClient {
     const prevResult = takesPrevResultAtDel(network.cniVersion) ? attachment.result : undefined;
     const errors: unknown[] = [];
     for (const plugin of network.plugins.toReversed()) {
-      await this.#call('DEL', attachment, plugin, netns, prevResult).catch((error) => errors.push(error));
+      const call = () => this.#call('DEL', attachment, plugin, netns, prevResult);
+      await call()
+        .catch((error) => {
+          if (!isChainGone(error)) throw error;
+          return call();
+        })
+        .catch((error) => errors.push(error));
     }
     if (errors.length === 1) throw errors[0];
     if (errors.length > 1) {
@@ -72,6 +80,10 @@ export class ExecCniClient implements CniClient {
         { cause: new AggregateError(errors) },
       );
     }
+  }
+
+  async require(plugins: readonly string[]): Promise<void> {
+    for (const plugin of plugins) await this.#find(plugin);
   }
 
   async versions(plugin: string, signal?: AbortSignal): Promise<readonly string[]> {

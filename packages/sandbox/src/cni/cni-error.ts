@@ -59,6 +59,15 @@ export function cniError(failure: CniFailure, searched: readonly string[]): Podw
   );
 }
 
+/**
+ * Whether DEL failed only because rules it wanted to remove are not there, as after an ADD that was broken off: bridge
+ * up to release 1.1 takes the answer of the nftables variant of iptables for a failure. It has removed the interface
+ * by then, and a second DEL does the rest.
+ */
+export function isChainGone(error: unknown): boolean {
+  return PodwrightError.is(error) && /iptables.*Chain '[^']+' does not exist/.test(error.message);
+}
+
 /** The sentence for a plugin whose program is in none of the directories. */
 export function missingPlugin(plugin: string, searched: readonly string[]): string {
   return (

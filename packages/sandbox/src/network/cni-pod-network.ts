@@ -27,7 +27,7 @@ export class CniPodNetwork implements PodNetwork {
   async status(signal?: AbortSignal): Promise<PodNetworkStatus> {
     try {
       const { cniVersion, name, plugins } = await this.#network(true);
-      for (const plugin of new Set(plugins.flatMap(programs))) {
+      for (const plugin of programs(plugins)) {
         const versions = await this.client.versions(plugin, signal);
         if (versions.includes(cniVersion)) continue;
         throw new PodwrightError(
@@ -47,6 +47,9 @@ export class CniPodNetwork implements PodNetwork {
   async plan(request: PodNetworkRequest): Promise<readonly CniAttachment[]> {
     const { id, metadata, portMappings, dns } = request;
     const network = await this.#network(portMappings.length > 0);
+    // What is missing is told before anything is made, because without it nothing could be undone either.
+    await this.client.require(programs(network.plugins));
+    if (isDefaultNetwork(network, this.options)) await this.defaultHost.prepare();
     const ports = portMappings.map(({ protocol, containerPort, hostPort, hostIp }) => ({
       protocol: protocol.toLowerCase(),
       containerPort,
@@ -81,7 +84,6 @@ export class CniPodNetwork implements PodNetwork {
   }
 
   async attach(attachment: CniAttachment, netns: string, signal?: AbortSignal): Promise<CniAttachment> {
-    if (isDefaultNetwork(attachment.network, this.options)) await this.defaultHost.prepare();
     return { ...attachment, result: await this.client.add(attachment, netns, signal) };
   }
 
@@ -89,8 +91,12 @@ export class CniPodNetwork implements PodNetwork {
     if (hasCheck(attachment.network)) await this.client.check(attachment, netns, signal);
   }
 
-  detach(attachment: CniAttachment, netns: string | undefined): Promise<void> {
-    return this.client.del(attachment, netns);
+  async detach(attachment: CniAttachment, netns: string | undefined): Promise<void> {
+    await this.client.del(attachment, netns);
+    // Without the namespace bridge does not know the addresses, and leaves their masquerading.
+    if (netns === undefined && isDefaultNetwork(attachment.network, this.options)) {
+      await this.defaultHost.removeRules((id) => id !== attachment.containerId);
+    }
   }
 
   addresses(attachments: readonly CniAttachment[]): readonly string[] {
@@ -126,9 +132,12 @@ export class CniPodNetwork implements PodNetwork {
   }
 }
 
-/** A plugin's program, and that of the plugin to which it leaves addresses. */
-function programs(plugin: CniNetwork['plugins'][number]): readonly string[] {
-  const ipam = plugin['ipam'];
-  const type = isJsonObject(ipam) ? ipam['type'] : undefined;
-  return typeof type === 'string' && type !== '' ? [plugin.type, type] : [plugin.type];
+/** The plugins' programs, and those of the plugins to which they leave addresses. */
+function programs(plugins: CniNetwork['plugins']): readonly string[] {
+  const types = plugins.flatMap((plugin) => {
+    const ipam = plugin['ipam'];
+    const type = isJsonObject(ipam) ? ipam['type'] : undefined;
+    return typeof type === 'string' && type !== '' ? [plugin.type, type] : [plugin.type];
+  });
+  return [...new Set(types)];
 }

@@ -61,7 +61,13 @@ export class DefaultNetworkHost {
   /** Removes leases and rules of sandboxes that are not known. @returns in words what was removed */
   async removeOrphans(isKnown: (id: string) => boolean): Promise<readonly string[]> {
     if ((await this.#readBefore()) === undefined) return [];
-    const removed = await this.#removeLeases(isKnown);
+    return [...(await this.#removeLeases(isKnown)), ...(await this.removeRules(isKnown))];
+  }
+
+  /** Removes rules of sandboxes that are not known, as far as they were made in this boot. @returns as `removeOrphans` */
+  async removeRules(isKnown: (id: string) => boolean): Promise<readonly string[]> {
+    if ((await this.#readBefore()) === undefined) return [];
+    const removed: string[] = [];
     for (const family of FAMILIES) {
       const { ids, restore } = planOrphanRules(await this.#nat(family), DEFAULT_NETWORK_NAME, isKnown);
       if (restore === undefined) continue;

@@ -23,8 +23,9 @@ export interface PodNetwork {
   /** Looks whether there is a network and whether its plugins are there and new enough. */
   status(signal?: AbortSignal): Promise<PodNetworkStatus>;
   /**
-   * Decides which networks a pod gets; does nothing on the host.
-   * @throws PodwrightError kind `invalid-argument` (configuration), `unsupported` (no plugin maps ports)
+   * Decides which networks a pod gets, and finds out what is missing for them, before anything is made.
+   * @throws PodwrightError kind `invalid-argument` (configuration), `unsupported` (no plugin maps ports),
+   *   `missing-requirement` (a plugin), `failed-precondition` (the default subnet is taken)
    */
   plan(request: PodNetworkRequest, signal?: AbortSignal): Promise<readonly CniAttachment[]>;
   /** Connects; a failure may leave some of it: the caller has to call `detach`. @returns the attachment with its result */
