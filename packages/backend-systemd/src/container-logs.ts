@@ -8,6 +8,7 @@ import { ContainerService } from './container-service.js';
 import { ContainerStore, type WrittenAttempts } from './container-store.js';
 import { containerUnitName } from './host-layout.js';
 
+const LINE_FEED = 10;
 const FIELDS = ['MESSAGE', 'PRIORITY', 'CONTAINER_PARTIAL_MESSAGE'];
 
 /** Reads containers' output from the journal, where conmon writes it. */
@@ -105,11 +106,14 @@ function journalOptions(id: string, options: LogOptions): JournalReadOptions {
   };
 }
 
+/** conmon leaves the line feed at the end of a whole line. */
 function toLogEntry(entry: JournalEntry): LogEntry {
+  const message = entry.get('MESSAGE') ?? Buffer.alloc(0);
+  const line = message.at(-1) === LINE_FEED ? message.subarray(0, -1) : message;
   return {
     timestampUs: entry.realtimeUs,
     stream: entry.text('PRIORITY') === '3' ? 'stderr' : 'stdout',
-    line: Buffer.from(entry.get('MESSAGE') ?? Buffer.alloc(0)),
+    line: Buffer.from(line),
     partial: entry.text('CONTAINER_PARTIAL_MESSAGE') === 'true',
     cursor: entry.cursor,
   };

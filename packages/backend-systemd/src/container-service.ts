@@ -185,13 +185,10 @@ export class ContainerService {
     }
   }
 
+  /** Listed, not read as a property: reading one makes systemd load the unit for a moment, which it tells as an event. */
   private async activeState(unit: string): Promise<string> {
-    try {
-      return await this.manager.getUnitProperty(unit, 'ActiveState');
-    } catch (error) {
-      if (PodwrightError.is(error, 'not-found')) return 'inactive';
-      throw error;
-    }
+    const [row] = await this.manager.listUnits({ patterns: [unit] });
+    return row?.activeState ?? 'inactive';
   }
 
   /** Of many at once, with one question to systemd. */

@@ -57,8 +57,11 @@ export class ContainerWatcher {
     this.subject.next(event);
   }
 
-  forget(id: string): void {
-    this.told.delete(id);
+  /** After a look that may be under way, so that it does not tell everything anew. */
+  async forget(id: string): Promise<void> {
+    await this.mutex.run(id, async () => {
+      this.told.delete(id);
+    });
   }
 
   /** Looks at a container and tells what is new. */

@@ -54,6 +54,10 @@ fail() {
   exit 1
 }
 
+# The OCI runtime would take the socket for the container's and wait for its word.
+notify=$NOTIFY_SOCKET
+unset NOTIFY_SOCKET
+
 if [ -s "$state/delay" ]; then
   read -r delay <"$state/delay"
   : >"$state/delay"
@@ -85,7 +89,7 @@ exec 4<&-
 conmon=
 read -r conmon <conmon.pid # no line feed at its end, so that read says 1
 [ -n "$conmon" ] || fail "conmon wrote no PID file."
-systemd-notify "MAINPID=$conmon" || fail "systemd could not be told the main process; its words are in the journal of this unit."
+NOTIFY_SOCKET=$notify systemd-notify "MAINPID=$conmon" || fail "systemd could not be told the main process; its words are in the journal of this unit."
 printf '%s\\n' "\${INVOCATION_ID:-}" >"$state/started"
 out=$(${words([...input.runtime, 'start', input.id])} 2>&1) || fail "$out"
 `;

@@ -226,7 +226,7 @@ export class SystemdRuntimeService implements RuntimeService {
     await this.containers.stop(id, { graceMs: 0, ...options });
     await this.watcher.refresh(id);
     await this.containers.remove(id, options);
-    this.watcher.forget(id);
+    await this.watcher.forget(id);
     const { sandboxId, podUid } = record;
     this.watcher.emit({
       type: 'container-removed',
