@@ -1,5 +1,7 @@
-// Running commands on the host. Start reading at host-executor.ts, then local-host-executor.ts.
+// Running commands on the host. Start reading at host-executor.ts, then local-host-executor.ts; for an agent in a
+// container at nsenter.ts.
 export { type AtomicFileOptions, syncDirectory, writeFileAtomic } from './atomic-file.js';
+export { createFakeNsenter, type FakeNsenterOptions } from './fake-nsenter.js';
 export {
   type HostCommand,
   HostExecutor,
@@ -7,5 +9,28 @@ export {
   type HostResult,
   type RunCommand,
 } from './host-executor.js';
+export { HostRootNsenter } from './host-root-nsenter.js';
 export { LocalHostExecutor, LocalHostExecutorOptions } from './local-host-executor.js';
+export { AgentExecutor, HOST_TOOL_DIRS, Nsenter, NsenterOptions, REQUIRED_HOST_TOOLS } from './nsenter.js';
+export {
+  type NamespaceKind,
+  type NsenterTarget,
+  nsenterCommand,
+  type ProcessTarget,
+  processTarget,
+} from './nsenter-command.js';
+export { NsenterHostExecutor } from './nsenter-host-executor.js';
 export { type NsenterModuleOptions, nsenterModule } from './nsenter-module.js';
+export { PortForwarder, type PortForwardTarget, SocatPortForwarder } from './port-forwarder.js';
+export {
+  isInUnit,
+  type PinnedProcess,
+  type ProcessExpectation,
+  type ProcessIdentity,
+  type ProcessStat,
+  parseProcStat,
+  pinProcess,
+  readProcessIdentity,
+  verifyProcess,
+} from './process-identity.js';
+export { describeCommand, maskSecrets } from './secrets.js';

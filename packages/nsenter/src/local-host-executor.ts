@@ -3,6 +3,7 @@ import { delimiter, isAbsolute, join } from 'node:path';
 import { Logger, messageOf, PodwrightError } from '@podwright/core';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import type { HostCommand, HostExecutor, HostProcess, HostResult, RunCommand } from './host-executor.js';
+import { SYSTEM_DIRS } from './host-root.js';
 import { drain, OutputCollector } from './output-collector.js';
 import { ProcessGroup } from './process-group.js';
 import { describeCommand, maskSecrets } from './secrets.js';
@@ -19,8 +20,6 @@ export const LocalHostExecutorOptions: ServiceIdentifier<LocalHostExecutorOption
 );
 
 const DEFAULT_OUTPUT_LIMIT_BYTES = 256 * 1024 * 1024;
-/** Looked at after $PATH: that of an ordinary user or of a service often lacks the administrator's directories. */
-const SYSTEM_DIRS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 const STDERR_IN_MESSAGE = 2000;
 
 /**
@@ -236,6 +235,7 @@ function endingError(shown: string, ending: Ending, ended: boolean, pid: number)
   });
 }
 
+/** $PATH and what that of an ordinary user or of a service often lacks: the administrator's directories. */
 function searchPath(path: string | undefined): string[] {
   const own = (path ?? '').split(delimiter).filter(isAbsolute);
   return [...new Set([...own, ...SYSTEM_DIRS])];
