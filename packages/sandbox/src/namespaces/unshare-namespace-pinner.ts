@@ -95,10 +95,9 @@ export class UnshareNamespacePinner implements NamespacePinner {
   }
 
   async #unmount(paths: readonly string[]): Promise<void> {
-    // Lazily: whoever looks at a mount just now, as systemd does at every change of the mount table, makes it busy.
     const { exitCode, stderr } = await this.executor.run({
       command: 'umount',
-      args: ['--lazy', '--', ...paths],
+      args: ['--', ...paths],
       okExitCodes: 'any',
       env: { LC_ALL: 'C' },
     });

@@ -128,12 +128,11 @@ export class DefaultNetworkHost {
 
   async #removeBridge(): Promise<void> {
     const bridge = this.options.defaultBridge;
-    const { exitCode, stdout } = await this.executor.run({
+    if (!(await this.#hasBridge())) return;
+    const { stdout } = await this.executor.run({
       command: 'ip',
       args: ['-o', 'link', 'show', 'master', bridge],
-      okExitCodes: [0, 1],
     });
-    if (exitCode !== 0) return;
     const ports = stdout.toString().trim();
     if (ports !== '') {
       this.logger.warn('the default bridge stays: it has ports that are not of our pods', { bridge, ports });
