@@ -7,6 +7,8 @@ import { consoleLogger } from './console-logger.js';
 import { loadBackend } from './load-backend.js';
 import { type RuntimeConfig, resolveRuntimeConfig } from './runtime-config.js';
 
+const DEFAULT_STATE_DIR = '/var/lib/podwright';
+
 export interface CreateRuntimeOptions {
   /**
    * Loaded last: a module that rebinds a token replaces that part, whatever backend does the work.
@@ -40,8 +42,16 @@ export async function createContainer(
   container.bind(Logger).toConstantValue(debug ? consoleLogger : silentLogger);
   container.bind(Clock).toConstantValue(new SystemClock());
   await container.loadAsync(
-    podsModule({ stateDir }),
-    backendModule({ stateDir, runDir, configDir, options: backendOptions }),
+    // What runs in memory ends with this process, and so does what is remembered of it.
+    podsModule(
+      stateDir === undefined && backend === 'memory' ? {} : { stateDir: stateDir ?? DEFAULT_STATE_DIR },
+    ),
+    backendModule({
+      stateDir: stateDir ?? DEFAULT_STATE_DIR,
+      runDir,
+      configDir,
+      options: backendOptions,
+    }),
     ...(options.modules ?? []),
   );
   return container;

@@ -12,7 +12,9 @@ export const runtimeConfigSchema = z.strictObject({
     .min(1)
     .default('systemd')
     .describe('`systemd`, `memory`, or the name of an npm package that exports `backendModule`'),
-  stateDir: absolutePath.default('/var/lib/podwright').describe('what outlives a reboot; one agent each'),
+  stateDir: absolutePath
+    .optional()
+    .describe('what outlives a reboot; one agent each. Default: /var/lib/podwright; memory: nothing is kept'),
   runDir: absolutePath.default('/run/podwright').describe('what ends with the run of the host'),
   configDir: absolutePath.default('/etc/podwright').describe('configuration beside this file'),
   debug: z.boolean().default(false).describe('log every command, with secrets masked'),
