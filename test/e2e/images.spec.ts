@@ -26,7 +26,7 @@ import {
 import { ImageStore, type ImagesOptions, ImageUsers, imagesModule } from '@podwright/images';
 import { type HostCommand, HostExecutor, LocalHostExecutor, nsenterModule } from '@podwright/nsenter';
 import { Container } from 'inversify';
-import { lastValueFrom, toArray } from 'rxjs';
+import { lastValueFrom, type Subscription, toArray } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   absentImage,
@@ -367,6 +367,20 @@ describe('images', () => {
       expect(imageOf(await lax.pull(testImages.busybox)).repoTags).toEqual([testImages.busybox]);
     });
 
+    it('removes what a killed writer had begun', async () => {
+      writeFileSync(at('policy.json'), '{"default":[{"type":"reject"}]}');
+      await (await start()).pull(testImages.busybox);
+      const lists = at('store/overlay-layers/layers.json');
+      const id = 'f'.repeat(64);
+      const layers = JSON.parse(readFileSync(lists, 'utf8')) as object[];
+      writeFileSync(lists, JSON.stringify([...layers, { id, flags: { incomplete: true } }]));
+      mkdirSync(at('store/overlay', id, 'diff'), { recursive: true });
+      const { pull } = await start({ policyPath: at('policy.json') });
+      expect(await failure(pull(testImages.web))).toMatchObject({ kind: 'permission-denied' });
+      expect(layerIds()).toHaveLength(1);
+      expect(existsSync(at('store/overlay', id))).toBe(false);
+    });
+
     it('says that a policy.json is missing', async () => {
       const { pull } = await start({ policyPath: at('absent.json') });
       expect(await failure(pull(testImages.busybox))).toMatchObject({ kind: 'missing-requirement' });
@@ -390,18 +404,28 @@ describe('images', () => {
 
   describe('a cancelled pull', () => {
     /** A pull through a registry that never ends the last layer, when the others are in the store. */
-    async function stalled(services: Awaited<ReturnType<typeof start>>, proxy: StallingProxy) {
+    async function stalled(
+      services: Awaited<ReturnType<typeof start>>,
+      proxy: StallingProxy,
+      toDownload = 3,
+    ) {
       const manifest = JSON.parse(
         run('skopeo', 'inspect', '--raw', '--tls-verify=false', `docker://${testImages.layers}`),
       ) as { layers: { digest: string }[] };
       proxy.stall(manifest.layers.at(-1)?.digest ?? '');
       const reference = `${proxy.address}/podwright/layers:1`;
       const errors: unknown[] = [];
-      const subscription = services.images
-        .pullImage(reference)
-        .subscribe({ error: (error) => errors.push(error) });
-      await proxy.stalled;
-      await vi.waitFor(() => expect(layerIds().length).toBe(3), { timeout: 20_000 });
+      let done = 0;
+      const subscription = await new Promise<Subscription>((resolve) => {
+        const running = services.images.pullImage(reference).subscribe({
+          next: (event) => {
+            if (event.type === 'layer' && event.state === 'done') done++;
+            if (done === toDownload) void proxy.stalled.then(() => resolve(running));
+          },
+          error: (error) => errors.push(error),
+        });
+      });
+      expect(layerIds()).toHaveLength(3);
       return { reference, subscription, errors };
     }
 
@@ -447,7 +471,7 @@ describe('images', () => {
     it('keeps a removal waiting that would take its layers', async () => {
       const { proxy, services } = await startWithProxy();
       await services.pull(testImages.busybox);
-      const { reference } = await stalled(services, proxy);
+      const { reference } = await stalled(services, proxy, 2);
       const other = services.pull(reference);
       const order: string[] = [];
       const removal = services.images.removeImage(testImages.busybox).then(() => order.push('removed'));

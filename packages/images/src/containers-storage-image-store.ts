@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type CallOptions, type ImageFsInfo, Logger, PodwrightError } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
+import type { Observable } from 'rxjs';
 import { parseImageConfig } from './image-config.js';
 import { findImage } from './image-lookup.js';
 import type { CopyTarget, ImageStore, StoredImage, StoredLayer, StoredRecord } from './image-store.js';
@@ -111,6 +112,15 @@ export class ContainersStorageImageStore implements ImageStore {
   async deleteLayer(layerId: string, options: CallOptions = {}): Promise<void> {
     const isIdle = async () => (await this.allLayers()).some((layer) => layer.id === layerId && !layer.used);
     if (await isIdle()) await this.#delete('delete-layer', layerId, isIdle, options);
+  }
+
+  async removeUnfinished(options: CallOptions = {}): Promise<void> {
+    // Whatever opens the store removes the layers that are marked incomplete.
+    await this.storage.run('layers', [], options);
+  }
+
+  get layerChanges(): Observable<void> {
+    return this.files.layerChanges();
   }
 
   usage(options: CallOptions = {}): Promise<ImageFsInfo> {

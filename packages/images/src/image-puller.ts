@@ -10,6 +10,7 @@ import {
 } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
+import { catchError, EMPTY, exhaustMap, map } from 'rxjs';
 import { recordedName } from './image-lookup.js';
 import { ImageStore } from './image-store.js';
 import { LeftoverLayers } from './leftover-layers.js';
@@ -61,8 +62,7 @@ export class ImagePuller {
     const progress = new PullProgress(contents?.layers ?? []);
     progress.begin(before).forEach(emit);
     try {
-      const target = await this.store.copyTarget(name, { signal });
-      await this.skopeo.copy(source, target, work.path, call, (line) => progress.line(line).forEach(emit));
+      await this.#copy(name, source, work, call, progress, emit);
     } catch (error) {
       lease[Symbol.dispose]();
       await this.leftovers.remove(contents?.layers.map(({ digest }) => digest) ?? [], before);
@@ -74,6 +74,29 @@ export class ImagePuller {
       'not-found',
       `${name} was pulled and at once removed by another program: pull it again.`,
     );
+  }
+
+  async #copy(
+    name: string,
+    source: SkopeoSource,
+    work: WorkDir,
+    call: SkopeoCall,
+    progress: PullProgress,
+    emit: (event: PullEvent) => void,
+  ): Promise<void> {
+    const target = await this.store.copyTarget(name, { ...(call.signal && { signal: call.signal }) });
+    const finished = this.store.layerChanges.pipe(
+      exhaustMap(() => this.store.allLayers()),
+      map((layers) => progress.stored(layers)),
+      // Of the progress only: skopeo itself fails when the store is damaged.
+      catchError(() => EMPTY),
+    );
+    const watching = finished.subscribe((events) => events.forEach(emit));
+    try {
+      await this.skopeo.copy(source, target, work.path, call, (line) => progress.line(line).forEach(emit));
+    } finally {
+      watching.unsubscribe();
+    }
   }
 
   async #source(name: string, options: PullOptions, work: WorkDir): Promise<SkopeoSource> {

@@ -1,5 +1,6 @@
 import type { CallOptions, Image, ImageFsInfo, OciImageConfig } from '@podwright/core';
 import type { ServiceIdentifier } from 'inversify';
+import type { Observable } from 'rxjs';
 
 /** An image with all that a container needs to be made of it. */
 export interface StoredImage {
@@ -75,6 +76,10 @@ export interface ImageStore {
   delete(imageId: string, options?: CallOptions): Promise<void>;
   /** Removes a layer that nothing stands on; of one that is gone or is used again: nothing. */
   deleteLayer(layerId: string, options?: CallOptions): Promise<void>;
+  /** Removes what a killed writer left half written; waits for writers that live. */
+  removeUnfinished(options?: CallOptions): Promise<void>;
+  /** Hot: says that layers may have come or gone, while it is subscribed to. Never errors. */
+  readonly layerChanges: Observable<void>;
   /** Disk space of the images and of the file system below them. */
   usage(options?: CallOptions): Promise<ImageFsInfo>;
 }

@@ -4,7 +4,7 @@ import { ImageStore, type StoredLayer } from './image-store.js';
 import { digestsOf } from './pull-progress.js';
 import { StoreLocks } from './store-locks.js';
 
-/** Removes what a copy that ended early had put into the store: the layers it had finished, which no image uses. */
+/** Removes what a copy that ended early had put into the store: the layers it had begun or finished, which no image uses. */
 @injectable()
 export class LeftoverLayers {
   constructor(
@@ -25,6 +25,7 @@ export class LeftoverLayers {
       !layer.used && !known.has(layer.id) && [...digestsOf([layer])].some((digest) => own.has(digest));
     try {
       using _lease = await this.locks.exclusive(digests);
+      await this.store.removeUnfinished();
       for (;;) {
         const leftovers = (await this.store.allLayers()).filter(isLeftover);
         const top = leftovers.find((layer) => leftovers.every(({ parent }) => parent !== layer.id));

@@ -32,6 +32,14 @@ export class PullProgress {
     return [...done, { type: 'storing' }];
   }
 
+  /** The layers that are in the store by now. */
+  stored(layers: readonly StoredLayer[]): readonly PullEvent[] {
+    const there = digestsOf(layers);
+    return this.#downloading()
+      .filter((digest) => there.has(digest))
+      .flatMap((digest) => this.#to(digest, 'done'));
+  }
+
   #downloading(): readonly string[] {
     return [...this.#states].flatMap(([digest, state]) => (state === 'downloading' ? [digest] : []));
   }

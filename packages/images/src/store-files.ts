@@ -1,8 +1,10 @@
+import { watch } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { PodwrightError } from '@podwright/core';
+import { basename, dirname, join } from 'node:path';
+import { Logger, messageOf, PodwrightError } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
+import { Observable } from 'rxjs';
 import { StorageCommand } from './storage-command.js';
 import {
   bigDataFileName,
@@ -45,6 +47,7 @@ export class StoreFiles {
   constructor(
     @inject(HostExecutor) private readonly executor: HostExecutor,
     @inject(StorageCommand) private readonly storage: StorageCommand,
+    @inject(Logger) private readonly logger: Logger,
   ) {}
 
   /**
@@ -80,6 +83,31 @@ export class StoreFiles {
   async containers(): Promise<readonly ContainerRecord[]> {
     const { root } = await this.storage.location();
     return (await this.#list(root, CONTAINERS)).records;
+  }
+
+  /** Says that the list of layers was written. Says nothing where the system cannot watch files. */
+  layerChanges(): Observable<void> {
+    return new Observable((subscriber) => {
+      const watching = this.storage.location().then(({ root }) => {
+        const path = this.executor.hostPath(join(root, dirname(LAYERS)));
+        const watcher = watch(path, { persistent: false }, (_, name) => {
+          if (name === basename(LAYERS)) subscriber.next();
+        });
+        watcher.on('error', (error) => this.#unwatched(error));
+        return watcher;
+      });
+      watching.catch((error: unknown) => this.#unwatched(error));
+      return () => {
+        void watching.then(
+          (watcher) => watcher.close(),
+          () => undefined,
+        );
+      };
+    });
+  }
+
+  #unwatched(error: unknown): void {
+    this.logger.debug('the image store cannot be watched', { error: messageOf(error) });
   }
 
   /** A piece of an image's data. @throws PodwrightError kind `corrupt-state` when the file is missing */
