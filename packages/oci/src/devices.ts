@@ -1,4 +1,5 @@
 import { type ContainerSecurity, type Device, PodwrightError } from '@podwright/core';
+import type { RuntimeFlavour } from './oci-runtime-command.js';
 import type { OciDevice, OciDeviceRule } from './runtime-spec.js';
 
 /** A device node of the host as a container gets it; `readDeviceNodes` makes these of `Device`s. */
@@ -37,8 +38,13 @@ export interface DeviceSettings {
 /**
  * What DeviceAllow= of the container's unit has to say, together with DevicePolicy=closed. It allows the same as
  * `deviceRules`: making nodes is harmless, opening one is what counts.
+ * @param flavour runc always adds the node of /dev/net/tun to its own device cgroup, which on cgroup v1 fails below a
+ *   unit that does not allow it
  */
-export function deviceAllowList({ config, deviceNodes }: DeviceSettings): readonly DeviceAllow[] {
+export function deviceAllowList(
+  { config, deviceNodes }: DeviceSettings,
+  flavour: RuntimeFlavour = 'crun',
+): readonly DeviceAllow[] {
   if (config.security.privileged === true) {
     return [
       { path: 'char-*', permissions: 'rwm' },
@@ -49,7 +55,8 @@ export function deviceAllowList({ config, deviceNodes }: DeviceSettings): readon
     { path: 'char-*', permissions: 'm' },
     { path: 'block-*', permissions: 'm' },
     ...DEFAULT_NODES.map(({ path }) => ({ path, permissions: 'rwm' })),
-    { path: 'char-pts', permissions: 'rw' },
+    { path: 'char-pts', permissions: 'rwm' },
+    ...(flavour === 'runc' ? [{ path: '/dev/char/10:200', permissions: 'rwm' }] : []),
     // By number: systemd takes this form as it stands, whether or not such a node exists below the host's /dev.
     ...deviceNodes.map(({ type, major, minor, permissions }) => ({
       path: `/dev/${type === 'c' ? 'char' : 'block'}/${major}:${minor}`,
@@ -68,7 +75,7 @@ export function deviceRules({ config, deviceNodes }: DeviceSettings): readonly O
     ...DEFAULT_NODES.map(
       ({ major, minor }): OciDeviceRule => ({ allow: true, type: 'c', major, minor, access: 'rwm' }),
     ),
-    { allow: true, type: 'c', major: PTS_MAJOR, access: 'rw' },
+    { allow: true, type: 'c', major: PTS_MAJOR, access: 'rwm' },
     ...deviceNodes.map(
       ({ type, major, minor, permissions }): OciDeviceRule => ({
         allow: true,

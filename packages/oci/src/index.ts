@@ -31,6 +31,7 @@ export {
   type CommandLine,
   type OciRuntimeBinary,
   type RuntimeFlavour,
+  runtimeCgroupsPath,
   runtimeCreate,
   runtimeDelete,
   runtimeExec,

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ExecSession, PodwrightError, type TerminalSize } from '@podwright/core';
+import { type ExecSession, PodwrightError, type TerminalSize, throwIfAborted } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import { startGated } from './gated-command.js';
@@ -56,7 +56,7 @@ export class GatedOciExec implements OciExec {
   constructor(@inject(HostExecutor) private readonly executor: HostExecutor) {}
 
   async exec(request: OciExecRequest): Promise<ExecSession> {
-    if (request.signal?.aborted) throw cancelled(request);
+    throwIfAborted(request.signal);
     if (request.terminalSize !== undefined) checkTerminalSize(request.terminalSize);
     const { terminal } = request.process;
     if (terminal && (await this.executor.which('script')) === undefined) {

@@ -28,13 +28,23 @@ export function parseProcessStat(text: string): ProcessStat | undefined {
   };
 }
 
-/** A process, its descendants, and the sessions that these lead: children that lost their parent are still in those. */
-export function processesOf(root: number, all: readonly ProcessStat[]): readonly number[] {
+/**
+ * A process, its descendants, and all of its session and of those that they lead: children that lost their parent are
+ * still in those.
+ * @param session of the process; it may have lost its leader, as with crun, which makes it in a process between
+ */
+export function processesOf(
+  root: number,
+  session: number | undefined,
+  all: readonly ProcessStat[],
+): readonly number[] {
   const members = new Set<number>([root]);
   for (let size = 0; size !== members.size; ) {
     size = members.size;
-    for (const { pid, parent, session } of all) {
-      if (members.has(parent) || members.has(session)) members.add(pid);
+    for (const stat of all) {
+      if (members.has(stat.parent) || members.has(stat.session) || stat.session === session) {
+        members.add(stat.pid);
+      }
     }
   }
   return all.filter(({ pid, state }) => members.has(pid) && state !== 'Z').map(({ pid }) => pid);
@@ -54,14 +64,19 @@ export async function readProcessStat(
   }
 }
 
-/** Sends SIGKILL to what `processesOf` finds, until none is left. */
+/**
+ * Sends SIGKILL to what `processesOf` finds, until none is left.
+ * @param root a process that is in a session of its own, as all are that a `HostExecutor` or an OCI runtime starts
+ */
 export async function killProcessTree(executor: HostExecutor, root: number): Promise<void> {
+  const session = (await readProcessStat(executor, root))?.session;
   // Anew after each round, since a process may have forked while it was looked for.
   for (;;) {
     const names = (await readdir(executor.hostPath('/proc'))).filter((name) => /^\d+$/.test(name));
     const stats = await Promise.all(names.map((name) => readProcessStat(executor, name)));
     const pids = processesOf(
       root,
+      session,
       stats.filter((stat) => stat !== undefined),
     );
     if (pids.length === 0) return;

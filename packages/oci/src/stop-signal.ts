@@ -7,19 +7,15 @@ const RT_MIN = 34;
 const RT_MAX = 64;
 
 /**
- * Number of the signal that asks a container to end: the configuration's, else the image's, else SIGTERM. Names come
- * with or without `SIG`, real-time ones as `RTMIN+3` or `RTMAX-1`; numbers are taken too, as in an image.
+ * The signal that asks a container to end: the configuration's, else the image's, else TERM. Names come with or without
+ * `SIG`, real-time ones as `RTMIN+3` or `RTMAX-1`; numbers are taken too, as in an image.
+ * @returns the name without `SIG`, or the number of a signal that has no name
  * @throws PodwrightError kind `invalid-argument` for a signal that Linux does not have
  */
-export function stopSignal(config: Pick<ContainerConfig, 'stopSignal'>, image: OciImageConfig): number {
+export function stopSignal(config: Pick<ContainerConfig, 'stopSignal'>, image: OciImageConfig): string {
   const given = config.stopSignal || image.config?.StopSignal || 'SIGTERM';
   const name = given.toUpperCase().replace(/^SIG/, '');
-  const realTime = /^RT(MIN|MAX)(?:([+-])(\d+))?$/.exec(name);
-  const number = /^\d+$/.test(name)
-    ? Number(name)
-    : realTime
-      ? (realTime[1] === 'MIN' ? RT_MIN : RT_MAX) + Number(`${realTime[2] ?? '+'}${realTime[3] ?? 0}`)
-      : SIGNALS.get(`SIG${name}`);
+  const number = signalNumber(name);
   if (number === undefined || number < 1 || number > RT_MAX) {
     throw new PodwrightError(
       'invalid-argument',
@@ -27,5 +23,14 @@ export function stopSignal(config: Pick<ContainerConfig, 'stopSignal'>, image: O
       { details: { value: given } },
     );
   }
-  return number;
+  if (!/^\d+$/.test(name)) return name;
+  return [...SIGNALS].find(([, value]) => value === number)?.[0].slice('SIG'.length) ?? String(number);
+}
+
+function signalNumber(name: string): number | undefined {
+  if (/^\d+$/.test(name)) return Number(name);
+  const [, base, sign = '+', distance = 0] = /^RT(MIN|MAX)(?:([+-])(\d+))?$/.exec(name) ?? [];
+  if (base === undefined) return SIGNALS.get(`SIG${name}`);
+  const number = (base === 'MIN' ? RT_MIN : RT_MAX) + Number(`${sign}${distance}`);
+  return number >= RT_MIN ? number : undefined;
 }
