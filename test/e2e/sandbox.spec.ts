@@ -363,4 +363,54 @@ describe('the host’s own packet filter', () => {
     run('nft', 'delete', 'table', 'ip', 'nat');
     expect(after).toEqual(own);
   });
+
+  it('lets host ports and the way out through where it forwards only what it knows', async () => {
+    run('iptables', '-P', 'FORWARD', 'DROP');
+    run('ip', 'netns', 'add', 'pwoutside');
+    run('ip', 'link', 'add', 'pwout0', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', 'pwoutside');
+    run('ip', 'addr', 'add', '198.51.100.1/24', 'dev', 'pwout0');
+    run('ip', 'link', 'set', 'pwout0', 'up');
+    run('ip', '-n', 'pwoutside', 'addr', 'add', '198.51.100.2/24', 'dev', 'eth0');
+    run('ip', '-n', 'pwoutside', 'link', 'set', 'eth0', 'up');
+    const own = hostState();
+    const manager = newManager();
+    const record = await manager.create(config('web', { portMappings: [tcp(18098)] }), 'i2');
+    await serve(record, 'through');
+    const asked = run(
+      'ip',
+      'netns',
+      'exec',
+      'pwoutside',
+      'socat',
+      '-T',
+      '5',
+      '-',
+      'TCP:198.51.100.1:18098,connect-timeout=5',
+    );
+    await manager.remove('i2');
+    const after = hostState();
+    run('ip', 'link', 'delete', 'pwout0');
+    run('ip', 'netns', 'delete', 'pwoutside');
+    run('umount', '/run/netns');
+    run('nft', 'delete', 'table', 'ip', 'filter');
+    expect(asked).toBe('through\n');
+    expect(after).toEqual(own);
+  });
+});
+
+describe('the default bridge', () => {
+  it('is not shared with another agent', async () => {
+    const [one, two] = [
+      newManager(),
+      newManager({ stateDir: join(root, 'state2'), runDir: join(root, 'run2') }),
+    ];
+    await one.create(config('web'), 'j1');
+    const failed = two.create(config('web'), 'j2');
+    await expect(failed).rejects.toThrow(
+      /pwtest0 is there already, with ports that this agent did not make \(veth/,
+    );
+    await one.remove('j1');
+    await two.create(config('web'), 'j2');
+    await two.remove('j2');
+  });
 });

@@ -9,13 +9,14 @@ import { listDirectory } from '../list-directory.js';
 import { SandboxOptions } from '../sandbox-options.js';
 import { networkRunDir } from '../sandbox-paths.js';
 import { checkSubnet, DEFAULT_NETWORK_NAME, leasesDir } from './default-network.js';
+import { planForwarding, planForwardingRemoval } from './forwarding.js';
 import { type NatTable, parseNatTable, planNatCleanup, planOrphanRules } from './nat-leftovers.js';
 import { interfaceAddresses } from './node-addresses.js';
+import { parseSubnet } from './subnets.js';
 
 /** How the host was before the first pod on the default network, to be put back after the last. */
 interface HostBefore {
   readonly bootId: string;
-  readonly bridge: boolean;
   readonly nat: Readonly<Record<TableFamily, NatTable>>;
 }
 
@@ -37,8 +38,9 @@ export class DefaultNetworkHost {
   ) {}
 
   /**
-   * Remembers how the host is, before the first pod changes it.
-   * @throws PodwrightError kind `failed-precondition` (subnet taken), `missing-requirement` (iptables)
+   * Remembers how the host is before the first pod changes it, and lets the pods' packets through where the host
+   * forwards only what it knows.
+   * @throws PodwrightError kind `failed-precondition` (subnet or bridge taken), `missing-requirement` (iptables)
    */
   prepare(): Promise<void> {
     this.#prepared ??= this.#prepare().catch((error) => {
@@ -53,8 +55,8 @@ export class DefaultNetworkHost {
     const before = await this.#readBefore();
     if (before === undefined) return;
     this.#prepared = undefined;
-    if (!before.bridge) await this.#removeBridge();
-    for (const family of FAMILIES) await this.#cleanNat(family, before.nat[family]);
+    await this.#removeBridge();
+    for (const family of FAMILIES) await this.#cleanRules(family, before.nat[family]);
     await rm(this.executor.hostPath(networkRunDir(this.options)), { recursive: true, force: true });
   }
 
@@ -69,7 +71,11 @@ export class DefaultNetworkHost {
     if ((await this.#readBefore()) === undefined) return [];
     const removed: string[] = [];
     for (const family of FAMILIES) {
-      const { ids, restore } = planOrphanRules(await this.#nat(family), DEFAULT_NETWORK_NAME, isKnown);
+      const { ids, restore } = planOrphanRules(
+        parseNatTable(await this.#saved(family)),
+        DEFAULT_NETWORK_NAME,
+        isKnown,
+      );
       if (restore === undefined) continue;
       await this.#restore(family, restore);
       removed.push(
@@ -81,12 +87,31 @@ export class DefaultNetworkHost {
 
   async #prepare(): Promise<void> {
     checkSubnet(this.options, interfaceAddresses());
-    if ((await this.#readBefore()) !== undefined) return;
-    const [bridge, ip, ip6] = await Promise.all([this.#hasBridge(), this.#nat('ip'), this.#nat('ip6')]);
-    const before: HostBefore = { bootId: await readBootId(this.executor), bridge, nat: { ip, ip6 } };
-    const path = this.executor.hostPath(this.#beforePath);
-    await mkdir(this.executor.hostPath(networkRunDir(this.options)), { recursive: true, mode: 0o700 });
-    await writeFileAtomic(path, `${JSON.stringify(before)}\n`);
+    const [ip, ip6] = await Promise.all([this.#saved('ip'), this.#saved('ip6')]);
+    if ((await this.#readBefore()) === undefined) {
+      await this.#refuseTakenBridge();
+      const nat = { ip: parseNatTable(ip), ip6: parseNatTable(ip6) };
+      const before: HostBefore = { bootId: await readBootId(this.executor), nat };
+      const path = this.executor.hostPath(this.#beforePath);
+      await mkdir(this.executor.hostPath(networkRunDir(this.options)), { recursive: true, mode: 0o700 });
+      await writeFileAtomic(path, `${JSON.stringify(before)}\n`);
+    }
+    const family = parseSubnet(this.options.defaultSubnet).family === 'ipv4' ? 'ip' : 'ip6';
+    const forwarding = planForwarding(family === 'ip' ? ip : ip6, this.options.defaultBridge);
+    if (forwarding !== undefined) await this.#restore(family, forwarding);
+  }
+
+  /** Two agents on one bridge would give the same address to two pods: leases are each agent's own. */
+  async #refuseTakenBridge(): Promise<void> {
+    const bridge = this.options.defaultBridge;
+    const ports = await this.#bridgePorts();
+    if (ports.length === 0) return;
+    throw new PodwrightError(
+      'failed-precondition',
+      `The interface ${bridge} is there already, with ports that this agent did not make (${ports.join(', ')}). ` +
+        'Give this agent a defaultBridge and a defaultSubnet of its own, or remove what another one left.',
+      { details: { bridge, ports } },
+    );
   }
 
   get #beforePath(): string {
@@ -129,27 +154,35 @@ export class DefaultNetworkHost {
   async #removeBridge(): Promise<void> {
     const bridge = this.options.defaultBridge;
     if (!(await this.#hasBridge())) return;
-    const { stdout } = await this.executor.run({
-      command: 'ip',
-      args: ['-o', 'link', 'show', 'master', bridge],
-    });
-    const ports = stdout.toString().trim();
-    if (ports !== '') {
+    const ports = await this.#bridgePorts();
+    if (ports.length > 0) {
       this.logger.warn('the default bridge stays: it has ports that are not of our pods', { bridge, ports });
       return;
     }
     await this.executor.run({ command: 'ip', args: ['link', 'delete', 'dev', bridge] });
   }
 
-  async #nat(family: TableFamily): Promise<NatTable> {
+  async #bridgePorts(): Promise<readonly string[]> {
+    if (!(await this.#hasBridge())) return [];
+    const { stdout } = await this.executor.run({
+      command: 'ip',
+      args: ['-o', 'link', 'show', 'master', this.options.defaultBridge],
+    });
+    return [...stdout.toString().matchAll(/^\d+: ([^:@]+)/gm)].flatMap((match) => match[1] ?? []);
+  }
+
+  async #saved(family: TableFamily): Promise<string> {
     // A kernel without IPv6 has no ip6tables; its plugins then make nothing there either.
     const okExitCodes = family === 'ip' ? [0] : 'any';
     const { stdout } = await this.executor.run({ command: SAVE[family], args: [], okExitCodes });
-    return parseNatTable(stdout.toString());
+    return stdout.toString();
   }
 
-  async #cleanNat(family: TableFamily, before: NatTable): Promise<void> {
-    const { restore, removeTable } = planNatCleanup(before, await this.#nat(family));
+  async #cleanRules(family: TableFamily, before: NatTable): Promise<void> {
+    const saved = await this.#saved(family);
+    const forwarding = planForwardingRemoval(saved, this.options.defaultBridge);
+    if (forwarding !== undefined) await this.#restore(family, forwarding);
+    const { restore, removeTable } = planNatCleanup(before, parseNatTable(saved));
     if (restore !== undefined) await this.#restore(family, restore);
     // Without nft(8) an empty table stays, which does nothing.
     if (removeTable && (await this.executor.which('nft')) !== undefined) {
