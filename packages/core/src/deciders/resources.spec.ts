@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { parsePod } from '../manifest/pod.js';
+import { crashLoopDelayMs } from './crash-loop.js';
+import { containerResources, podResources, type QosClass, qosClass } from './resources.js';
+
+type Resources = Readonly<Record<'limits' | 'requests', Readonly<Record<string, string>>>>;
+
+function podWith(containers: readonly Partial<Resources>[], inits: readonly Partial<Resources>[] = []) {
+  const listed = (kind: string, all: readonly Partial<Resources>[]) =>
+    all.map((resources, index) => ({ name: `${kind}${index}`, image: 'a', resources }));
+  return parsePod({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'a' },
+    spec: { containers: listed('app', containers), initContainers: listed('init', inits) },
+  });
+}
+
+const BOTH = { cpu: '1', memory: '1Ki' };
+
+describe('containerResources', () => {
+  it.each<[string, Partial<Resources>, Readonly<Record<string, number>>]>([
+    ['nothing', {}, {}],
+    [
+      'a lone limit is the request too',
+      { limits: { cpu: '250m', memory: '1Ki' } },
+      { cpuLimitMillis: 250, cpuRequestMillis: 250, memoryLimitBytes: 1024, memoryRequestBytes: 1024 },
+    ],
+    [
+      'a lone request is the limit too',
+      { requests: { memory: '1Ki' } },
+      { memoryLimitBytes: 1024, memoryRequestBytes: 1024 },
+    ],
+    [
+      'both stand',
+      { limits: { cpu: '2' }, requests: { cpu: '500m' } },
+      { cpuLimitMillis: 2000, cpuRequestMillis: 500 },
+    ],
+    ['zero means none', { limits: { cpu: '0', memory: '0' } }, {}],
+  ])('%s', (_what, resources, expected) => {
+    const [container] = podWith([resources]).spec.containers;
+    expect(container && containerResources(container)).toEqual(expected);
+  });
+});
+
+describe('podResources', () => {
+  it('adds up the containers', () => {
+    expect(podResources(podWith([{ limits: BOTH }, { limits: BOTH }]))).toEqual({
+      ...{ cpuLimitMillis: 2000, cpuRequestMillis: 2000, memoryLimitBytes: 2048, memoryRequestBytes: 2048 },
+    });
+  });
+
+  it('takes the largest init container when that is more', () => {
+    const pod = podWith([{ limits: BOTH }], [{ limits: { cpu: '3', memory: '1' } }]);
+    expect(podResources(pod)).toMatchObject({ cpuLimitMillis: 3000, memoryLimitBytes: 1024 });
+  });
+
+  it('has no limit when one container has none', () => {
+    expect(podResources(podWith([{ limits: { cpu: '1' } }, {}]))).toEqual({ cpuRequestMillis: 1000 });
+  });
+});
+
+describe('qosClass', () => {
+  it.each<[QosClass, readonly Partial<Resources>[]]>([
+    ['BestEffort', [{}, {}]],
+    ['Guaranteed', [{ limits: BOTH }]],
+    ['Guaranteed', [{ limits: BOTH, requests: { cpu: '1000m', memory: '1024' } }]],
+    ['Burstable', [{ limits: BOTH }, {}]],
+    ['Burstable', [{ requests: BOTH }]],
+    ['Burstable', [{ limits: { cpu: '1' } }]],
+    ['Burstable', [{ limits: BOTH, requests: { cpu: '1m', memory: '1' } }]],
+  ])('is %s for %j', (expected, containers) => {
+    expect(qosClass(podWith(containers))).toBe(expected);
+  });
+});
+
+describe('crashLoopDelayMs', () => {
+  it('is none at first, then doubles up to five minutes', () => {
+    expect([1, 2, 3, 4, 5, 6, 7, 50, 2000].map(crashLoopDelayMs)).toEqual([
+      ...[0, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000, 300_000],
+    ]);
+  });
+});
