@@ -29,12 +29,12 @@ describe('the registries of the throw-away host', () => {
     return join(folder, name, 'rootfs');
   };
 
-  it('serves exactly the images that tests know by name', async () => {
+  it('serves every image that tests know by name', async () => {
     const catalog = (await (await fetch(`http://${testRegistry}/v2/_catalog`)).json()) as {
       repositories: string[];
     };
     const known = Object.values(testImages).map((reference) => reference.slice(testRegistry.length + 1, -2));
-    expect(catalog.repositories).toEqual(known.sort());
+    expect(catalog.repositories).toEqual(expect.arrayContaining(known));
   });
 
   it('unpacks to busybox with hard links, whiteouts, an opaque directory and a changed type applied', () => {
