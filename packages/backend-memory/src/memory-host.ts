@@ -7,6 +7,7 @@ import {
   type PodSandboxConfig,
   PodwrightError,
   type PortMapping,
+  parseImageReference,
   type RuntimeEvent,
   SystemClock,
 } from '@podwright/core';
@@ -21,6 +22,7 @@ import { SimulatedContainer } from './pod/simulated-container.js';
 import { SimulatedSandbox } from './pod/simulated-sandbox.js';
 import { standardPrograms } from './programs/programs.js';
 import { restartDelay } from './restart-delay.js';
+import { writeDockerArchive } from './store/docker-archive.js';
 import { ImageStore } from './store/image-store.js';
 import { SimulatedRegistries } from './store/registry.js';
 
@@ -77,6 +79,16 @@ export class MemoryHost {
     const connection = (owner?.network ?? this.#nodeNetwork).connect('127.0.0.1', target);
     if (!connection) throw new PodwrightError('unreachable', `Nobody listens on port ${port} of the node.`);
     return streamOf(connection);
+  }
+
+  /**
+   * Writes an image of the registry as a docker archive onto the host, for loading.
+   * @param names that the archive gives it
+   * @throws PodwrightError as a pull of it
+   */
+  saveImage(reference: string, path: string, names: readonly string[]): void {
+    const content = this.registries.resolve(parseImageReference(reference), undefined);
+    this.files.writeFile(path, writeDockerArchive(content, names));
   }
 
   /** Ends every container without a word to anybody, as cutting the power does. */

@@ -1,0 +1,387 @@
+import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Duplex, Readable } from 'node:stream';
+import {
+  type ContainerConfig,
+  type ContainerStatus,
+  type ErrorKind,
+  type Image,
+  type LogEntry,
+  type LogOptions,
+  type Pod,
+  type PodSandboxConfig,
+  type PodStatus,
+  PodwrightError,
+  parsePod,
+  type RunPodResult,
+  UndoStack,
+} from '@podwright/core';
+import { concatMap, filter, firstValueFrom, lastValueFrom, merge, type Observable, of } from 'rxjs';
+import type { ConformanceTarget, KernelView } from './conformance-target.js';
+
+/** A container of a manifest in short: what is left out is filled in. */
+export interface ContainerSketch {
+  readonly name?: string;
+  readonly image?: string;
+  readonly command?: readonly string[];
+  readonly [field: string]: unknown;
+}
+
+/** A line of a log put together from its parts. */
+export interface Line {
+  readonly stream: 'stdout' | 'stderr';
+  readonly bytes: Buffer;
+  readonly text: string;
+}
+
+/** What a case works with: the target, names of its own, and short ways to make things that are removed at its end. */
+export class CaseContext {
+  /** Of this case alone. */
+  readonly namespace = `conf-${randomBytes(4).toString('hex')}`;
+  readonly #undo = new UndoStack();
+  #made = 0;
+
+  constructor(
+    private current: ConformanceTarget,
+    private readonly onRestart: (target: ConformanceTarget) => void,
+  ) {}
+
+  get runtime() {
+    return this.current.runtime;
+  }
+
+  get service() {
+    return this.current.runtimeService;
+  }
+
+  get imageService() {
+    return this.current.imageService;
+  }
+
+  get images() {
+    return this.current.images;
+  }
+
+  get host() {
+    return this.current.host;
+  }
+
+  get patienceMs() {
+    return this.current.patienceMs;
+  }
+
+  get kernel(): KernelView {
+    if (!this.current.kernel) throw new Error('The target gives no view of a kernel.');
+    return this.current.kernel;
+  }
+
+  plantOrphan() {
+    return this.current.plantOrphan();
+  }
+
+  /** Ends the agent and starts another one over the same state. */
+  async restartAgent(): Promise<void> {
+    this.current = await this.current.restartAgent();
+    this.onRestart(this.current);
+  }
+
+  /** Removes all that the case has made; an error of it is one of the case. */
+  async cleanUp(): Promise<void> {
+    const failures = await this.#undo.undo();
+    if (failures.length > 0) {
+      throw new AggregateError(
+        failures.map(({ error }) => error),
+        `Cleaning up failed: ${failures.map(({ what, error }) => `${what}: ${String(error)}`).join('; ')}`,
+      );
+    }
+  }
+
+  atEnd(what: string, undo: () => Promise<void>): void {
+    this.#undo.push(what, undo);
+  }
+
+  // Pods
+
+  /** A manifest: restartPolicy Never, a grace of 1 s, and busybox unless told otherwise. */
+  pod(
+    containers: readonly ContainerSketch[],
+    spec: Readonly<Record<string, unknown>> = {},
+    metadata = {},
+  ): Pod {
+    const { initContainers = [], ...rest } = spec as { initContainers?: readonly ContainerSketch[] };
+    const full = (sketch: ContainerSketch, index: number) => ({
+      name: `c${index}`,
+      image: this.images.busybox,
+      imagePullPolicy: 'IfNotPresent',
+      ...sketch,
+    });
+    return parsePod({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: `pod-${this.#made++}`, namespace: this.namespace, ...metadata },
+      spec: {
+        restartPolicy: 'Never',
+        terminationGracePeriodSeconds: 1,
+        ...rest,
+        initContainers: initContainers.map((sketch, index) => full({ name: `i${index}`, ...sketch }, index)),
+        containers: containers.map(full),
+      },
+    });
+  }
+
+  /** Runs a pod, which is removed at the end of the case. */
+  async runPod(pod: Pod): Promise<RunPodResult> {
+    this.atEnd(`pod ${pod.metadata.name}`, () =>
+      this.runtime.removePod({ uid: pod.metadata.uid }, { graceMs: 0 }),
+    );
+    return this.runtime.runPod(pod);
+  }
+
+  /** Runs a pod of one container, network of the node unless the spec says otherwise. */
+  async runCommand(
+    command: readonly string[],
+    spec: Readonly<Record<string, unknown>> = {},
+  ): Promise<RunPodResult> {
+    return this.runPod(this.pod([{ command }], { hostNetwork: true, ...spec }));
+  }
+
+  /** Waits until the status of a pod is as wanted, looking again whenever something happens to it. */
+  async podStatus(uid: string, wanted: (status: PodStatus) => boolean, what: string): Promise<PodStatus> {
+    return this.#whenever(
+      this.service.events,
+      async () => {
+        const status = await this.runtime.getPodStatus({ uid });
+        return wanted(status) ? status : undefined;
+      },
+      `pod ${uid} ${what}`,
+    );
+  }
+
+  podEnded(uid: string): Promise<PodStatus> {
+    return this.podStatus(
+      uid,
+      ({ containers }) => containers.length > 0 && containers.every(({ state }) => state === 'exited'),
+      'has ended',
+    );
+  }
+
+  // Sandboxes and containers
+
+  sandboxConfig(more: Partial<PodSandboxConfig> = {}): PodSandboxConfig {
+    const number = this.#made++;
+    return {
+      metadata: { name: `sandbox-${number}`, namespace: this.namespace, uid: randomUUID(), attempt: 0 },
+      labels: {},
+      annotations: {},
+      network: 'node',
+      ipc: 'pod',
+      pid: 'container',
+      portMappings: [],
+      ...more,
+    };
+  }
+
+  /** Makes a sandbox, on the node's network unless told otherwise; it is removed at the end of the case. */
+  async sandbox(more: Partial<PodSandboxConfig> = {}): Promise<string> {
+    const id = await this.service.runPodSandbox(this.sandboxConfig(more));
+    this.atEnd(`sandbox ${id}`, () => this.service.removePodSandbox(id));
+    return id;
+  }
+
+  containerConfig(more: Partial<ContainerConfig> = {}): ContainerConfig {
+    return {
+      metadata: { name: `c${this.#made++}`, attempt: 0 },
+      image: this.images.busybox,
+      env: [],
+      mounts: [],
+      devices: [],
+      labels: {},
+      annotations: {},
+      resources: {},
+      security: {},
+      restart: { by: 'caller' },
+      terminationGraceMs: 1000,
+      ...more,
+    };
+  }
+
+  /** Makes and starts a container. @returns its id */
+  async start(
+    sandboxId: string,
+    command: readonly string[] | undefined,
+    more: Partial<ContainerConfig> = {},
+  ) {
+    const config = this.containerConfig({ ...(command ? { command } : {}), ...more });
+    if (!(await this.imageService.imageStatus(config.image))) await this.pull(config.image);
+    const id = await this.service.createContainer(sandboxId, config);
+    await this.service.startContainer(id);
+    return id;
+  }
+
+  /** Runs a command in a sandbox of its own to its end. */
+  async runToEnd(command: readonly string[] | undefined, more: Partial<ContainerConfig> = {}) {
+    const sandboxId = await this.sandbox();
+    const id = await this.start(sandboxId, command, more);
+    const status = await this.ended(id);
+    const lines = await this.lines(id);
+    const textOf = (stream: string) => lines.filter((line) => line.stream === stream).map(({ text }) => text);
+    return {
+      id,
+      sandboxId,
+      status,
+      lines,
+      stdout: textOf('stdout'),
+      stderr: textOf('stderr'),
+      exit: lastOf(status),
+    };
+  }
+
+  /** Waits until the status of a container is as wanted, looking again whenever something happens to it. */
+  async containerStatus(id: string, wanted: (status: ContainerStatus) => boolean, what: string) {
+    return this.#whenever(
+      this.service.events,
+      async () => {
+        const status = await this.service.containerStatus(id);
+        return wanted(status) ? status : undefined;
+      },
+      `container ${id} ${what}`,
+    );
+  }
+
+  ended(id: string): Promise<ContainerStatus> {
+    return this.containerStatus(id, ({ state }) => state === 'exited', 'has ended');
+  }
+
+  async pull(reference: string): Promise<Image> {
+    const event = await this.soon(
+      lastValueFrom(this.imageService.pullImage(reference)),
+      `pull of ${reference}`,
+    );
+    assert.equal(event.type, 'done', 'the last event of a pull is done');
+    return event.type === 'done' ? event.image : assert.fail();
+  }
+
+  // Logs and streams
+
+  async lines(id: string, options: LogOptions = {}): Promise<readonly Line[]> {
+    return joinLines(await this.entries(id, options));
+  }
+
+  entries(id: string, options: LogOptions = {}): Promise<readonly LogEntry[]> {
+    return this.soon(collect(this.service.containerLogs(id, options)), `log of ${id}`);
+  }
+
+  /** Follows a log until it has a line of this text. */
+  async line(log: AsyncIterable<LogEntry>, text: string): Promise<LogEntry> {
+    const search = async () => {
+      const seen: string[] = [];
+      for await (const entry of log) {
+        seen.push(entry.line.toString());
+        if (entry.line.toString() === text) return entry;
+      }
+      return assert.fail(`the log has no line ${JSON.stringify(text)} but ${JSON.stringify(seen)}`);
+    };
+    return this.soon(search(), `line ${JSON.stringify(text)}`);
+  }
+
+  /** Waits for a container to say a line. */
+  async says(id: string, text: string): Promise<void> {
+    await this.line(this.service.containerLogs(id, { follow: true }), text);
+  }
+
+  /** All that a stream gives until its end. */
+  async readAll(stream: Readable | undefined): Promise<string> {
+    const chunks: Buffer[] = [];
+    const read = async () => {
+      for await (const chunk of stream ?? []) chunks.push(Buffer.from(chunk));
+    };
+    await this.soon(read(), 'end of the stream');
+    return Buffer.concat(chunks).toString();
+  }
+
+  /** Sends a text over a connection, half-closes it, and gives what comes back. */
+  async talk(connection: Duplex, text: string): Promise<string> {
+    this.atEnd('connection', async () => void connection.destroy());
+    connection.end(text);
+    return this.readAll(connection);
+  }
+
+  // Waiting and failing
+
+  /** The result of a promise, or a failure of the case when it takes longer than the target's patience. */
+  async soon<T>(promise: Promise<T>, what: string, withinMs = this.patienceMs): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(
+        () => reject(new assert.AssertionError({ message: `${what}: not within ${withinMs} ms` })),
+        withinMs,
+      );
+    });
+    try {
+      return await Promise.race([promise, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** The first value that is as wanted. */
+  next<T>(source: Observable<T>, wanted: (value: T) => boolean, what: string): Promise<T> {
+    return this.soon(firstValueFrom(source.pipe(filter(wanted))), what);
+  }
+
+  /** Fails unless the promise is rejected with a PodwrightError of this kind, whose message says something. */
+  async rejects(promise: Promise<unknown>, ...kinds: readonly ErrorKind[]): Promise<PodwrightError> {
+    const error = await this.soon(promise, `a failure with kind ${kinds.join(' or ')}`).then(
+      () => assert.fail(`it succeeded, but has to fail with kind ${kinds.join(' or ')}`),
+      (reason: unknown) => reason,
+    );
+    if (!PodwrightError.is(error)) throw error;
+    assert.ok(
+      kinds.length === 0 || kinds.includes(error.kind),
+      `it failed with kind ${error.kind} (${error.message}), but has to with ${kinds.join(' or ')}`,
+    );
+    assert.ok(error.message.length > 10, 'the message of an error says what failed and why');
+    return error;
+  }
+
+  async #whenever<T>(
+    trigger: Observable<unknown>,
+    look: () => Promise<T | undefined>,
+    what: string,
+  ): Promise<T> {
+    const looks = merge(of(undefined), trigger).pipe(concatMap(look));
+    const found = firstValueFrom(looks.pipe(filter((result) => result !== undefined)));
+    return this.soon(found, what);
+  }
+}
+
+/** The last run of a container. */
+export function lastOf(status: Pick<ContainerStatus, 'attempts'>) {
+  const attempt = status.attempts.at(-1);
+  return attempt ?? assert.fail('the container has no attempt');
+}
+
+/** Lines in the order in which they ended, each put together from its parts. */
+export function joinLines(entries: readonly LogEntry[]): readonly Line[] {
+  const open = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
+  const pending = { stdout: false, stderr: false };
+  const lines: Line[] = [];
+  const finish = (stream: 'stdout' | 'stderr') => {
+    lines.push({ stream, bytes: open[stream], text: open[stream].toString() });
+    open[stream] = Buffer.alloc(0);
+    pending[stream] = false;
+  };
+  for (const { stream, line, partial } of entries) {
+    open[stream] = Buffer.concat([open[stream], line]);
+    pending[stream] = true;
+    if (!partial) finish(stream);
+  }
+  for (const stream of ['stdout', 'stderr'] as const) if (pending[stream]) finish(stream);
+  return lines;
+}
+
+export async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of source) all.push(item);
+  return all;
+}

@@ -1,0 +1,34 @@
+import type { ConformanceCase } from '../conformance-case.js';
+import { agentCases, cancelCases, eventCases, gcCases } from './agent-cases.js';
+import { containerCases } from './container-cases.js';
+import { execCases } from './exec-cases.js';
+import { imageCases } from './image-cases.js';
+import { kernelCases } from './kernel-cases.js';
+import { logCases } from './log-cases.js';
+import { mountCases, networkCases } from './network-cases.js';
+import { podCases } from './pod-cases.js';
+import { processCases } from './process-cases.js';
+import { runtimeCases } from './runtime-cases.js';
+import { sandboxCases } from './sandbox-cases.js';
+import { restartCases, stopCases } from './stop-cases.js';
+
+/** Every case of the suite, in the order in which it is best read. */
+export const conformanceCases: readonly ConformanceCase[] = [
+  ...runtimeCases,
+  ...sandboxCases,
+  ...containerCases,
+  ...processCases,
+  ...stopCases,
+  ...restartCases,
+  ...logCases,
+  ...execCases,
+  ...networkCases,
+  ...mountCases,
+  ...imageCases,
+  ...podCases,
+  ...eventCases,
+  ...gcCases,
+  ...agentCases,
+  ...cancelCases,
+  ...kernelCases,
+];

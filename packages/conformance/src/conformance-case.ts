@@ -1,0 +1,34 @@
+import type { CaseContext } from './case-context.js';
+
+/** What not every backend can show. A target that lacks one says why; nothing is left out without a word. */
+export type Need = 'kernel' | 'supervisedRestart' | 'hostPort' | 'orphans';
+
+/** One behaviour that every backend has. */
+export interface ConformanceCase {
+  /** `section/name`, unique. */
+  readonly id: string;
+  readonly section: string;
+  /** What a user sees. */
+  readonly title: string;
+  readonly needs: readonly Need[];
+  readonly run: (context: CaseContext) => Promise<void>;
+}
+
+/** The cases of one section. */
+export function section(
+  name: string,
+  cases: Readonly<
+    Record<
+      string,
+      { readonly title: string; readonly needs?: readonly Need[]; readonly run: ConformanceCase['run'] }
+    >
+  >,
+): readonly ConformanceCase[] {
+  return Object.entries(cases).map(([id, { title, needs = [], run }]) => ({
+    id: `${name}/${id}`,
+    section: name,
+    title,
+    needs,
+    run,
+  }));
+}

@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { conformanceCases } from './cases/all-cases.js';
+import type { ConformanceCase, Need } from './conformance-case.js';
+import type { ConformanceTarget } from './conformance-target.js';
+import { runCase } from './run-case.js';
+
+export interface ConformanceOptions {
+  /** Of the backend, for the report. */
+  readonly name: string;
+  /** Makes the agent that the cases work with; it is disposed of at the end. */
+  readonly createTarget: () => Promise<ConformanceTarget>;
+  /** What this backend cannot show, and why: such cases are listed with the reason instead of run. */
+  readonly lacks?: Readonly<Partial<Record<Need, string>>>;
+  /** Longest time of one case, in milliseconds. Default 60,000. */
+  readonly caseTimeoutMs?: number;
+  /** Default: all. */
+  readonly cases?: readonly ConformanceCase[];
+}
+
+/** Defines the suite as vitest tests, one for each case, grouped by section. */
+export function defineConformance(options: ConformanceOptions): void {
+  const { name, createTarget, lacks = {}, caseTimeoutMs = 60_000, cases = conformanceCases } = options;
+  const reasonAgainst = ({ needs }: ConformanceCase) =>
+    needs.map((need) => lacks[need]).find((reason) => reason);
+  const left = cases.filter((each) => reasonAgainst(each) !== undefined);
+
+  describe(`conformance of ${name}`, () => {
+    let target: ConformanceTarget | undefined;
+
+    beforeAll(async () => {
+      target = await createTarget();
+    }, caseTimeoutMs);
+
+    afterAll(async () => {
+      await target?.[Symbol.asyncDispose]();
+      console.log(report(name, cases.length - left.length, left, lacks));
+    }, caseTimeoutMs);
+
+    for (const section of new Set(cases.map((each) => each.section))) {
+      describe(section, () => {
+        for (const each of cases.filter((candidate) => candidate.section === section)) {
+          const reason = reasonAgainst(each);
+          it(`${each.title} [${each.id}]`, { timeout: caseTimeoutMs }, async ({ skip }) => {
+            skip(reason !== undefined, `not applicable: ${reason}`);
+            if (!target) throw new Error('The target could not be made.');
+            await runCase(each, target, (restarted) => {
+              target = restarted;
+            });
+          });
+        }
+      });
+    }
+
+    it('says why each case that was left out does not apply', () => {
+      for (const [need, reason] of Object.entries(lacks)) expect(reason, `why it lacks ${need}`).not.toBe('');
+    });
+  });
+}
+
+function report(
+  name: string,
+  ran: number,
+  left: readonly ConformanceCase[],
+  lacks: Readonly<Partial<Record<Need, string>>>,
+): string {
+  const lines = Object.entries(lacks).map(([need, reason]) => {
+    const ids = left.filter(({ needs }) => needs.some((each) => each === need)).map(({ id }) => id);
+    return `  not applicable for want of ${need} (${reason}): ${ids.join(', ')}`;
+  });
+  return [`conformance of ${name}: ${ran} cases ran, ${left.length} do not apply`, ...lines].join('\n');
+}

@@ -1,0 +1,9 @@
+import { defineConformance } from '@podwright/conformance';
+import { createMemoryTarget } from './memory-target.js';
+
+defineConformance({
+  name: 'memory',
+  createTarget: () => createMemoryTarget(),
+  lacks: { kernel: 'its containers are simulated and have no processes of a kernel' },
+  caseTimeoutMs: 20_000,
+});
