@@ -68,6 +68,10 @@ export class BusPeer {
     if (answer !== 1) throw new Error(`the name ${name} is taken`);
   }
 
+  async release(name: string): Promise<void> {
+    await this.call({ ...DAEMON, member: 'ReleaseName', signature: 's', body: [name] });
+  }
+
   emit(
     path: string,
     from: string,
