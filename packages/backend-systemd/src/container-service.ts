@@ -23,6 +23,7 @@ import { containerUnit } from './container-unit.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
 import { HostTools } from './host-tools.js';
 import { PodSlices } from './pod-slices.js';
+import { RootfsMount } from './rootfs-mount.js';
 
 const SIGKILL = 9;
 
@@ -33,6 +34,7 @@ export class ContainerService {
 
   constructor(
     @inject(HostLayout) private readonly layout: HostLayout,
+    @inject(RootfsMount) private readonly rootfs: RootfsMount,
     @inject(HostTools) private readonly tools: HostTools,
     @inject(HostExecutor) private readonly host: HostExecutor,
     @inject(ContainerStore) private readonly store: ContainerStore,
@@ -55,6 +57,7 @@ export class ContainerService {
       });
     }
     const { metadata } = this.sandboxes.get(record.sandboxId) ?? { metadata: { namespace: '?', name: '?' } };
+    await this.rootfs.ensure();
     const unit = containerUnitName(id);
     const properties = containerUnit(
       record,

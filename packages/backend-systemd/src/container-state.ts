@@ -28,21 +28,27 @@ export function deriveState(restart: RestartOwner, observed: Observed): DerivedS
     if (!GONE.has(activeState)) return { state: 'running', attempts: [...attempts, attempt] };
     return { state: 'exited', attempts: [...attempts, lost(attempt)] };
   }
-  const last = lines.at(-1);
-  if (last === undefined) return { state: 'created', attempts: [] };
-  if (GONE.has(activeState) || !restartsAfter(restart, attempts.at(-1))) return { state: 'exited', attempts };
+  const last = attempts.at(-1);
+  const line = lines.at(-1);
+  if (last === undefined || line === undefined) return { state: 'created', attempts: [] };
+  if (activeState === 'deactivating') {
+    // Whether another attempt follows is known only when the unit has left this state.
+    const running = { attempt: last.attempt, startedAtMs: last.startedAtMs };
+    return { state: 'running', attempts: [...attempts.slice(0, -1), running] };
+  }
+  if (GONE.has(activeState) || !restartsAfter(restart, last)) return { state: 'exited', attempts };
   return {
     state: 'waiting',
     attempts,
-    nextStartAtMs: last.finishedAtMs + last.delayMs,
+    nextStartAtMs: line.finishedAtMs + line.delayMs,
     reason: 'CrashLoopBackOff',
   };
 }
 
 /** Whether the backend starts a container again after this attempt. */
-export function restartsAfter(restart: RestartOwner, last: ContainerAttempt | undefined): boolean {
+export function restartsAfter(restart: RestartOwner, last: ContainerAttempt): boolean {
   if (restart.by === 'caller' || restart.policy === 'Never') return false;
-  return restart.policy === 'Always' || last?.exitCode !== 0;
+  return restart.policy === 'Always' || last.exitCode !== 0;
 }
 
 /** The unit is gone and did not write how the attempt ended: the host went down under it. */

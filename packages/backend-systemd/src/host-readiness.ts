@@ -7,11 +7,9 @@ import {
   type RuntimeStatus,
   type RuntimeVersion,
 } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
 import { SandboxManager } from '@podwright/sandbox';
 import { SystemdManager, systemdVersionNumber } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
-import { HostLayout } from './host-layout.js';
 import { HostTools } from './host-tools.js';
 
 /** The oldest systemd that this backend was run with: Debian 12's. */
@@ -21,8 +19,6 @@ export const MINIMUM_SYSTEMD_VERSION = '252';
 @injectable()
 export class HostReadiness {
   constructor(
-    @inject(HostExecutor) private readonly host: HostExecutor,
-    @inject(HostLayout) private readonly layout: HostLayout,
     @inject(HostTools) private readonly tools: HostTools,
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
@@ -51,22 +47,6 @@ export class HostReadiness {
         { details: { version, minimum: MINIMUM_SYSTEMD_VERSION } },
       );
     }
-  }
-
-  /**
-   * One private tmpfs below which units mount root file systems: a mount there in a unit's own mount namespace is seen
-   * by nobody else, while volumes keep their propagation.
-   */
-  async mountRootfsDir(): Promise<void> {
-    const path = this.layout.rootfsDir;
-    const mounted = await this.host.run({ command: 'mountpoint', args: ['-q', path], okExitCodes: 'any' });
-    if (mounted.exitCode !== 0) {
-      await this.host.run({
-        command: 'mount',
-        args: ['-t', 'tmpfs', '-o', 'mode=0700,size=16m,nosuid,nodev', 'podwright-rootfs', path],
-      });
-    }
-    await this.host.run({ command: 'mount', args: ['--make-private', path] });
   }
 
   async version(_options?: CallOptions): Promise<RuntimeVersion> {

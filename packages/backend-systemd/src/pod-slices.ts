@@ -2,6 +2,7 @@ import { type ContainerResources, PodwrightError } from '@podwright/core';
 import { podSliceName, SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { resourceProperties } from './container-unit.js';
+import { containerOfUnit } from './host-layout.js';
 
 /** The slice above those of all pods. */
 const PARENT = 'podwright.slice';
@@ -40,8 +41,11 @@ export class PodSlices {
   /** Stops a pod's slice; idempotent. */
   async remove(podUid: string): Promise<void> {
     await this.stop(this.nameOf(podUid));
-    const left = await this.manager.listUnits({ patterns: ['podwright-*.slice', 'podwright-*.service'] });
-    const isEmpty = left.every(({ activeState }) => activeState === 'inactive');
+    const left = await this.manager.listUnits({ patterns: ['podwright-pod*.slice', 'podwright-*.service'] });
+    const isEmpty = left.every(
+      ({ name, activeState }) =>
+        activeState === 'inactive' || (name.endsWith('.service') && containerOfUnit(name) === undefined),
+    );
     // A start that begins after this check replaces the stop job, because calls reach systemd in order.
     if (isEmpty && this.starting === 0) await this.stop(PARENT);
   }

@@ -21,7 +21,7 @@ import { HostTools } from './host-tools.js';
 import { HostVolumeProvider } from './host-volume-provider.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { PodSlices } from './pod-slices.js';
-import { SandboxPorts } from './sandbox-ports.js';
+import { RootfsMount } from './rootfs-mount.js';
 import { SystemdRuntimeService } from './systemd-runtime-service.js';
 
 /**
@@ -47,7 +47,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, options 
       ContainerLogs,
       ContainerExec,
       PodSlices,
-      SandboxPorts,
+      RootfsMount,
       OrphanCollector,
     ]) {
       bind<object>(type).toSelf().inSingletonScope();
@@ -63,9 +63,13 @@ function libraryModules(
   runDir: string,
   options: SystemdBackendOptions,
 ): readonly ContainerModule[] {
-  const { binaries, imageStore, signaturePolicy } = options;
+  const { binaries, inContainer, imageStore, signaturePolicy } = options;
   return [
-    nsenterModule({ mode: 'local', binaries }),
+    nsenterModule(
+      inContainer === undefined
+        ? { mode: 'local', binaries }
+        : { mode: 'in-container', hostRoot: inContainer.hostRoot, binaries },
+    ),
     systemdModule(options.dbusAddress === undefined ? {} : { address: options.dbusAddress }),
     journalModule(),
     sandboxModule({

@@ -27,7 +27,7 @@ import {
   type RuntimeVersion,
   type StopOptions,
 } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import { HostExecutor, PortForwarder } from '@podwright/nsenter';
 import { SandboxManager, type SandboxRecord } from '@podwright/sandbox';
 import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
@@ -42,7 +42,7 @@ import { HostLayout } from './host-layout.js';
 import { HostReadiness } from './host-readiness.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { PodSlices } from './pod-slices.js';
-import { SandboxPorts } from './sandbox-ports.js';
+import { RootfsMount } from './rootfs-mount.js';
 
 /** RuntimeService out of systemd units, namespaces and the journal. It only puts the parts together. */
 @injectable()
@@ -61,10 +61,11 @@ export class SystemdRuntimeService implements RuntimeService {
   constructor(
     @inject(HostExecutor) private readonly host: HostExecutor,
     @inject(HostLayout) private readonly layout: HostLayout,
+    @inject(RootfsMount) private readonly rootfs: RootfsMount,
     @inject(HostReadiness) private readonly readiness: HostReadiness,
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
-    @inject(SandboxPorts) private readonly ports: SandboxPorts,
+    @inject(PortForwarder) private readonly ports: PortForwarder,
     @inject(PodSlices) private readonly slices: PodSlices,
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerFactory) private readonly factory: ContainerFactory,
@@ -85,10 +86,9 @@ export class SystemdRuntimeService implements RuntimeService {
     await this.readiness.check();
     await this.manager.start();
     await this.readiness.checkSystemd();
-    for (const path of [this.layout.stateDir, this.layout.runDir, this.layout.rootfsDir]) {
+    for (const path of [this.layout.stateDir, this.layout.runDir]) {
       await mkdir(this.host.hostPath(path), { recursive: true, mode: 0o700 });
     }
-    await this.readiness.mountRootfsDir();
     const { errors } = await this.sandboxes.load();
     for (const error of [...errors, ...(await this.store.load())]) this.logger.error(error.message);
     await this.watcher.start();
@@ -226,6 +226,7 @@ export class SystemdRuntimeService implements RuntimeService {
     await this.containers.stop(id, { graceMs: 0, ...options });
     await this.watcher.refresh(id);
     await this.containers.remove(id, options);
+    await this.rootfs.release();
     await this.watcher.forget(id);
     const { sandboxId, podUid } = record;
     this.watcher.emit({
@@ -263,7 +264,20 @@ export class SystemdRuntimeService implements RuntimeService {
   }
 
   async portForward(sandboxId: string, port: number, options: CallOptions = {}): Promise<Duplex> {
-    return await this.ports.forward(this.requireSandbox(sandboxId), port, options);
+    const { namespaces, metadata } = this.requireSandbox(sandboxId);
+    if (!(await this.sandboxes.verify(sandboxId))) {
+      throw new PodwrightError(
+        'failed-precondition',
+        `Pod ${metadata.namespace}/${metadata.name} does not run: no port of it can be reached.`,
+        { details: { id: sandboxId } },
+      );
+    }
+    const { network } = namespaces;
+    return await this.ports.connect(
+      network === undefined ? { host: true } : { netnsPath: network },
+      port,
+      options,
+    );
   }
 
   async removeOrphans(options?: CallOptions): Promise<OrphanReport> {

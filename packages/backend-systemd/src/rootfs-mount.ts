@@ -1,0 +1,52 @@
+import { mkdir, rmdir } from 'node:fs/promises';
+import { KeyedMutex } from '@podwright/core';
+import { HostExecutor } from '@podwright/nsenter';
+import { inject, injectable } from 'inversify';
+import { ContainerStore } from './container-store.js';
+import { HostLayout } from './host-layout.js';
+
+const KEY = 'rootfs';
+
+/**
+ * One private tmpfs below which units mount root file systems: a mount there in a unit's own mount namespace is seen by
+ * nobody else, while volumes keep their propagation. It is there as long as there are containers.
+ */
+@injectable()
+export class RootfsMount {
+  private readonly mutex = new KeyedMutex();
+
+  constructor(
+    @inject(HostExecutor) private readonly host: HostExecutor,
+    @inject(HostLayout) private readonly layout: HostLayout,
+    @inject(ContainerStore) private readonly store: ContainerStore,
+  ) {}
+
+  /** Makes sure that it is there. */
+  async ensure(): Promise<void> {
+    await this.mutex.run(KEY, async () => {
+      const path = this.layout.rootfsDir;
+      if (await this.isMounted()) return;
+      await mkdir(this.host.hostPath(path), { recursive: true, mode: 0o700 });
+      const options = 'mode=0700,size=16m,nosuid,nodev';
+      await this.host.run({
+        command: 'mount',
+        args: ['-t', 'tmpfs', '-o', options, 'podwright-rootfs', path],
+      });
+      await this.host.run({ command: 'mount', args: ['--make-private', path] });
+    });
+  }
+
+  /** Takes it away when no container is left. */
+  async release(): Promise<void> {
+    await this.mutex.run(KEY, async () => {
+      if (this.store.list().length > 0 || !(await this.isMounted())) return;
+      await this.host.run({ command: 'umount', args: [this.layout.rootfsDir] });
+      await rmdir(this.host.hostPath(this.layout.rootfsDir));
+    });
+  }
+
+  private async isMounted(): Promise<boolean> {
+    const args = ['-q', this.layout.rootfsDir];
+    return (await this.host.run({ command: 'mountpoint', args, okExitCodes: 'any' })).exitCode === 0;
+  }
+}
