@@ -58,6 +58,5 @@ function withoutNsenter<T extends HostCommand>(command: T): T {
       `This does not enter the host: ${[command.command, ...command.args].join(' ')}`,
     );
   }
-  const cwd = flags.find((flag) => flag.startsWith('--wd='))?.slice('--wd='.length);
-  return { ...command, command: program, args, ...(cwd === undefined ? {} : { cwd }) };
+  return { ...command, command: program, args };
 }

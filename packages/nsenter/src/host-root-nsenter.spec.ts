@@ -193,8 +193,27 @@ describe('commands', () => {
     const enter = `--mount=${root()}/proc/1/ns/mnt`;
     expect(executor.commands).toEqual([
       ['nsenter', enter, '--', '/bin/sh', '-c', ':'],
-      ['nsenter', enter, `--wd=${root()}/srv`, '--', '/bin/ls', '-l', '/x y'],
+      [
+        'nsenter',
+        enter,
+        '--',
+        '/bin/sh',
+        '-c',
+        'cd -P -- "$1" && shift && exec "$@"',
+        'sh',
+        '/data',
+        '/bin/ls',
+        '-l',
+        '/x y',
+      ],
     ]);
+  });
+
+  test('a working directory that is not on the host is named', async () => {
+    makeHost();
+    const error = await errorOf(nsenter().nsenter.exec({ command: '/bin/ls', args: [], cwd: '/none' }));
+    expect(error.kind).toBe('not-found');
+    expect(error.message).toContain('/none');
   });
 
   test('a host that cannot be entered is kind permission-denied, with nsenter’s words', async () => {

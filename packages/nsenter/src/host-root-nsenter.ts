@@ -91,13 +91,17 @@ export class HostRootNsenter implements Nsenter {
     return this.options.hostRoot ?? DEFAULT_HOST_ROOT;
   }
 
-  async #entering(command: HostCommand): Promise<Pick<HostCommand, 'command' | 'args'>> {
-    const flags = [`--mount=${this.#root}/proc/1/ns/mnt`];
-    // Opened before nsenter leaves the agent's own mount namespace.
-    if (command.cwd !== undefined) {
-      flags.push(`--wd=${this.hostPath(await resolveUnderRoot(this.#root, command.cwd))}`);
+  async #entering({ command, args, cwd }: HostCommand): Promise<Pick<HostCommand, 'command' | 'args'>> {
+    const enter = [`--mount=${this.#root}/proc/1/ns/mnt`, '--'];
+    if (cwd === undefined) return { command: 'nsenter', args: [...enter, command, ...args] };
+    const seen = this.hostPath(await resolveUnderRoot(this.#root, cwd));
+    if (!(await stat(seen).catch(() => undefined))?.isDirectory()) {
+      const message = `${command} cannot run in ${cwd}: there is no such directory on the host.`;
+      throw new PodwrightError('not-found', message, { details: { path: cwd } });
     }
-    return { command: 'nsenter', args: [...flags, '--', command.command, ...command.args] };
+    // nsenter's own --wd opens the directory in the agent's mount namespace, where it would stay.
+    const inside = [this.absHostPath('sh'), '-c', 'cd -P -- "$1" && shift && exec "$@"', 'sh', cwd];
+    return { command: 'nsenter', args: [...enter, ...inside, command, ...args] };
   }
 
   async #findTools(): Promise<void> {

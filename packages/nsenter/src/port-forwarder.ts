@@ -1,9 +1,10 @@
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import { PodwrightError } from '@podwright/core';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import { HostExecutor, type HostProcess } from './host-executor.js';
 import { nsenterCommand, processTarget } from './nsenter-command.js';
 import { type PinnedProcess, type ProcessIdentity, pinProcess } from './process-identity.js';
+import { SOCAT_CONNECTED, SocatLog } from './socat-log.js';
 import { SocatStream } from './socat-stream.js';
 
 /** Whose loopback address is meant. */
@@ -97,23 +98,13 @@ export class SocatPortForwarder implements PortForwarder {
     signal?.addEventListener('abort', onAbort, { once: true });
     if (signal?.aborted) onAbort();
     try {
-      const connected = await Promise.race([
-        log.until(/starting data transfer loop/),
-        child.exited.then(() => false),
-      ]);
+      const connected = await Promise.race([log.until(SOCAT_CONNECTED), child.exited.then(() => false)]);
       if (signal?.aborted) {
         throw new PodwrightError('cancelled', 'Connecting was cancelled by its caller.', {
           cause: signal.reason,
         });
       }
-      if (connected)
-        return {
-          stream: new SocatStream(
-            child,
-            () => log.until(/socket 2 .*is at EOF/),
-            () => log.errors,
-          ),
-        };
+      if (connected) return { stream: new SocatStream(child, log) };
       await log.ended;
       if (REFUSED.test(log.errors)) return { refused: log.errors };
       throw connectError(address, netnsPath, log.errors, child);
@@ -145,42 +136,4 @@ function connectError(
   return new PodwrightError('unreachable', `${address} cannot be reached in ${netnsPath}: ${said}`, {
     details,
   });
-}
-
-/** What socat says with `-d -d`: errors, and the few steps of a connection. */
-class SocatLog {
-  readonly ended: Promise<void>;
-  #text = '';
-  #waiting: { readonly pattern: RegExp; readonly found: () => void }[] = [];
-
-  constructor(stderr: Readable) {
-    stderr.on('data', (chunk: Buffer) => {
-      this.#text += chunk.toString('utf8');
-      const met = this.#waiting.filter(({ pattern }) => pattern.test(this.#text));
-      this.#waiting = this.#waiting.filter((each) => !met.includes(each));
-      for (const { found } of met) found();
-    });
-    this.ended = new Promise((resolve) => {
-      stderr.once('close', resolve);
-    });
-  }
-
-  /** Resolves when a line has come that fits; never when none comes. */
-  until(pattern: RegExp): Promise<true> {
-    return new Promise((resolve) => {
-      const found = () => resolve(true);
-      if (pattern.test(this.#text)) found();
-      else this.#waiting.push({ pattern, found });
-    });
-  }
-
-  /** Without times, process numbers, warnings and notices. */
-  get errors(): string {
-    return this.#text
-      .split('\n')
-      .map((line) => /^[\d/: .]+socat\[\d+\] (\w) (.*)$/.exec(line) ?? [line, 'E', line])
-      .filter(([, severity, text]) => (severity === 'E' || severity === 'F') && text !== '')
-      .map(([, , text]) => text)
-      .join('; ');
-  }
 }

@@ -1,20 +1,18 @@
 import { Duplex } from 'node:stream';
 import { PodwrightError } from '@podwright/core';
 import type { HostProcess } from './host-executor.js';
+import { SOCAT_BROKEN, SOCAT_END_SEEN, type SocatLog } from './socat-log.js';
 
 /** How long a connection that both sides have ended may take to deliver what is left, in milliseconds. */
 const LINGER_MS = 30_000;
 
 /** A connection through a socat between its standard streams and a socket. */
 export class SocatStream extends Duplex {
-  /**
-   * @param endSeen resolves when socat has read the end of what the other side sends
-   * @param errors what socat has said of errors
-   */
+  #broken = false;
+
   constructor(
     private readonly child: HostProcess,
-    private readonly endSeen: () => Promise<unknown>,
-    private readonly errors: () => string,
+    private readonly log: SocatLog,
   ) {
     super({ allowHalfOpen: true });
     child.stdout.on('data', (chunk: Buffer) => {
@@ -25,6 +23,11 @@ export class SocatStream extends Duplex {
     // Told to whoever wrote.
     child.stdin.on('error', () => undefined);
     child.stdout.pause();
+    // After a reset socat would wait for our end; what it gave before is read still.
+    void log.until(SOCAT_BROKEN).then(() => {
+      this.#broken = true;
+      child.kill('SIGKILL');
+    });
   }
 
   override _read(): void {
@@ -56,17 +59,17 @@ export class SocatStream extends Duplex {
 
   /** The end of socat's output is the other side's end, or that of a socat that lost the connection. */
   async #onEnd(): Promise<void> {
-    const cut = await Promise.race([
-      this.endSeen().then(() => false),
-      this.child.exited.then(({ exitCode }) => exitCode !== 0),
+    const ended = await Promise.race([
+      this.log.until(SOCAT_END_SEEN).then(() => !this.#broken),
+      this.child.exited.then(({ exitCode }) => exitCode === 0),
     ]);
-    if (cut) this.destroy(await this.#cut());
-    else this.push(null);
+    if (ended) this.push(null);
+    else this.destroy(await this.#cut());
   }
 
   async #cut(): Promise<PodwrightError> {
     const { exitCode } = await this.child.exited;
-    const said = this.errors();
+    const said = this.log.errors;
     const why =
       said || (exitCode === 0 ? 'the other side has closed it' : `socat ended with exit code ${exitCode}`);
     return new PodwrightError('unreachable', `The forwarded connection was cut: ${why}.`, {
