@@ -16,15 +16,29 @@ export class KeyedMutex {
     });
     const tail = (before ?? Promise.resolve()).then(() => held);
     this.tails.set(key, tail);
+    // Also after a cancelled wait the calls behind it go on waiting for those before it.
+    void tail.then(() => {
+      if (this.tails.get(key) === tail) this.tails.delete(key);
+    });
     try {
-      if (before) await before;
       throwIfAborted(signal);
+      if (before) await orAborted(before, signal);
       return await action();
     } finally {
       release();
-      if (this.tails.get(key) === tail) this.tails.delete(key);
     }
   }
+}
+
+/** Waits for a promise that never rejects, or fails as soon as the signal fires. */
+async function orAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  const done = new AbortController();
+  const aborted = new Promise<void>((resolve) => {
+    signal?.addEventListener('abort', () => resolve(), { once: true, signal: done.signal });
+  });
+  await Promise.race([promise, aborted]);
+  done.abort();
+  throwIfAborted(signal);
 }
 
 /** @throws PodwrightError kind `cancelled` when the signal has fired */

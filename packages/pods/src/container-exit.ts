@@ -5,7 +5,7 @@ import {
   type RuntimeService,
 } from '@podwright/core';
 import { concatMap, firstValueFrom, takeUntil, throwIfEmpty } from 'rxjs';
-import { abortErrors } from './cancellation.js';
+import { abortErrors } from './abort-errors.js';
 
 /**
  * Starts a container and resolves when it has ended.

@@ -5,10 +5,11 @@ import {
   PodwrightError,
   type PullOptions,
   type PullPolicy,
+  throwIfAborted,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { concatMap, lastValueFrom, takeUntil, throwIfEmpty } from 'rxjs';
-import { abortErrors, throwIfAborted } from './cancellation.js';
+import { abortErrors } from './abort-errors.js';
 
 export interface EnsureOptions extends PullOptions, CallOptions {
   /** Called before anything is asked of a registry. */

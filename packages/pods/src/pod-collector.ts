@@ -11,9 +11,9 @@ import {
   PodStore,
   PodwrightError,
   RuntimeService,
+  throwIfAborted,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
-import { throwIfAborted } from './cancellation.js';
 import { PodEnder } from './pod-ender.js';
 import { PodLocks } from './pod-locks.js';
 import { groupPodFacts, type PodFacts } from './pod-views.js';

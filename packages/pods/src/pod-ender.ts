@@ -6,10 +6,10 @@ import {
   PodwrightError,
   RuntimeService,
   type StopOptions,
+  throwIfAborted,
   VolumeProvider,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
-import { throwIfAborted } from './cancellation.js';
 import { PodEventHub, type PodIdentity } from './pod-event-hub.js';
 import { kindOf } from './pod-views.js';
 

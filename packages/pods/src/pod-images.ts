@@ -35,7 +35,7 @@ export class PodImages {
       tell('Pulled', pulled ? `Image ${reference} was pulled.` : `Image ${reference} is present already.`);
     } catch (error) {
       if (PodwrightError.is(error, 'cancelled')) throw error;
-      const words = `The image ${reference} of container ${container.name} is not there`;
+      const words = `The image ${reference} for container ${container.name} could not be provided`;
       this.events.record(pod.metadata, 'Failed', `${words}: ${messageOf(error)}`, {
         container,
         warning: true,

@@ -1,6 +1,5 @@
-import { type PodRef, PodwrightError } from '@podwright/core';
+import { KeyedMutex, type PodRef, PodwrightError } from '@podwright/core';
 import { injectable } from 'inversify';
-import { KeyedMutex } from './keyed-mutex.js';
 import type { PodIdentity } from './pod-event-hub.js';
 
 interface Starting {

@@ -12,6 +12,7 @@ import {
   type RestartOwner,
   type RunPodResult,
   RuntimeService,
+  UndoStack,
   VolumeProvider,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
@@ -23,7 +24,6 @@ import { PodEventHub } from './pod-event-hub.js';
 import { PodImages } from './pod-images.js';
 import { CONTAINER_KIND_ANNOTATION } from './pod-views.js';
 import { sandboxConfig } from './sandbox-config.js';
-import { UndoStack } from './undo-stack.js';
 
 /** A run as long as this ends a series of failures; the kubelet's value. */
 const LONG_RUN_MS = 600_000;
