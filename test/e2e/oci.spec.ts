@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   linkSync,
   mkdirSync,
   mkdtempSync,
@@ -35,9 +36,11 @@ import {
   type OciSandbox,
   type OciSpec,
   ociModule,
+  opaqueDirectories,
   type RuntimeFlavour,
   readDeviceNodes,
   readHostFacts,
+  readImageFile,
   resolveUser,
   runtimeCreate,
   runtimeDelete,
@@ -541,5 +544,45 @@ describe('exec through crun only', () => {
     session.stdin?.write(bytes);
     expect(await session.exitCode).toBe(0);
     expect(Buffer.from(heard.text().slice('ready\n'.length), 'latin1').equals(bytes)).toBe(true);
+  });
+});
+
+describe('files of an image', () => {
+  it('are read as overlayfs shows them, without a mount', async () => {
+    const { executor } = await tools('crun');
+    // An upper directory cannot lie on an overlay; the host's /tmp is a tmpfs.
+    const base = mkdtempSync(join(directory, 'layers-'));
+    const [lower = '', upper = '', work = '', merged = ''] = ['lower', 'upper', 'work', 'merged'].map(
+      (name) => {
+        mkdirSync(join(base, name));
+        return join(base, name);
+      },
+    );
+    for (const name of ['a', 'b', 'c']) {
+      mkdirSync(join(lower, name));
+      for (const file of ['kept', 'gone']) writeFileSync(join(lower, name, file), `${name}/${file}`);
+    }
+    execFileSync('mount', [
+      '-t',
+      'overlay',
+      'x',
+      '-o',
+      `lowerdir=${lower},upperdir=${upper},workdir=${work}`,
+      merged,
+    ]);
+    onTestFinished(() => void execFileSync('umount', [merged]));
+    rmSync(join(merged, 'a/gone'));
+    rmSync(join(merged, 'b'), { recursive: true });
+    mkdirSync(join(merged, 'b'));
+    writeFileSync(join(merged, 'b/new'), 'b/new');
+    rmSync(join(merged, 'c'), { recursive: true });
+    writeFileSync(join(merged, 'c'), 'a file now');
+
+    const isOpaque = opaqueDirectories(executor, (path) => path);
+    for (const path of ['a/kept', 'a/gone', 'b/kept', 'b/new', 'c', 'c/kept']) {
+      const shown = existsSync(join(merged, path)) ? readFileSync(join(merged, path), 'utf8') : undefined;
+      const read = await readImageFile([upper, lower], path, { isOpaque });
+      expect(read?.toString(), path).toBe(shown);
+    }
   });
 });

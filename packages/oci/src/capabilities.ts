@@ -96,8 +96,8 @@ export function capabilitiesOfMask(hexMask: string): readonly string[] {
 /**
  * The capabilities a container may use, in the order of their numbers.
  *
- * `ALL` in either list takes or leaves all of them; a single name wins over `ALL` of the other list, and dropping
- * wins over adding the same name, as in Kubernetes. A capability that this host does not have is an error only when it
+ * `ALL` in either list takes or leaves all of them; a single name wins over `ALL` of the other list, and dropping wins
+ * over adding the same name or `ALL`, as in containerd. A capability that this host does not have is an error only when it
  * was asked for by name.
  * @param available names with `CAP_` that this host can give
  * @throws PodwrightError kind `invalid-argument` (unknown name), `missing-requirement` (this host lacks it)
@@ -121,7 +121,7 @@ export function resolveCapabilities(
       { details: { missing } },
     );
   }
-  const names = new Set<string>(add.all ? capabilityNumbers.keys() : drop.all ? [] : defaultCapabilities);
+  const names = new Set<string>(drop.all ? [] : add.all ? capabilityNumbers.keys() : defaultCapabilities);
   for (const name of add.names) names.add(name);
   for (const name of drop.names) names.delete(name);
   return inOrder(names);
