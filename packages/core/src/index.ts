@@ -1,6 +1,6 @@
 // The contracts of Podwright. Start reading at container-runtime.ts (what agents call) and runtime-service.ts (what
 // backends implement).
-export type { BackendContext, BackendModuleFactory } from './backend-module.js';
+export type { BackendContext, BackendModuleFactory, RuntimeAccess } from './backend-module.js';
 export { Clock, SystemClock } from './clock.js';
 export {
   type ContainerRef,

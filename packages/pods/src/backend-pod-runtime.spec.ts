@@ -568,6 +568,18 @@ describe('the life of a runtime', () => {
     expect(await kindOfFailure(runtime.getPods())).toBe('closed');
   });
 
+  it('starts once, however often it is asked, and again after a failure', async () => {
+    const fresh = await agentOver(backend, clock);
+    backend.startFailure = new PodwrightError('missing-requirement', 'no crun');
+    expect(await kindOfFailure(fresh.start())).toBe('missing-requirement');
+    backend.startFailure = undefined;
+    backend.calls.splice(0);
+    await Promise.all([fresh.start(), fresh.start()]);
+    await fresh.start();
+    expect(backend.calls).toEqual(['start ']);
+    expect(await fresh.getPods()).toEqual([]);
+  });
+
   it('breaks off and undoes what it is starting when it is closed', async () => {
     const reached = onCall('createContainer web/0', untilAborted);
     const run = kindOfFailure(runtime.runPod(podOf()));

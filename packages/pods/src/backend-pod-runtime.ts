@@ -29,6 +29,7 @@ import {
   type PullPolicy,
   parsePod,
   type RunPodResult,
+  type RuntimeAccess,
   type RuntimeFeatures,
   RuntimeService,
   type RuntimeStatus,
@@ -38,6 +39,7 @@ import {
 import { inject, injectable } from 'inversify';
 import { defer, type Observable } from 'rxjs';
 import { ImageEnsurer } from './image-ensurer.js';
+import { PodAccess } from './pod-access.js';
 import { PodCollector } from './pod-collector.js';
 import { PodEnder } from './pod-ender.js';
 import { PodEventHub } from './pod-event-hub.js';
@@ -49,6 +51,7 @@ import { PodStarter } from './pod-starter.js';
 @injectable()
 export class BackendPodRuntime implements ContainerRuntime {
   private state: 'new' | 'started' | 'closed' = 'new';
+  private starting: Promise<void> | undefined;
 
   constructor(
     @inject(RuntimeService) private readonly service: RuntimeService,
@@ -61,6 +64,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     @inject(PodCollector) private readonly collector: PodCollector,
     @inject(ImageEnsurer) private readonly ensurer: ImageEnsurer,
     @inject(PodEventHub) private readonly hub: PodEventHub,
+    @inject(PodAccess) private readonly access: RuntimeAccess,
   ) {}
 
   get type(): string {
@@ -76,18 +80,15 @@ export class BackendPodRuntime implements ContainerRuntime {
   }
 
   async start(): Promise<void> {
-    if (this.state === 'started') return;
     this.checkNotClosed();
-    await this.store.open();
+    this.starting ??= this.open();
     try {
-      this.hub.start();
-      await this.service.start();
+      await this.starting;
     } catch (error) {
-      await this.store.close();
+      // What was missing may be there the next time.
+      this.starting = undefined;
       throw error;
     }
-    this.state = 'started';
-    await this.collector.removeAllAbandoned();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -115,7 +116,7 @@ export class BackendPodRuntime implements ContainerRuntime {
   }
 
   async runPod(pod: Pod, options: CallOptions = {}): Promise<RunPodResult> {
-    this.checkStarted();
+    this.checkMayChange('run a pod');
     // Also for callers without types: a uid becomes a file name.
     const manifest = parsePod(pod);
     return this.locks.start(manifest.metadata, options.signal, async (signal) => {
@@ -125,10 +126,12 @@ export class BackendPodRuntime implements ContainerRuntime {
   }
 
   async killPod(pod: PodRef, options: StopOptions = {}): Promise<void> {
+    this.checkMayChange('kill a pod');
     await this.end(pod, options, (uid) => this.ender.kill(uid, options));
   }
 
   async removePod(pod: PodRef, options: StopOptions = {}): Promise<void> {
+    this.checkMayChange('remove a pod');
     await this.end(pod, options, (uid) => this.ender.remove(uid, options));
   }
 
@@ -226,8 +229,22 @@ export class BackendPodRuntime implements ContainerRuntime {
   }
 
   async garbageCollect(policy: GcPolicy, options: GcOptions = {}): Promise<GcResult> {
-    this.checkStarted();
+    this.checkMayChange('collect garbage');
     return this.collector.collect(policy, options);
+  }
+
+  private async open(): Promise<void> {
+    await this.store.open();
+    try {
+      this.hub.start();
+      await this.service.start();
+    } catch (error) {
+      await this.store.close();
+      throw error;
+    }
+    // Beside another process: what looks half-made may be what that one is making.
+    if (this.access === 'exclusive') await this.collector.removeAllAbandoned();
+    this.state = 'started';
   }
 
   private async end(
@@ -235,7 +252,6 @@ export class BackendPodRuntime implements ContainerRuntime {
     options: StopOptions,
     action: (uid: string) => Promise<void>,
   ): Promise<void> {
-    this.checkStarted();
     const uid = await this.finder.find(pod, callOptionsOf(options));
     if (uid === undefined) return;
     this.locks.breakOff(
@@ -266,6 +282,15 @@ export class BackendPodRuntime implements ContainerRuntime {
       'already-exists',
       `The pod ${existing.namespace}/${existing.name} (uid ${existing.uid}) exists already: remove it first (removePod, or podwright rm), or choose another name and uid.`,
       { details: { uid: existing.uid, namespace: existing.namespace, name: existing.name } },
+    );
+  }
+
+  private checkMayChange(what: string): void {
+    this.checkStarted();
+    if (this.access === 'exclusive') return;
+    throw new PodwrightError(
+      'failed-precondition',
+      `This runtime cannot ${what}: it was created with access "observe", which reads beside the process that changes pods. Create one with access "exclusive".`,
     );
   }
 

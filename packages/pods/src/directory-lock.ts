@@ -10,6 +10,8 @@ const SUFFIX = '.sock';
 /** A process that does not answer for so long is stopped or stuck; it is alive all the same. */
 const ANSWER_TIMEOUT_MS = 2000;
 const CANDIDATE_POLL_MS = 20;
+/** Between two tries for a directory that is held. */
+const HELD_POLL_MS = 100;
 
 type Answer = { readonly state: 'gone' } | { readonly state: 'candidate' | 'holder'; readonly pid: string };
 
@@ -28,8 +30,24 @@ export class DirectoryLock {
 
   constructor(private readonly directory: string) {}
 
-  /** @throws PodwrightError kind `failed-precondition` when a living process holds the directory */
-  async acquire(): Promise<void> {
+  /**
+   * @param timeoutMs how long to try while a living process holds the directory
+   * @throws PodwrightError kind `failed-precondition` when it still does then
+   */
+  async acquire(timeoutMs = 0): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      try {
+        return await this.tryToAcquire();
+      } catch (error) {
+        const isHeld = PodwrightError.is(error) && error.details['pid'] !== undefined;
+        if (!isHeld || performance.now() >= deadline) throw error;
+      }
+      await delay(HELD_POLL_MS);
+    }
+  }
+
+  private async tryToAcquire(): Promise<void> {
     const id = randomUUID();
     const handle = await open(this.directory, 'r');
     try {

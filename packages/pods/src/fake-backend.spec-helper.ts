@@ -63,12 +63,17 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
   readonly volumes = new Map<string, Pod>();
   /** Exit codes of the attempts of a container's name that end at once; one without runs on. */
   readonly exits = new Map<string, number[]>();
+  startFailure: PodwrightError | undefined;
   hook: Hook = () => undefined;
   private count = 0;
 
   constructor(private readonly clock: Clock) {}
 
-  async start(): Promise<void> {}
+  async start(): Promise<void> {
+    this.calls.push('start ');
+    if (this.startFailure) throw this.startFailure;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {}
 
   async version() {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PodRecord } from '@podwright/core';
@@ -97,7 +97,16 @@ describe('FilePodStore', () => {
 
   it('says what is wrong with a directory that cannot be made', async () => {
     await writeFile(join(stateDir, 'file'), '');
-    await expect(openStore(join(stateDir, 'file'))).rejects.toMatchObject({ kind: 'permission-denied' });
+    await expect(openStore(join(stateDir, 'file'))).rejects.toMatchObject({ kind: 'invalid-argument' });
+  });
+
+  it('keeps the old record when there is no space for the new one', async () => {
+    await store.put(recordOf('one'));
+    await symlink('/dev/full', join(stateDir, 'pods', 'one.json.tmp'));
+    await expect(store.put(recordOf('one', 'killed'))).rejects.toMatchObject({ kind: 'no-space' });
+    expect((await store.get('one'))?.state).toBe('running');
+    await store.close();
+    expect(await (await openStore()).list()).toEqual([recordOf('one')]);
   });
 });
 

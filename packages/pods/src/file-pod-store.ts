@@ -1,12 +1,9 @@
 import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf, type PodRecord, type PodStore, PodwrightError, parsePod } from '@podwright/core';
+import { type PodRecord, type PodStore, PodwrightError } from '@podwright/core';
 import { DirectoryLock } from './directory-lock.js';
-
-/** Format of the files; a reader takes its own and older ones. */
-const VERSION = 1;
-const SUFFIX = '.json';
-const STATES = ['preparing', 'running', 'killed'] as const;
+import { formatRecordFile, parseRecordFile, RECORD_SUFFIX } from './pod-record-file.js';
+import { stateFileError } from './state-file-error.js';
 
 /**
  * Remembers pods in one file each, `<stateDir>/pods/<uid>.json`, for the owner's eyes only: manifests hold secrets. A
@@ -18,8 +15,14 @@ export class FilePodStore implements PodStore {
   private readonly records = new Map<string, PodRecord>();
   private isOpen = false;
 
-  /** @param stateDir absolute path; made when it is not there */
-  constructor(stateDir: string) {
+  /**
+   * @param stateDir absolute path; made when it is not there
+   * @param lockTimeoutMs how long `open` waits for another process to let go of it
+   */
+  constructor(
+    stateDir: string,
+    private readonly lockTimeoutMs = 0,
+  ) {
     this.directory = join(stateDir, 'pods');
     this.lock = new DirectoryLock(this.directory);
   }
@@ -27,12 +30,13 @@ export class FilePodStore implements PodStore {
   async open(): Promise<void> {
     if (this.isOpen) return;
     await this.makeDirectory();
-    await this.lock.acquire();
+    await this.lock.acquire(this.lockTimeoutMs);
     try {
       for (const name of await readdir(this.directory)) {
         const path = join(this.directory, name);
         if (name.endsWith('.tmp')) await rm(path, { force: true });
-        else if (name.endsWith(SUFFIX)) this.remember(parseRecord(path, await readFile(path, 'utf8')));
+        else if (name.endsWith(RECORD_SUFFIX))
+          this.remember(parseRecordFile(path, await readFile(path, 'utf8')));
       }
     } catch (error) {
       this.records.clear();
@@ -62,28 +66,39 @@ export class FilePodStore implements PodStore {
   async put(record: PodRecord): Promise<void> {
     this.checkOpen();
     const path = this.pathOf(record.uid);
-    const temporary = `${path}.tmp`;
-    const file = await open(temporary, 'w', 0o600);
     try {
-      await file.writeFile(`${JSON.stringify({ version: VERSION, ...record })}\n`);
-      await file.sync();
+      await this.write(path, formatRecordFile(record));
     } catch (error) {
-      await file.close();
-      await rm(temporary, { force: true });
-      throw error;
+      throw stateFileError('Writing the state file', path, error);
     }
-    await file.close();
-    await rename(temporary, path);
-    await this.syncDirectory();
     this.remember(record);
   }
 
   async delete(uid: string): Promise<void> {
     this.checkOpen();
     if (!this.records.has(uid)) return;
-    await rm(this.pathOf(uid), { force: true });
-    await this.syncDirectory();
+    const path = this.pathOf(uid);
+    try {
+      await rm(path, { force: true });
+      await this.syncDirectory();
+    } catch (error) {
+      throw stateFileError('Removing the state file', path, error);
+    }
     this.records.delete(uid);
+  }
+
+  private async write(path: string, text: string): Promise<void> {
+    const temporary = `${path}.tmp`;
+    try {
+      await using file = await open(temporary, 'w', 0o600);
+      await file.writeFile(text);
+      await file.sync();
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+    await rename(temporary, path);
+    await this.syncDirectory();
   }
 
   private remember(record: PodRecord): void {
@@ -92,7 +107,7 @@ export class FilePodStore implements PodStore {
 
   private pathOf(uid: string): string {
     // Uids are DNS labels by the manifest's schema, so this cannot leave the directory.
-    return join(this.directory, `${uid}${SUFFIX}`);
+    return join(this.directory, `${uid}${RECORD_SUFFIX}`);
   }
 
   private async makeDirectory(): Promise<void> {
@@ -100,21 +115,13 @@ export class FilePodStore implements PodStore {
       await mkdir(this.directory, { recursive: true, mode: 0o700 });
       await chmod(this.directory, 0o700);
     } catch (error) {
-      throw new PodwrightError(
-        'permission-denied',
-        `The state directory ${this.directory} cannot be made: ${messageOf(error)}. Choose another stateDir, or give this process the right to write there.`,
-        { cause: error, details: { path: this.directory } },
-      );
+      throw stateFileError('Making the state directory', this.directory, error);
     }
   }
 
   private async syncDirectory(): Promise<void> {
-    const directory = await open(this.directory, 'r');
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
+    await using directory = await open(this.directory, 'r');
+    await directory.sync();
   }
 
   private checkOpen(): void {
@@ -124,49 +131,5 @@ export class FilePodStore implements PodStore {
         `The pod store in ${this.directory} is not open: call open() first.`,
       );
     }
-  }
-}
-
-/** @throws PodwrightError kind `corrupt-state`, `failed-precondition` for a file of a newer version */
-function parseRecord(path: string, text: string): PodRecord {
-  const corrupt = (reason: string, cause?: unknown) =>
-    new PodwrightError(
-      'corrupt-state',
-      `The state file ${path} cannot be read: ${reason}. Move it away to start without this pod; what is left of the pod is then collected as a forgotten one.`,
-      { cause, details: { path } },
-    );
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw corrupt('it is no JSON', error);
-  }
-  if (typeof value !== 'object' || value === null) throw corrupt('it is no object');
-  const { version, uid, namespace, name, manifest, createdAtMs, state }: Record<string, unknown> = {
-    ...value,
-  };
-  if (typeof version === 'number' && version > VERSION) {
-    throw new PodwrightError(
-      'failed-precondition',
-      `The state file ${path} has version ${version}, written by a newer Podwright; this one reads up to version ${VERSION}. Use the newer one.`,
-      { details: { path, version } },
-    );
-  }
-  if (version !== VERSION) throw corrupt('it has no version');
-  const knownState = STATES.find((candidate) => candidate === state);
-  if (
-    typeof uid !== 'string' ||
-    typeof namespace !== 'string' ||
-    typeof name !== 'string' ||
-    typeof createdAtMs !== 'number' ||
-    knownState === undefined
-  ) {
-    throw corrupt('uid, namespace, name, createdAtMs or state is missing or wrong');
-  }
-  if (`${uid}${SUFFIX}` !== path.slice(path.lastIndexOf('/') + 1)) throw corrupt(`it is about ${uid}`);
-  try {
-    return { uid, namespace, name, createdAtMs, state: knownState, manifest: parsePod(manifest) };
-  } catch (error) {
-    throw corrupt(messageOf(error), error);
   }
 }

@@ -160,7 +160,7 @@ export function podEventsOf(
       const type = exitCode === 0 ? 'Normal' : 'Warning';
       const words = `${container} ended with exit code ${exitCode ?? 'unknown'}${reason ? ` (${reason})` : ''}.`;
       const exited = { type, reason: 'Exited', message: words } as const;
-      if (event.restartInMs === undefined) return [exited];
+      if (!event.restartInMs) return [exited];
       const message = `${container} is started again in ${event.restartInMs / 1000} s.`;
       return [exited, { type: 'Warning', reason: 'BackOff', message }];
     }

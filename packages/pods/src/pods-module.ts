@@ -4,6 +4,7 @@ import {
   EventRecorder,
   PodStore,
   ProbeResults,
+  type RuntimeAccess,
 } from '@podwright/core';
 import { ContainerModule } from 'inversify';
 import { BackendPodRuntime } from './backend-pod-runtime.js';
@@ -12,6 +13,8 @@ import { ImageEnsurer } from './image-ensurer.js';
 import { LoggingEventRecorder } from './logging-event-recorder.js';
 import { ManifestContainerOptionsGenerator } from './manifest-container-options-generator.js';
 import { MemoryPodStore } from './memory-pod-store.js';
+import { ObservedPodStore } from './observed-pod-store.js';
+import { PodAccess } from './pod-access.js';
 import { PodCollector } from './pod-collector.js';
 import { PodEnder } from './pod-ender.js';
 import { PodEventHub } from './pod-event-hub.js';
@@ -24,6 +27,10 @@ import { SucceedingProbeResults } from './succeeding-probe-results.js';
 export interface PodsModuleOptions {
   /** Where pods are remembered over restarts of the agent; absent: in memory only. */
   readonly stateDir?: string;
+  /** Default: `exclusive`. */
+  readonly access?: RuntimeAccess;
+  /** How long `start()` waits while another process holds the state directory, in milliseconds. Default: not at all. */
+  readonly lockTimeoutMs?: number;
 }
 
 /**
@@ -31,10 +38,11 @@ export interface PodsModuleOptions {
  * `ProbeResults`. Needs `RuntimeService`, `ImageService` and `VolumeProvider` of a backend, `Logger` and `Clock`.
  */
 export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
-  const { stateDir } = options;
+  const { access = 'exclusive' } = options;
   return new ContainerModule(({ bind }) => {
+    bind(PodAccess).toConstantValue(access);
     bind(PodStore)
-      .toDynamicValue(() => (stateDir === undefined ? new MemoryPodStore() : new FilePodStore(stateDir)))
+      .toDynamicValue(() => newPodStore(options))
       .inSingletonScope();
     bind(ContainerOptionsGenerator).to(ManifestContainerOptionsGenerator).inSingletonScope();
     bind(EventRecorder).to(LoggingEventRecorder).inSingletonScope();
@@ -45,4 +53,9 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
     bind(PodStarter).to(PodStarter).inSingletonScope();
     bind(ContainerRuntime).to(BackendPodRuntime).inSingletonScope();
   });
+}
+
+function newPodStore({ stateDir, access, lockTimeoutMs }: PodsModuleOptions): PodStore {
+  if (stateDir === undefined) return new MemoryPodStore();
+  return access === 'observe' ? new ObservedPodStore(stateDir) : new FilePodStore(stateDir, lockTimeoutMs);
 }

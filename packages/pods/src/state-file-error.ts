@@ -1,0 +1,21 @@
+import { type ErrorKind, messageOf, PodwrightError } from '@podwright/core';
+
+const KINDS: Readonly<Record<string, readonly [ErrorKind, string]>> = {
+  ENOSPC: ['no-space', 'Make room on its file system.'],
+  EDQUOT: ['no-space', 'Raise the quota, or make room.'],
+  EACCES: ['permission-denied', 'Give this process the right to write there, or choose another stateDir.'],
+  EPERM: ['permission-denied', 'Give this process the right to write there, or choose another stateDir.'],
+  EROFS: ['permission-denied', 'Its file system is read-only: choose another stateDir.'],
+  ENOTDIR: ['invalid-argument', 'A part of the path is no directory: choose another stateDir.'],
+  EEXIST: ['invalid-argument', 'A part of the path is no directory: choose another stateDir.'],
+};
+
+/** What a failed call of the file system means for whoever runs the agent. */
+export function stateFileError(what: string, path: string, error: unknown): PodwrightError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const [kind, advice] = KINDS[code] ?? ['internal', ''];
+  return new PodwrightError(kind, `${what} ${path} failed: ${messageOf(error)}. ${advice}`.trimEnd(), {
+    cause: error,
+    details: { path, code },
+  });
+}
