@@ -216,6 +216,35 @@ describe('a sandbox with namespaces of its own', () => {
   });
 });
 
+describe('a network of the host’s own configuration', () => {
+  it('is used instead of the default bridge, and left as it was added', async () => {
+    const ipam = { type: 'host-local', dataDir: join(root, 'leases'), subnet: '10.95.0.0/24' };
+    const plugins = [
+      { type: 'ptp', ipMasq: true, ipam },
+      { type: 'portmap', capabilities: { portMappings: true } },
+    ];
+    const path = join(root, 'net.d/10-own.conflist');
+    writeFileSync(path, JSON.stringify({ cniVersion: '1.0.0', name: 'own', plugins }));
+    writeFileSync(join(root, 'net.d/05-broken.conf'), 'no JSON');
+    const manager = newManager();
+    expect(await manager.networkStatus()).toEqual({ ready: true, reason: '', message: '' });
+    const record = await manager.create(config('web', { portMappings: [tcp(18085)] }), 'k1');
+    expect(record.ips[0]).toMatch(/^10\.95\.0\./);
+    await serve(record, 'own');
+    expect(ask('127.0.0.1', 18085)).toBe('own\n');
+    const plain = await manager.create(config('plain'), 'k2');
+    await manager.checkNetwork('k2');
+    inside(plain, 'ip', 'addr', 'flush', 'dev', 'eth0');
+    await expect(manager.checkNetwork('k2')).rejects.toThrow(/failed at CHECK of network "own"/);
+    rmSync(path);
+    await manager.remove('k2');
+    await manager.remove('k1');
+    // portmap's chains are the user's here: nobody else knows who uses them.
+    run('nft', 'delete', 'table', 'ip', 'nat');
+    run('nft', 'delete', 'table', 'ip6', 'nat');
+  });
+});
+
 describe('a sandbox with the node’s namespaces', () => {
   it('has the node’s addresses, name, /dev/shm and hosts file', async () => {
     const manager = newManager();

@@ -69,7 +69,7 @@ export class SandboxBuilder {
     const ownNetwork = config.network === 'pod';
     // With the node's network a container binds its port itself, and the kernel tells it when somebody has it.
     if (ownNetwork) await this.ports.checkListeners(config, signal);
-    const planned = ownNetwork ? await this.network.plan({ ...config, id }, signal) : [];
+    const planned = ownNetwork ? await this.network.plan({ ...config, id }) : [];
     let record: SandboxRecord = {
       ...newSandboxRecord(config, paths, {
         id,

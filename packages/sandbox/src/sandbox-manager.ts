@@ -42,7 +42,8 @@ export interface SandboxManager {
   /** Whether it is created, not stopped, of this boot, and its namespaces are there. False for one that is not known. */
   verify(id: string): Promise<boolean>;
   /**
-   * Asks the plugins whether its network is as they left it.
+   * Asks the plugins whether its network is as they left it. Networks that cannot be checked pass: those with
+   * `disableCheck`, those older than version 0.4.0, and the default network of a pod with host ports.
    * @throws PodwrightError kind `not-found`, `failed-precondition` (stopped), and in the CNI plugin's words
    */
   checkNetwork(id: string, signal?: AbortSignal): Promise<void>;

@@ -38,7 +38,8 @@ export function defaultNetwork(options: SandboxOptions, withPorts: boolean): Cni
   return {
     cniVersion: '0.4.0',
     name: DEFAULT_NETWORK_NAME,
-    disableCheck: false,
+    // CHECK of portmap 1.1 asks for IPv6 rules that ADD never made, and fails for every pod with IPv4 only.
+    disableCheck: withPorts,
     plugins: withPorts ? [bridge, portmap] : [bridge],
   };
 }

@@ -27,7 +27,7 @@ export interface PodNetwork {
    * @throws PodwrightError kind `invalid-argument` (configuration), `unsupported` (no plugin maps ports),
    *   `missing-requirement` (a plugin), `failed-precondition` (the default subnet is taken)
    */
-  plan(request: PodNetworkRequest, signal?: AbortSignal): Promise<readonly CniAttachment[]>;
+  plan(request: PodNetworkRequest): Promise<readonly CniAttachment[]>;
   /** Connects; a failure may leave some of it: the caller has to call `detach`. @returns the attachment with its result */
   attach(attachment: CniAttachment, netns: string, signal?: AbortSignal): Promise<CniAttachment>;
   /** @throws PodwrightError when something is not as `attach` left it; networks that cannot be checked pass */
