@@ -85,7 +85,7 @@ describe('runPod', () => {
       }),
     );
     expect(result).toEqual({ uid: 'uid-1', name: 'site', namespace: 'default', ips: ['10.0.0.2'] });
-    expect(backend.calls.filter((call) => !call.startsWith('pullImage'))).toEqual([
+    expect(backend.calls.filter((call) => !/^(start |pullImage )/.test(call))).toEqual([
       'setUp site',
       'runPodSandbox site',
       'createContainer one/0',
