@@ -45,16 +45,15 @@ export class MemoryImageService implements ImageService {
 
   async removeImage(reference: string, options?: CallOptions): Promise<void> {
     throwIfAborted(options?.signal);
-    const image = this.host.images.find(reference);
-    const user = [...this.host.containers.values()].find((container) => container.image.id === image?.id);
-    if (image && user) {
+    this.host.images.remove(reference, ({ id }) => {
+      const user = [...this.host.containers.values()].find((container) => container.image.id === id);
+      if (!user) return;
       throw new PodwrightError(
         'in-use',
         `Image ${reference} is in use by container ${user.config.metadata.name} (${user.id}). Remove that first.`,
-        { details: { containerId: user.id } },
+        { details: { imageId: id, containerId: user.id } },
       );
-    }
-    this.host.images.remove(reference);
+    });
   }
 
   async loadImage(

@@ -26,7 +26,7 @@ export interface MemoryRegistryOptions {
 }
 
 export interface RestartBackoff {
-  /** Before the first restart. */
+  /** Before the second restart; the first one follows at once. */
   readonly initialMs: number;
   /** The delay doubles up to this. */
   readonly maxMs: number;

@@ -5,8 +5,8 @@ import type { RestartBackoff } from './memory-options.js';
 const RESET_AFTER_MS = 10 * 60 * 1000;
 
 /**
- * Whether a backend starts a container again by itself, and after how many milliseconds: the first delay doubled for
- * each short run in a row.
+ * Whether a backend starts a container again by itself, and after how many milliseconds: at once after the first short
+ * run, as the kubelet does, then after the first delay, doubled for each short run more in a row.
  * @param attempts all runs so far, oldest first, the last one ended
  */
 export function restartDelay(
@@ -22,5 +22,5 @@ export function restartDelay(
     if ((attempt.finishedAtMs ?? attempt.startedAtMs) - attempt.startedAtMs >= RESET_AFTER_MS) break;
     shortRuns++;
   }
-  return Math.min(backoff.initialMs * 2 ** Math.max(0, shortRuns - 1), backoff.maxMs);
+  return shortRuns <= 1 ? 0 : Math.min(backoff.initialMs * 2 ** (shortRuns - 2), backoff.maxMs);
 }

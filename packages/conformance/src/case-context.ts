@@ -324,9 +324,11 @@ export class CaseContext {
     }
   }
 
-  /** The first value that is as wanted. */
+  /** The first value that is as wanted. It may be waited for later: a failure before that is not lost in between. */
   next<T>(source: Observable<T>, wanted: (value: T) => boolean, what: string): Promise<T> {
-    return this.soon(firstValueFrom(source.pipe(filter(wanted))), what);
+    const found = this.soon(firstValueFrom(source.pipe(filter(wanted))), what);
+    found.catch(() => undefined);
+    return found;
   }
 
   /** Fails unless the promise is rejected with a PodwrightError of this kind, whose message says something. */

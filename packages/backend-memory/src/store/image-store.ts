@@ -79,16 +79,20 @@ export class ImageStore {
     return toImage(stored);
   }
 
-  /** Takes a name away, and the image with its last name; by id: all of them. */
-  remove(reference: string): void {
+  /**
+   * Takes a name away, and the image with its last name; by id: all of them. Of one that is gone: nothing.
+   * @param beforeDelete called before the image itself goes; what it throws keeps it
+   */
+  remove(reference: string, beforeDelete: (content: ImageContent) => void): void {
     const image = this.#find(reference);
     if (!image) return;
-    if (this.#byId(reference) !== image) {
-      const name = named(reference);
+    const name = this.#byId(reference) === image ? undefined : named(reference);
+    // The digest names go with the last tag; one that was pulled by digest has only them.
+    if (name !== undefined && [...image.tags].some((tag) => tag !== name)) {
       image.tags.delete(name);
-      // The digest names go with the last tag; one that was pulled by digest has only them.
-      if (image.tags.size > 0) return;
+      return;
     }
+    beforeDelete(image.content);
     this.#images.delete(image.content.id);
   }
 

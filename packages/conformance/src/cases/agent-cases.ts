@@ -148,16 +148,27 @@ export const gcCases = section('gc', {
       assert.equal((await t.service.listContainers({ podUid: uid })).length, 1);
     },
   },
-  'sources-ready': {
-    title: 'pods of which nothing is left go only when all sources are ready',
+  'ended-pods': {
+    title: 'a pod of which nothing is left to keep goes as a whole',
     run: async (t) => {
       const { uid } = await t.runCommand(exitWith(0));
       await t.podEnded(uid);
-      const policy = { minAgeMs: 0, maxPerPodContainer: 0, maxContainers: 0 };
-      await t.runtime.garbageCollect(policy, { allSourcesReady: true });
-      await t.runtime.garbageCollect(policy, { allSourcesReady: true });
+      await t.runtime.garbageCollect({ minAgeMs: 0, maxPerPodContainer: 0, maxContainers: 0 });
       assert.deepEqual(await t.service.listContainers({ podUid: uid }), []);
       assert.deepEqual(await t.service.listPodSandboxes({ podUid: uid }), []);
+      await t.rejects(t.runtime.getPodStatus({ uid }), 'not-found');
+    },
+  },
+  'sources-ready': {
+    title: 'what belongs to a pod that its owner has forgotten goes only when all sources are ready',
+    run: async (t) => {
+      const { sandboxId } = await t.runToEnd(exitWith(0));
+      const policy = { minAgeMs: 0, maxPerPodContainer: -1, maxContainers: -1 };
+      await t.runtime.garbageCollect(policy);
+      assert.equal((await t.service.listContainers({ sandboxId })).length, 1);
+      await t.runtime.garbageCollect(policy, { allSourcesReady: true });
+      assert.deepEqual(await t.service.listPodSandboxes({ id: sandboxId }), []);
+      assert.deepEqual(await t.service.listContainers({ sandboxId }), []);
     },
   },
   orphans: {
