@@ -7,6 +7,7 @@ import type { ContainerRecord } from './container-record.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStore, type WrittenAttempts } from './container-store.js';
 import { containerUnitName } from './host-layout.js';
+import { StateLoader } from './state-loader.js';
 
 const LINE_FEED = 10;
 const FIELDS = ['MESSAGE', 'PRIORITY', 'CONTAINER_PARTIAL_MESSAGE'];
@@ -19,6 +20,7 @@ export class ContainerLogs {
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(StateLoader) private readonly state: StateLoader,
   ) {}
 
   /**
@@ -83,6 +85,7 @@ export class ContainerLogs {
   }
 
   private async hasEnded(id: string): Promise<boolean> {
+    await this.state.refresh();
     const record = this.store.get(id);
     return record === undefined || (await this.containers.status(record)).state === 'exited';
   }

@@ -40,23 +40,22 @@ export class ContainerStore {
     @inject(HostLayout) private readonly layout: HostLayout,
   ) {}
 
-  /** Reads all records. @returns an error for each that cannot be read; such a container is left as it is */
-  async load(): Promise<readonly Error[]> {
+  /**
+   * Reads all records.
+   * @param options `observe`: nothing is made or removed; may be called again and again
+   * @returns an error for each that cannot be read; such a container is left as it is
+   */
+  async load({ observe = false } = {}): Promise<readonly Error[]> {
     const directory = this.host.hostPath(this.layout.containersDir);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
-    await chmod(directory, 0o700);
+    if (!observe) await this.prepareDirectory(directory);
+    const records: ContainerRecord[] = [];
     const errors: Error[] = [];
-    this.records.clear();
-    for (const name of await readdir(directory)) {
-      if (name.startsWith(PREPARING)) {
-        await rm(join(directory, name), { recursive: true, force: true });
-        continue;
-      }
-      const path = this.layout.container(name).record;
+    for (const id of await this.directories()) {
+      const path = this.layout.container(id).record;
       try {
-        const record = parseRecord(await readFile(this.host.hostPath(path), 'utf8'), path);
-        this.records.set(record.id, record);
+        records.push(parseRecord(await readFile(this.host.hostPath(path), 'utf8'), path));
       } catch (error) {
+        if (observe && isMissing(error)) continue;
         errors.push(
           PodwrightError.is(error)
             ? error
@@ -64,6 +63,9 @@ export class ContainerStore {
         );
       }
     }
+    // At once, with nothing awaited: whoever asks meanwhile sees the old ones or the new ones.
+    this.records.clear();
+    for (const record of records) this.records.set(record.id, record);
     return errors;
   }
 
@@ -154,6 +156,14 @@ export class ContainerStore {
     else await rm(path, { force: true });
   }
 
+  private async prepareDirectory(directory: string): Promise<void> {
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await chmod(directory, 0o700);
+    for (const name of await readdir(directory)) {
+      if (name.startsWith(PREPARING)) await rm(join(directory, name), { recursive: true, force: true });
+    }
+  }
+
   private async readMarker(path: string): Promise<{ invocation: string; atMs: number } | undefined> {
     try {
       const [text, stats] = await Promise.all([readFile(path, 'utf8'), stat(path)]);
@@ -175,6 +185,10 @@ export class ContainerStore {
       await rm(this.host.hostPath(path), { recursive: true, force: true });
     }
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 async function writePrivate(path: string, text: string): Promise<void> {

@@ -6,6 +6,7 @@ import { type Observable, Subject, type Subscription } from 'rxjs';
 import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { containerOfUnit } from './host-layout.js';
+import { StateLoader } from './state-loader.js';
 
 /** What was told of a container so far. */
 interface Told {
@@ -28,6 +29,7 @@ export class ContainerWatcher {
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(StateLoader) private readonly state: StateLoader,
     @inject(Logger) private readonly logger: Logger,
     @inject(Clock) private readonly clock: Clock,
   ) {}
@@ -67,6 +69,8 @@ export class ContainerWatcher {
   /** Looks at a container and tells what is new. */
   async refresh(id: string): Promise<void> {
     await this.mutex.run(id, async () => {
+      // Made by another process since the last look.
+      if (this.store.get(id) === undefined) await this.state.refresh();
       const record = this.store.get(id);
       if (record === undefined) return;
       this.tell(await this.containers.status(record));

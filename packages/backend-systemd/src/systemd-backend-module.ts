@@ -22,6 +22,7 @@ import { HostVolumeProvider } from './host-volume-provider.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { PodSlices } from './pod-slices.js';
 import { RootfsMount } from './rootfs-mount.js';
+import { StateAccess, StateLoader } from './state-loader.js';
 import { SystemdRuntimeService } from './systemd-runtime-service.js';
 
 /**
@@ -29,7 +30,7 @@ import { SystemdRuntimeService } from './systemd-runtime-service.js';
  * to be rebound. Needs `Logger` and `Clock`.
  * @throws PodwrightError kind `invalid-argument` for an option it does not know
  */
-export const backendModule: BackendModuleFactory = ({ stateDir, runDir, options }) => {
+export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access = 'exclusive', options }) => {
   const parsed = parseBackendOptions(options);
   const parts = libraryModules(stateDir, runDir, parsed);
   return new ContainerModule(async (load) => {
@@ -37,7 +38,9 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, options 
     const { bind, rebind } = load;
     bind(SystemdBackendOptions).toConstantValue(parsed);
     bind(HostLayout).toConstantValue(new HostLayout(stateDir, runDir));
+    bind(StateAccess).toConstantValue(access);
     for (const type of [
+      StateLoader,
       HostTools,
       HostReadiness,
       ContainerStore,

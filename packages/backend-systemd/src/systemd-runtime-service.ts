@@ -13,7 +13,6 @@ import {
   type ExecSyncResult,
   KeyedMutex,
   type LogEntry,
-  Logger,
   type LogOptions,
   type OrphanReport,
   type PodSandboxConfig,
@@ -43,6 +42,7 @@ import { HostReadiness } from './host-readiness.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { PodSlices } from './pod-slices.js';
 import { RootfsMount } from './rootfs-mount.js';
+import { StateLoader } from './state-loader.js';
 
 /** RuntimeService out of systemd units, namespaces and the journal. It only puts the parts together. */
 @injectable()
@@ -74,7 +74,7 @@ export class SystemdRuntimeService implements RuntimeService {
     @inject(ContainerLogs) private readonly logs: ContainerLogs,
     @inject(ContainerExec) private readonly execs: ContainerExec,
     @inject(OrphanCollector) private readonly orphans: OrphanCollector,
-    @inject(Logger) private readonly logger: Logger,
+    @inject(StateLoader) private readonly state: StateLoader,
     @inject(Clock) private readonly clock: Clock,
   ) {}
 
@@ -86,12 +86,15 @@ export class SystemdRuntimeService implements RuntimeService {
     await this.readiness.check();
     await this.manager.start();
     await this.readiness.checkSystemd();
+    if (this.state.access === 'exclusive') await this.makeDirectories();
+    await this.state.load();
+    await this.watcher.start();
+  }
+
+  private async makeDirectories(): Promise<void> {
     for (const path of [this.layout.stateDir, this.layout.runDir]) {
       await mkdir(this.host.hostPath(path), { recursive: true, mode: 0o700 });
     }
-    const { errors } = await this.sandboxes.load();
-    for (const error of [...errors, ...(await this.store.load())]) this.logger.error(error.message);
-    await this.watcher.start();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -156,10 +159,12 @@ export class SystemdRuntimeService implements RuntimeService {
   }
 
   async podSandboxStatus(id: string): Promise<PodSandboxStatus> {
+    await this.state.refresh();
     return await this.toSandboxStatus(this.requireSandbox(id));
   }
 
   async listPodSandboxes(filter: PodSandboxFilter = {}): Promise<readonly PodSandboxStatus[]> {
+    await this.state.refresh();
     const labels = Object.entries(filter.labels ?? {});
     const records = this.sandboxes
       .list()
@@ -239,16 +244,19 @@ export class SystemdRuntimeService implements RuntimeService {
   }
 
   async listContainers(filter: ContainerFilter = {}): Promise<readonly ContainerStatus[]> {
+    await this.state.refresh();
     const statuses = await this.containers.statuses(this.store.list(filter));
     return statuses.filter(({ state }) => filter.state === undefined || state === filter.state);
   }
 
   async containerStatus(id: string): Promise<ContainerStatus> {
+    await this.state.refresh();
     return await this.containers.status(this.store.require(id));
   }
 
-  containerLogs(id: string, options: LogOptions = {}): AsyncIterable<LogEntry> {
-    return this.logs.read(id, options);
+  async *containerLogs(id: string, options: LogOptions = {}): AsyncIterable<LogEntry> {
+    await this.state.refresh();
+    yield* this.logs.read(id, options);
   }
 
   async execSync(
@@ -256,14 +264,17 @@ export class SystemdRuntimeService implements RuntimeService {
     command: readonly string[],
     options: ExecSyncOptions = {},
   ): Promise<ExecSyncResult> {
+    await this.state.refresh();
     return await this.execs.execSync(id, command, options);
   }
 
   async exec(id: string, options: ExecOptions): Promise<ExecSession> {
+    await this.state.refresh();
     return await this.execs.exec(id, options);
   }
 
   async portForward(sandboxId: string, port: number, options: CallOptions = {}): Promise<Duplex> {
+    await this.state.refresh();
     const { namespaces, metadata } = this.requireSandbox(sandboxId);
     if (!(await this.sandboxes.verify(sandboxId))) {
       throw new PodwrightError(

@@ -307,6 +307,21 @@ describe('load', () => {
     expect(existsSync(join(root, 'state/sandboxes/id1'))).toBe(false);
   });
 
+  it('observes: leaves alone what another process may be making, and sees at each call what is there', async () => {
+    const other = newManager();
+    const half = await other.create(config(), 'id1');
+    writeFileSync(recordPath('id1'), JSON.stringify({ ...half, created: false }));
+    host.commands.length = 0;
+    const manager = newManager();
+    expect((await manager.load({ observe: true })).records.map(({ id }) => id)).toEqual(['id1']);
+    expect(host.commands).toEqual([]);
+    expect(existsSync(recordPath('id1'))).toBe(true);
+    await other.create(config('second', { portMappings: [] }), 'id2');
+    await other.remove('id1');
+    await manager.load({ observe: true });
+    expect(manager.list().map(({ id }) => id)).toEqual(['id2']);
+  });
+
   it('knows after a reboot that the namespaces are gone and the ports free', async () => {
     await newManager().create(config(), 'id1');
     writeFileSync(join(root, 'proc/sys/kernel/random/boot_id'), 'boot-2\n');

@@ -41,10 +41,14 @@ export class HostSandboxManager implements SandboxManager {
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
-  async load(): Promise<SandboxLoadResult> {
+  async load({ observe = false } = {}): Promise<SandboxLoadResult> {
     const { records, errors } = await this.store.readAll();
+    // At once, with nothing awaited: whoever asks meanwhile sees the old ones or the new ones.
+    this.#records.clear();
+    this.#unreadable.clear();
     for (const record of records) this.#records.set(record.id, record);
     for (const error of errors) this.#unreadable.set(String(error.details['id']), error);
+    if (observe) return { records: this.list(), errors };
     const failures = [...errors];
     for (const { id, created } of records) {
       if (created) continue;

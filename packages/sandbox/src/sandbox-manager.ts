@@ -13,9 +13,11 @@ export interface SandboxManager {
   /**
    * Reads all records; to be called once, before anything else. What a creation broken off by an agent's end left is
    * removed.
+   * @param options `observe`: nothing is removed, as another process may be making it; may be called again and again,
+   *   to see what that one did
    * @returns the sandboxes, and an error of kind `corrupt-state` or `unsupported` for each record that cannot be read
    */
-  load(): Promise<SandboxLoadResult>;
+  load(options?: { readonly observe?: boolean }): Promise<SandboxLoadResult>;
   /**
    * Makes a sandbox: directories, namespaces, network, files. On failure or cancellation all of it is undone in
    * reverse; what cannot be undone stays under its id, not `created`, for `remove`.
