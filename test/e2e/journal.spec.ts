@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { PassThrough } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { PodwrightError, silentLogger } from '@podwright/core';
@@ -264,6 +264,59 @@ describe('a flood', () => {
       break;
     }
     await executor.started[before]?.exited;
+  });
+});
+
+describe('a container under conmon', () => {
+  test('has its two streams pumped byte for byte', async () => {
+    const directory = mkdtempSync('/run/podwright-journal-');
+    const id = `podwright-journal-${newTag()}`;
+    const script = `echo one; echo; printf '  blanks  \\n\\0nul\\n'; echo error >&2; printf '%0100000d\\n' 7; printf end`;
+    for (const folder of ['bin', 'dev', 'proc'])
+      mkdirSync(`${directory}/rootfs/${folder}`, { recursive: true });
+    copyFileSync('/bin/busybox', `${directory}/rootfs/bin/sh`);
+    const config = {
+      ociVersion: '1.0.2',
+      process: { user: { uid: 0, gid: 0 }, args: ['/bin/sh', '-c', script], env: ['PATH=/bin'], cwd: '/' },
+      root: { path: 'rootfs' },
+      mounts: [{ destination: '/proc', type: 'proc', source: 'proc' }],
+      linux: { namespaces: [{ type: 'pid' }, { type: 'mount' }] },
+    };
+    writeFileSync(`${directory}/config.json`, JSON.stringify(config));
+    const conmon = [
+      ...['conmon', '--api-version', '1', '-c', id, '-u', id, '-n', 'test', '-r', '/usr/bin/crun'],
+      ...[
+        '--runtime-arg',
+        '--cgroup-manager=disabled',
+        '-b',
+        directory,
+        '-p',
+        `${directory}/pid`,
+        '-l',
+        'journald:',
+      ],
+      ...['--exit-dir', directory, '--full-attach'],
+    ];
+    const start =
+      'mkfifo sync; exec 3<>sync; _OCI_SYNCPIPE=3 "$@" </dev/null; read line <&3; exec crun start "$ID"';
+    const env = { ...process.env, ID: id };
+    execFileSync('sh', ['-c', start, 'sh', ...conmon], { cwd: directory, env, stdio: 'pipe' });
+    try {
+      // conmon writes the exit code there when all output has been passed on.
+      await expect.poll(() => existsSync(`${directory}/${id}`), { timeout: 10_000 }).toBe(true);
+      await journal.sync();
+      const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+      const received = Promise.all([buffer(stdout), buffer(stderr)]);
+      await journal.pump({ matches: [{ CONTAINER_ID_FULL: id }] }, { stdout, stderr });
+      stdout.end();
+      stderr.end();
+      const [out, err] = await received;
+      expect(out.toString('latin1')).toBe(`one\n\n  blanks  \n\0nul\n${'7'.padStart(100_000, '0')}\nend`);
+      expect(err.toString()).toBe('error\n');
+    } finally {
+      execFileSync('crun', ['delete', '-f', id], { stdio: 'pipe' });
+      rmSync(directory, { recursive: true });
+    }
   });
 });
 

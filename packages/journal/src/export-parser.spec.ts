@@ -27,6 +27,12 @@ function* forever(size: number): Generator<number> {
   for (;;) yield size;
 }
 
+/** Not the time that passed: other programs may be at work. */
+function cpuMsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
+
 /** What journalctl of systemd 252 wrote for an entry that was sent to its native socket. */
 const SEEN = Buffer.concat([
   Buffer.from(
@@ -95,9 +101,9 @@ test.each([
     entryOf(2, 'after'),
   ]);
   const chunks = [...split(bytes, forever(16_384))];
-  const startedAt = performance.now();
+  const before = process.cpuUsage();
   const read = parse(chunks);
-  const elapsedMs = performance.now() - startedAt;
+  const elapsedMs = cpuMsSince(before);
   expect(read.map((entry) => entry.get('MESSAGE')?.length)).toEqual([6, 20_000_000, 5]);
   expect(read[1]?.get('MESSAGE')?.equals(large)).toBe(true);
   expect(read[1]?.text('AFTER')).toBe('yes');
@@ -146,7 +152,7 @@ describe('what is not the format is kind command-failed', () => {
   });
 });
 
-test('200,000 entries of a container in less than 2 seconds', () => {
+test('200,000 entries of a container in less than 2 seconds of processor time', () => {
   const more: Fields = Array.from({ length: 18 }, (_, index) => [
     `_SOME_FIELD_${index}`,
     `value number ${index}`,
@@ -155,7 +161,7 @@ test('200,000 entries of a container in less than 2 seconds', () => {
     Array.from({ length: 1000 }, (_, index) => entryOf(index, `line ${index}`, more)),
   );
   const parser = new ExportParser();
-  const startedAt = performance.now();
+  const before = process.cpuUsage();
   let bytes = 0;
   let count = 0;
   for (let round = 0; round < 200; round++) {
@@ -166,7 +172,7 @@ test('200,000 entries of a container in less than 2 seconds', () => {
       }
     }
   }
-  const elapsedMs = performance.now() - startedAt;
+  const elapsedMs = cpuMsSince(before);
   expect(count).toBe(200_000);
   expect(bytes).toBeGreaterThan(count * 6);
   console.log(`200,000 entries of 22 fields parsed in ${Math.round(elapsedMs)} ms`);

@@ -89,8 +89,8 @@ export interface JournalReader {
   /** The same, cold: unsubscribing ends journalctl. Without back-pressure: for events, not for bulk. */
   observe(options?: JournalReadOptions): Observable<JournalEntry>;
   /**
-   * Writes the lines of a container's output to two sinks as they were written, byte for byte, each with its line
-   * feed; parts of a long line (CONTAINER_PARTIAL_MESSAGE, by conmon) are joined. Waits for slow sinks.
+   * Writes the lines of a container's output to two sinks as they were written, byte for byte, each with one line feed
+   * at its end; what has none (CONTAINER_PARTIAL_MESSAGE, by conmon) is joined with what follows. Waits for slow sinks.
    * @throws the sink's own error when one fails
    */
   pump(options: JournalReadOptions, sinks: JournalSinks): Promise<PumpResult>;

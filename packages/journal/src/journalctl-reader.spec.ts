@@ -268,7 +268,7 @@ describe('pump', () => {
   test('tells the streams apart, byte for byte, and joins parts of a line', async () => {
     const { executor, journal } = reader({
       stdout: [
-        line(1, 6, 'one'),
+        line(1, 6, 'one\n'),
         line(2, 3, 'error'),
         line(3, 6, ''),
         line(4, 6, Buffer.from([0, 0xff, 0x0d])),

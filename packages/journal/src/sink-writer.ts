@@ -2,7 +2,8 @@ import type { Writable } from 'node:stream';
 import { PodwrightError } from '@podwright/core';
 
 const FLUSH_BYTES = 64 * 1024;
-const LINE_FEED = Buffer.from('\n');
+const LINE_FEED = 0x0a;
+const LINE_END = Buffer.from('\n');
 
 /** Collects lines into writes of some size, in order over all sinks, one write at a time. */
 export class SinkWriter {
@@ -18,7 +19,8 @@ export class SinkWriter {
     if (sink !== this.#sink) await this.flush();
     this.#sink = sink;
     if (text !== undefined) this.#add(text);
-    if (!partial) this.#add(LINE_FEED);
+    // conmon leaves the line feed in its messages, other programs do not.
+    if (!partial && text?.at(-1) !== LINE_FEED) this.#add(LINE_END);
     if (this.#bytes >= FLUSH_BYTES) await this.flush();
   }
 
