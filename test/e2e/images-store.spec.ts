@@ -159,9 +159,11 @@ describe('the store', () => {
       left ||= readdirSync(at('tmp'))[0] ?? '';
     });
     await before.pull(testImages.busybox);
-    mkdirSync(at('tmp', left));
-    writeFileSync(at('tmp', left, 'blob'), 'half');
-    writeFileSync(at('run/auth/left.json'), '{}');
+    // The names of a process with this PID that started earlier, so that it is not there any more.
+    const stale = left.replace(/-\d+\.\d+-/, `-${process.pid}.1-`);
+    mkdirSync(at('tmp', stale));
+    writeFileSync(at('tmp', stale, 'blob'), 'half');
+    writeFileSync(at('run/auth', `${stale}.json`), '{}');
     mkdirSync(at('tmp/of-somebody-else'));
     await (await start()).pull(testImages.busybox);
     expect(readdirSync(at('tmp'))).toEqual(['of-somebody-else']);

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { PodwrightError, type RegistryAuth } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import { HostExecutor, readProcessIdentity } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { ImagesOptions } from './images-options.js';
 import { authFileContent } from './registry-auth.js';
@@ -17,7 +17,10 @@ export interface WorkDir extends AsyncDisposable {
 
 const DEFAULT_TMP_DIR = '/var/tmp';
 
-/** Makes the directories of running pulls, and removes what a killed agent left of its own. */
+/**
+ * Makes the directories of running pulls, and removes those of processes that were killed. Names tell whose they are:
+ * the command line pulls beside an agent with the same run directory.
+ */
 @injectable()
 export class WorkDirs {
   #swept: Promise<void> | undefined;
@@ -30,14 +33,14 @@ export class WorkDirs {
   /** @throws PodwrightError kind `no-space`, `permission-denied`, `failed-precondition` */
   async create(): Promise<WorkDir> {
     try {
-      // Once only: later it would find the directories of running pulls.
       this.#swept ??= this.#sweep().catch((error: unknown) => {
         this.#swept = undefined;
         throw error;
       });
       await this.#swept;
       await mkdir(this.executor.hostPath(this.#authDir), { recursive: true, mode: 0o700 });
-      const reached = await mkdtemp(this.executor.hostPath(join(this.#tmpDir, this.#prefix)));
+      const start = `${this.#prefix}${await this.#self()}-`;
+      const reached = await mkdtemp(this.executor.hostPath(join(this.#tmpDir, start)));
       const name = basename(reached);
       return this.#workDir(join(this.#tmpDir, name), join(this.#authDir, `${name}.json`));
     } catch (error) {
@@ -59,12 +62,29 @@ export class WorkDirs {
     return `podwright-images-${owner}-`;
   }
 
+  /** This process as names carry it: its PID, and its start, which another process with that PID does not share. */
+  async #self(): Promise<string> {
+    const identity = await readProcessIdentity(this.executor, process.pid);
+    return `${process.pid}.${identity?.startTimeTicks ?? 0}`;
+  }
+
   async #sweep(): Promise<void> {
-    const tmpDir = this.executor.hostPath(this.#tmpDir);
-    const stale = (await readdir(tmpDir)).filter((name) => name.startsWith(this.#prefix));
-    for (const path of [...stale.map((name) => join(tmpDir, name)), this.executor.hostPath(this.#authDir)]) {
-      await rm(path, { recursive: true, force: true });
+    for (const directory of [this.#tmpDir, this.#authDir].map((path) => this.executor.hostPath(path))) {
+      const names = (await readdir(directory).catch(emptyWhenMissing)).filter((name) =>
+        name.startsWith(this.#prefix),
+      );
+      for (const name of names) {
+        if (await this.#isOwnerAlive(name)) continue;
+        await rm(join(directory, name), { recursive: true, force: true });
+      }
     }
+  }
+
+  async #isOwnerAlive(name: string): Promise<boolean> {
+    const [pid, startTimeTicks] = name.slice(this.#prefix.length).split(/[.-]/).map(Number);
+    if (!pid || startTimeTicks === undefined) return false;
+    const identity = await readProcessIdentity(this.executor, pid);
+    return identity?.startTimeTicks === startTimeTicks;
   }
 
   #workDir(path: string, authPath: string): WorkDir {
@@ -85,6 +105,11 @@ export class WorkDirs {
       },
     };
   }
+}
+
+function emptyWhenMissing(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'ENOENT') return [];
+  throw error;
 }
 
 function cannotWrite(path: string, cause: unknown): PodwrightError {
