@@ -12,7 +12,7 @@ import type {
   RuntimeService,
 } from '@podwright/core';
 import { PodwrightError } from '@podwright/core';
-import { catchError, EMPTY, filter, map, throwError } from 'rxjs';
+import { catchError, EMPTY, filter, map, NEVER, throwError } from 'rxjs';
 
 /** Gives what a broken object has in place of its own members. */
 export interface Mutant<T> {
@@ -139,7 +139,7 @@ export const serviceMutants: Mutants<RuntimeService> = {
     },
   ],
   events: [
-    { what: 'no events', fails: 'events/service', members: () => ({ events: EMPTY }) },
+    { what: 'no events', fails: 'events/service', members: () => ({ events: NEVER }) },
     {
       what: 'no events of exits',
       fails: 'container/exit-codes',
@@ -695,7 +695,7 @@ export const runtimeMutants: Mutants<ContainerRuntime> = {
     },
   ],
   events: [
-    { what: 'no events', fails: 'events/pod', members: () => ({ events: EMPTY }) },
+    { what: 'no events', fails: 'events/pod', members: () => ({ events: NEVER }) },
     {
       what: 'events of another object',
       fails: 'events/pod',

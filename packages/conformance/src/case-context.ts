@@ -4,20 +4,20 @@ import type { Duplex, Readable } from 'node:stream';
 import {
   type ContainerConfig,
   type ContainerStatus,
-  type ErrorKind,
   type Image,
   type LogEntry,
   type LogOptions,
   type Pod,
   type PodSandboxConfig,
   type PodStatus,
-  PodwrightError,
   parsePod,
   type RunPodResult,
   UndoStack,
 } from '@podwright/core';
-import { concatMap, filter, firstValueFrom, lastValueFrom, merge, type Observable, of } from 'rxjs';
+import { lastValueFrom } from 'rxjs';
 import type { ConformanceTarget, KernelView } from './conformance-target.js';
+import { collect, joinLines, type Line, lastOf } from './log-lines.js';
+import { Waiting } from './waiting.js';
 
 /** A container of a manifest in short: what is left out is filled in. */
 export interface ContainerSketch {
@@ -27,15 +27,8 @@ export interface ContainerSketch {
   readonly [field: string]: unknown;
 }
 
-/** A line of a log put together from its parts. */
-export interface Line {
-  readonly stream: 'stdout' | 'stderr';
-  readonly bytes: Buffer;
-  readonly text: string;
-}
-
 /** What a case works with: the target, names of its own, and short ways to make things that are removed at its end. */
-export class CaseContext {
+export class CaseContext extends Waiting {
   /** Of this case alone. */
   readonly namespace = `conf-${randomBytes(4).toString('hex')}`;
   readonly #undo = new UndoStack();
@@ -44,7 +37,9 @@ export class CaseContext {
   constructor(
     private current: ConformanceTarget,
     private readonly onRestart: (target: ConformanceTarget) => void,
-  ) {}
+  ) {
+    super();
+  }
 
   get runtime() {
     return this.current.runtime;
@@ -147,7 +142,7 @@ export class CaseContext {
 
   /** Waits until the status of a pod is as wanted, looking again whenever something happens to it. */
   async podStatus(uid: string, wanted: (status: PodStatus) => boolean, what: string): Promise<PodStatus> {
-    return this.#whenever(
+    return this.whenever(
       this.service.events,
       async () => {
         const status = await this.runtime.getPodStatus({ uid });
@@ -238,7 +233,7 @@ export class CaseContext {
 
   /** Waits until the status of a container is as wanted, looking again whenever something happens to it. */
   async containerStatus(id: string, wanted: (status: ContainerStatus) => boolean, what: string) {
-    return this.#whenever(
+    return this.whenever(
       this.service.events,
       async () => {
         const status = await this.service.containerStatus(id);
@@ -305,85 +300,4 @@ export class CaseContext {
     connection.end(text);
     return this.readAll(connection);
   }
-
-  // Waiting and failing
-
-  /** The result of a promise, or a failure of the case when it takes longer than the target's patience. */
-  async soon<T>(promise: Promise<T>, what: string, withinMs = this.patienceMs): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(
-        () => reject(new assert.AssertionError({ message: `${what}: not within ${withinMs} ms` })),
-        withinMs,
-      );
-    });
-    try {
-      return await Promise.race([promise, late]);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /** The first value that is as wanted. It may be waited for later: a failure before that is not lost in between. */
-  next<T>(source: Observable<T>, wanted: (value: T) => boolean, what: string): Promise<T> {
-    const found = this.soon(firstValueFrom(source.pipe(filter(wanted))), what);
-    found.catch(() => undefined);
-    return found;
-  }
-
-  /** Fails unless the promise is rejected with a PodwrightError of this kind, whose message says something. */
-  async rejects(promise: Promise<unknown>, ...kinds: readonly ErrorKind[]): Promise<PodwrightError> {
-    const error = await this.soon(promise, `a failure with kind ${kinds.join(' or ')}`).then(
-      () => assert.fail(`it succeeded, but has to fail with kind ${kinds.join(' or ')}`),
-      (reason: unknown) => reason,
-    );
-    if (!PodwrightError.is(error)) throw error;
-    assert.ok(
-      kinds.length === 0 || kinds.includes(error.kind),
-      `it failed with kind ${error.kind} (${error.message}), but has to with ${kinds.join(' or ')}`,
-    );
-    assert.ok(error.message.length > 10, 'the message of an error says what failed and why');
-    return error;
-  }
-
-  async #whenever<T>(
-    trigger: Observable<unknown>,
-    look: () => Promise<T | undefined>,
-    what: string,
-  ): Promise<T> {
-    const looks = merge(of(undefined), trigger).pipe(concatMap(look));
-    const found = firstValueFrom(looks.pipe(filter((result) => result !== undefined)));
-    return this.soon(found, what);
-  }
-}
-
-/** The last run of a container. */
-export function lastOf(status: Pick<ContainerStatus, 'attempts'>) {
-  const attempt = status.attempts.at(-1);
-  return attempt ?? assert.fail('the container has no attempt');
-}
-
-/** Lines in the order in which they ended, each put together from its parts. */
-export function joinLines(entries: readonly LogEntry[]): readonly Line[] {
-  const open = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
-  const pending = { stdout: false, stderr: false };
-  const lines: Line[] = [];
-  const finish = (stream: 'stdout' | 'stderr') => {
-    lines.push({ stream, bytes: open[stream], text: open[stream].toString() });
-    open[stream] = Buffer.alloc(0);
-    pending[stream] = false;
-  };
-  for (const { stream, line, partial } of entries) {
-    open[stream] = Buffer.concat([open[stream], line]);
-    pending[stream] = true;
-    if (!partial) finish(stream);
-  }
-  for (const stream of ['stdout', 'stderr'] as const) if (pending[stream]) finish(stream);
-  return lines;
-}
-
-export async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
-  const all: T[] = [];
-  for await (const item of source) all.push(item);
-  return all;
 }

@@ -1,6 +1,6 @@
 // The suite that every backend passes. Start reading at define-conformance.ts (how it is run), conformance-target.ts
 // (what a backend's author gives) and cases/ (the behaviours).
-export { CaseContext, type ContainerSketch, type Line } from './case-context.js';
+export { CaseContext, type ContainerSketch } from './case-context.js';
 export { conformanceCases } from './cases/all-cases.js';
 export type { ConformanceCase, Need } from './conformance-case.js';
 export { type ConformanceImage, conformanceImages } from './conformance-images.js';
@@ -11,4 +11,5 @@ export type {
   KernelView,
 } from './conformance-target.js';
 export { type ConformanceOptions, defineConformance } from './define-conformance.js';
+export type { Line } from './log-lines.js';
 export { runCase } from './run-case.js';

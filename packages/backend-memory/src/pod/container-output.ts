@@ -19,7 +19,8 @@ export async function* readLog(container: SimulatedContainer, options: LogOption
       throwIfAborted(options.signal);
       if (bytesLeft <= 0) return;
       const line = entry.line.subarray(0, bytesLeft);
-      bytesLeft -= line.length;
+      // A line feed is a byte of its line, as for kubectl.
+      bytesLeft -= line.length + (entry.partial ? 0 : 1);
       const { timestampUs, stream, cursor } = entry;
       yield { timestampUs, stream, line, partial: entry.partial || line.length < entry.line.length, cursor };
     }

@@ -2,8 +2,9 @@ import { absolutePath } from '../machine/file-tree.js';
 import { signalNumber } from '../machine/signals.js';
 import type { ProgramStreams as Streams } from '../machine/simulated-process.js';
 import { basicPrograms } from '../programs/basic-programs.js';
+import { LoopControl, ShellExit } from './control-flow.js';
 import { parseScript } from './parser.js';
-import { LoopControl, type Shell, ShellExit } from './shell.js';
+import type { Shell } from './shell.js';
 
 export type Builtin = (shell: Shell, args: readonly string[], streams: Streams) => Promise<number>;
 

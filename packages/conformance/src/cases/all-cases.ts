@@ -1,16 +1,21 @@
 import type { ConformanceCase } from '../conformance-case.js';
-import { agentCases, cancelCases, eventCases, gcCases } from './agent-cases.js';
+import { agentCases, cancelCases } from './agent-cases.js';
 import { containerCases } from './container-cases.js';
+import { eventCases, gcCases } from './event-cases.js';
 import { execCases } from './exec-cases.js';
 import { imageCases } from './image-cases.js';
 import { kernelCases } from './kernel-cases.js';
 import { logCases } from './log-cases.js';
-import { mountCases, networkCases } from './network-cases.js';
+import { manifestCases } from './manifest-cases.js';
+import { mountCases } from './mount-cases.js';
+import { networkCases } from './network-cases.js';
 import { podCases } from './pod-cases.js';
+import { podStreamCases } from './pod-stream-cases.js';
 import { processCases } from './process-cases.js';
+import { restartCases } from './restart-cases.js';
 import { runtimeCases } from './runtime-cases.js';
 import { sandboxCases } from './sandbox-cases.js';
-import { restartCases, stopCases } from './stop-cases.js';
+import { stopCases } from './stop-cases.js';
 
 /** Every case of the suite, in the order in which it is best read. */
 export const conformanceCases: readonly ConformanceCase[] = [
@@ -26,6 +31,8 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...mountCases,
   ...imageCases,
   ...podCases,
+  ...manifestCases,
+  ...podStreamCases,
   ...eventCases,
   ...gcCases,
   ...agentCases,

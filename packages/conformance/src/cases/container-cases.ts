@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { lastOf } from '../case-context.js';
 import { section } from '../conformance-case.js';
+import { lastOf } from '../log-lines.js';
 import { exitWith, sleepForever } from '../workloads.js';
 import { awkwardMap } from './sandbox-cases.js';
 

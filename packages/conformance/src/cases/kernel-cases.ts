@@ -185,7 +185,7 @@ export const kernelCases = section('kernel', {
       const env = [{ name: 'SECRET', value }];
       const id = await t.start(await t.sandbox(), sleepForever(), { env });
       assert.deepEqual(await t.kernel.findProcesses(value), []);
-      const { stdout } = await t.service.execSync(id, ['printenv', 'SECRET']);
+      const { stdout } = await t.service.execSync(id, script('echo "$SECRET"'));
       assert.equal(stdout.toString(), `${value}\n`);
     },
   },

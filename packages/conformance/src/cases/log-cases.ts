@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { collect, joinLines } from '../case-context.js';
 import { section } from '../conformance-case.js';
+import { collect, joinLines } from '../log-lines.js';
 import { exitWith, printLines, script, sleepForever } from '../workloads.js';
 
 const texts = (lines: readonly { readonly text: string }[]) => lines.map(({ text }) => text);
@@ -107,13 +107,14 @@ export const logCases = section('logs', {
     },
   },
   'limit-bytes': {
-    title: 'limitBytes stops after so many bytes of lines',
+    title: 'limitBytes stops after so many bytes of lines, their line feeds counted as kubectl does',
     run: async (t) => {
       const { id } = await t.runToEnd(printLines(['12345', '67890', 'x']));
       const bytes = async (limitBytes: number) =>
         Buffer.concat((await t.entries(id, { limitBytes })).map(({ line }) => line)).toString();
       assert.equal(await bytes(5), '12345');
-      assert.equal(await bytes(7), '1234567');
+      assert.equal(await bytes(6), '12345');
+      assert.equal(await bytes(8), '1234567');
       assert.equal(await bytes(100), '1234567890x');
     },
   },
