@@ -7,13 +7,25 @@ import {
   messageOf,
   PodwrightError,
   type StopOptions,
+  throwIfAborted,
 } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { runtimeKill } from '@podwright/oci';
 import { SandboxManager } from '@podwright/sandbox';
 import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
-import { concatMap, filter, firstValueFrom, startWith, takeUntil, timer } from 'rxjs';
+import {
+  concatMap,
+  filter,
+  firstValueFrom,
+  fromEvent,
+  merge,
+  NEVER,
+  type Observable,
+  startWith,
+  takeUntil,
+  timer,
+} from 'rxjs';
 import { toAttempts } from './attempt-log.js';
 import { SystemdBackendOptions } from './backend-options.js';
 import type { ContainerRecord } from './container-record.js';
@@ -24,8 +36,6 @@ import { containerUnitName, HostLayout } from './host-layout.js';
 import { HostTools } from './host-tools.js';
 import { PodSlices } from './pod-slices.js';
 import { RootfsMount } from './rootfs-mount.js';
-
-const SIGKILL = 9;
 
 /** Starts, stops and looks at containers that are there. Calls for one container are done one after the other. */
 @injectable()
@@ -80,7 +90,7 @@ export class ContainerService {
 
   /** A container that ended at once did start: its attempt stands in the record, without a start error. */
   private async throwUnlessItRan(record: ContainerRecord, error: unknown): Promise<void> {
-    const stopped = await this.stopUnit(record.id).catch((cause: unknown) => cause);
+    const stopped = await this.stopLocked(record.id, { graceMs: 0 }).catch((cause: unknown) => cause);
     const { lines, startErrors } = await this.store.attempts(record.id);
     const line = lines.at(0);
     const startError = line && startErrors.get(line.invocation);
@@ -102,21 +112,27 @@ export class ContainerService {
 
   private async stopLocked(id: string, options: StopOptions): Promise<void> {
     const record = this.store.get(id);
-    if (record === undefined) return;
+    if (record === undefined || (await this.activeState(containerUnitName(id))) === 'inactive') return;
     const ownGraceMs = record.config.terminationGraceMs;
     const graceMs = options.graceMs ?? ownGraceMs;
-    if (graceMs > ownGraceMs) await this.signalAndWait(record, graceMs, options);
-    await this.stopUnit(id, graceMs < ownGraceMs ? graceMs : undefined, options);
-    await this.store.markStopping(id, false);
+    if (graceMs > 0 && graceMs <= ownGraceMs) {
+      await this.stopUnit(record, graceMs, options);
+      return;
+    }
+    // A unit's stop timeout cannot be changed while it runs, and it begins with the stop signal: so what is longer, or
+    // none at all, is done here. The marker keeps systemd from starting the next attempt meanwhile.
+    await this.store.markStopping(id, true);
+    try {
+      if (graceMs > 0) await this.signalAndWait(record, graceMs, options);
+      await this.signal(record, 'KILL');
+      await this.stopUnit(record, ownGraceMs, options);
+    } finally {
+      await this.store.markStopping(id, false);
+    }
   }
 
-  /**
-   * Waits longer than the unit would: a unit's stop timeout cannot be changed while it runs. The marker keeps systemd
-   * from starting the next attempt meanwhile.
-   */
   private async signalAndWait(record: ContainerRecord, graceMs: number, options: CallOptions): Promise<void> {
     const unit = containerUnitName(record.id);
-    await this.store.markStopping(record.id, true);
     if ((await this.status(record)).state !== 'running') return;
     const before = (await this.store.attempts(record.id)).lines.length;
     const ended = this.manager.unitEvents.pipe(
@@ -124,40 +140,35 @@ export class ContainerService {
       startWith(undefined),
       concatMap(async () => (await this.store.attempts(record.id)).lines.length > before),
       filter((hasEnded) => hasEnded),
-      takeUntil(timer(graceMs)),
+      takeUntil(merge(timer(graceMs), aborted(options.signal))),
     );
     const waited = firstValueFrom(ended, { defaultValue: false });
-    const { runtime } = await this.tools.find();
-    const { command, args } = runtimeKill(runtime, record.id, record.stopSignal);
-    await this.host.run({
-      command,
-      args,
-      okExitCodes: 'any',
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    });
+    await this.signal(record, record.stopSignal);
     await waited;
+    throwIfAborted(options.signal);
   }
 
-  /** Stops the unit; kills all that is in it after `killAfterMs`, or at the unit's own time. */
-  private async stopUnit(id: string, killAfterMs?: number, options: CallOptions = {}): Promise<void> {
-    const unit = containerUnitName(id);
+  /** Signals the first process; conmon sees its end and tells it. Of one that is gone: nothing. */
+  private async signal(record: ContainerRecord, signal: string): Promise<void> {
+    const { runtime } = await this.tools.find();
+    const { command, args } = runtimeKill(runtime, record.id, signal);
+    await this.host.run({ command, args, okExitCodes: 'any' });
+  }
+
+  /** Stops the unit; its container is killed after `graceMs`, which is not longer than the unit's own time. */
+  private async stopUnit(record: ContainerRecord, graceMs: number, options: CallOptions): Promise<void> {
+    const unit = containerUnitName(record.id);
     const stopped = this.manager.stopUnit(unit, { mode: 'replace', ...options }).catch((error: unknown) => {
       if (!PodwrightError.is(error, 'not-found')) throw error;
     });
-    if (killAfterMs !== undefined) {
+    if (graceMs < record.config.terminationGraceMs) {
       const waiting = new AbortController();
-      const timeout = this.clock.sleep(killAfterMs, waiting.signal).then(
-        () => 'timeout' as const,
-        () => 'stopped' as const,
+      const late = this.clock.sleep(graceMs, waiting.signal).then(
+        () => true,
+        () => false,
       );
-      const first = await Promise.race([stopped.then(() => 'stopped' as const), timeout]).finally(() =>
-        waiting.abort(),
-      );
-      if (first === 'timeout') {
-        await this.manager.killUnit(unit, { who: 'all', signal: SIGKILL }).catch((error: unknown) => {
-          if (!PodwrightError.is(error, 'not-found')) throw error;
-        });
-      }
+      const isLate = await Promise.race([stopped.then(() => false), late]).finally(() => waiting.abort());
+      if (isLate) await this.signal(record, 'KILL');
     }
     await stopped;
     await this.manager.resetFailedUnit(unit);
@@ -168,7 +179,7 @@ export class ContainerService {
       id,
       async () => {
         if (this.store.get(id) === undefined) return;
-        await this.stopUnit(id, 0, options);
+        await this.stopLocked(id, { ...options, graceMs: 0 });
         await this.store.remove(id);
       },
       options.signal,
@@ -231,4 +242,8 @@ export class ContainerService {
       ...derived,
     };
   }
+}
+
+function aborted(signal: AbortSignal | undefined): Observable<unknown> {
+  return signal === undefined ? NEVER : fromEvent(signal, 'abort');
 }

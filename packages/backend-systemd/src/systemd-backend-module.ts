@@ -21,6 +21,7 @@ import { HostTools } from './host-tools.js';
 import { HostVolumeProvider } from './host-volume-provider.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { PodSlices } from './pod-slices.js';
+import { PodUnits } from './pod-units.js';
 import { RootfsMount } from './rootfs-mount.js';
 import { StateAccess, StateLoader } from './state-loader.js';
 import { SystemdRuntimeService } from './systemd-runtime-service.js';
@@ -50,6 +51,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
       ContainerLogs,
       ContainerExec,
       PodSlices,
+      PodUnits,
       RootfsMount,
       OrphanCollector,
     ]) {

@@ -1,0 +1,174 @@
+import { randomBytes } from 'node:crypto';
+import {
+  type CallOptions,
+  Clock,
+  type ContainerConfig,
+  KeyedMutex,
+  type PodSandboxConfig,
+  type PodSandboxFilter,
+  type PodSandboxStatus,
+  PodwrightError,
+} from '@podwright/core';
+import { SandboxManager, type SandboxRecord } from '@podwright/sandbox';
+import { inject, injectable } from 'inversify';
+import { ContainerFactory } from './container-factory.js';
+import { ContainerService } from './container-service.js';
+import { ContainerStore } from './container-store.js';
+import { ContainerWatcher } from './container-watcher.js';
+import { PodSlices } from './pod-slices.js';
+import { RootfsMount } from './rootfs-mount.js';
+
+/** Sandboxes with their slices and containers. Calls for one sandbox are done one after the other. */
+@injectable()
+export class PodUnits {
+  private readonly mutex = new KeyedMutex();
+
+  constructor(
+    @inject(SandboxManager) private readonly sandboxes: SandboxManager,
+    @inject(PodSlices) private readonly slices: PodSlices,
+    @inject(RootfsMount) private readonly rootfs: RootfsMount,
+    @inject(ContainerStore) private readonly store: ContainerStore,
+    @inject(ContainerFactory) private readonly factory: ContainerFactory,
+    @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(ContainerWatcher) private readonly watcher: ContainerWatcher,
+    @inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  async run(config: PodSandboxConfig, options: CallOptions): Promise<string> {
+    const id = randomBytes(32).toString('hex');
+    const cgroupParent = this.slices.nameOf(config.metadata.uid);
+    const record = await this.sandboxes.create({ ...config, cgroupParent }, id, options.signal);
+    try {
+      await this.slices.create(config.metadata.uid, config.resources);
+    } catch (error) {
+      await this.sandboxes.remove(id);
+      throw error;
+    }
+    this.watcher.emit({ ...this.eventBase(record), type: 'sandbox-created' });
+    return id;
+  }
+
+  async stop(id: string, options: CallOptions): Promise<void> {
+    await this.mutex.run(id, () => this.stopLocked(id, options), options.signal);
+  }
+
+  private async stopLocked(id: string, options: CallOptions): Promise<void> {
+    const record = this.sandboxes.get(id);
+    if (record === undefined) return;
+    await Promise.all(
+      this.store
+        .list({ sandboxId: id })
+        .map((container) => this.containers.stop(container.id, { graceMs: 0, ...options })),
+    );
+    await this.slices.remove(record.metadata.uid);
+    await this.sandboxes.stop(id);
+    if (!record.stopped) this.watcher.emit({ ...this.eventBase(record), type: 'sandbox-stopped' });
+  }
+
+  async remove(id: string, options: CallOptions): Promise<void> {
+    await this.mutex.run(
+      id,
+      async () => {
+        const record = this.sandboxes.get(id);
+        if (record === undefined) return;
+        await this.stopLocked(id, options);
+        for (const container of this.store.list({ sandboxId: id })) {
+          await this.removeContainer(container.id, options);
+        }
+        await this.sandboxes.remove(id);
+        this.watcher.emit({ ...this.eventBase(record), type: 'sandbox-removed' });
+      },
+      options.signal,
+    );
+  }
+
+  async status(id: string): Promise<PodSandboxStatus> {
+    return await this.toStatus(this.require(id));
+  }
+
+  async list(filter: PodSandboxFilter = {}): Promise<readonly PodSandboxStatus[]> {
+    const labels = Object.entries(filter.labels ?? {});
+    const records = this.sandboxes
+      .list()
+      .filter(
+        (record) =>
+          record.created &&
+          (filter.id === undefined || record.id === filter.id) &&
+          (filter.podUid === undefined || record.metadata.uid === filter.podUid) &&
+          labels.every(([key, value]) => record.labels[key] === value),
+      );
+    const statuses = await Promise.all(records.map((record) => this.toStatus(record)));
+    return statuses.filter(({ state }) => filter.state === undefined || state === filter.state);
+  }
+
+  async createContainer(sandboxId: string, config: ContainerConfig, options: CallOptions): Promise<string> {
+    return await this.mutex.run(
+      sandboxId,
+      async () => {
+        const sandbox = await this.requireReady(sandboxId);
+        const { name, attempt } = config.metadata;
+        const same = this.store
+          .list({ sandboxId })
+          .find(({ config: { metadata } }) => metadata.name === name && metadata.attempt === attempt);
+        if (same) {
+          throw new PodwrightError(
+            'already-exists',
+            `Sandbox ${sandboxId} has a container "${name}" of attempt ${attempt} already: ${same.id}.`,
+            { details: { id: same.id } },
+          );
+        }
+        const slice = sandbox.cgroupParent ?? this.slices.nameOf(sandbox.metadata.uid);
+        const record = await this.factory.create(sandbox, slice, config, options.signal);
+        this.watcher.emit({ ...this.eventBase(sandbox), type: 'container-created', containerId: record.id });
+        return record.id;
+      },
+      options.signal,
+    );
+  }
+
+  async removeContainer(id: string, options: CallOptions = {}): Promise<void> {
+    const record = this.store.get(id);
+    if (record === undefined) return;
+    await this.containers.stop(id, { graceMs: 0, ...options });
+    await this.watcher.refresh(id);
+    await this.containers.remove(id, options);
+    await this.rootfs.release();
+    await this.watcher.forget(id);
+    const { sandboxId, podUid } = record;
+    this.watcher.emit({
+      type: 'container-removed',
+      timestampMs: this.clock.nowMs(),
+      sandboxId,
+      podUid,
+      containerId: id,
+    });
+  }
+
+  /** @throws PodwrightError kind `not-found`; `failed-precondition` when it is not ready */
+  async requireReady(id: string): Promise<SandboxRecord> {
+    const record = this.require(id);
+    if (await this.sandboxes.verify(id)) return record;
+    const { namespace, name } = record.metadata;
+    throw new PodwrightError(
+      'failed-precondition',
+      `Sandbox ${id} of pod ${namespace}/${name} is not ready: it was stopped, or the host was restarted. Run the pod anew.`,
+      { details: { id } },
+    );
+  }
+
+  private require(id: string): SandboxRecord {
+    const record = this.sandboxes.get(id);
+    if (record?.created) return record;
+    throw new PodwrightError('not-found', `There is no sandbox ${id}.`, { details: { id } });
+  }
+
+  private async toStatus(record: SandboxRecord): Promise<PodSandboxStatus> {
+    const { id, metadata, createdAtMs, ips, network, labels, annotations } = record;
+    const state = (await this.sandboxes.verify(id)) ? 'ready' : 'not-ready';
+    return { id, metadata, state, createdAtMs, ips, network, labels, annotations };
+  }
+
+  private eventBase({ id, metadata }: SandboxRecord) {
+    return { timestampMs: this.clock.nowMs(), sandboxId: id, podUid: metadata.uid };
+  }
+}
