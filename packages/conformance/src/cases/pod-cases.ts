@@ -210,9 +210,9 @@ export const podCases = section('pods', {
         await t.line(t.runtime.getContainerLogs({ uid, container: name }, { follow: true }), 'ready');
       }
       const before = Date.now();
-      await t.runtime.killPod({ uid }, { graceMs: 700 });
+      await t.runtime.killPod({ uid }, { graceMs: 1000 });
       const tookMs = Date.now() - before;
-      assert.ok(tookMs >= 600 && tookMs < 1400, `the kill took ${tookMs} ms of a grace of 700 ms`);
+      assert.ok(tookMs >= 900 && tookMs < 2500, `the kill took ${tookMs} ms of a grace of 1000 ms`);
       const { containers } = await t.runtime.getPodStatus({ uid });
       assert.deepEqual(
         containers.map((container) => lastOf(container).exitCode),
