@@ -358,6 +358,23 @@ describe.each(FLAVOURS)('exec through %s', (flavour) => {
     expect(readdirSync(container.bundle)).toEqual(['config.json']);
   });
 
+  it('runs many commands at once, each with its own output and exit code', async () => {
+    const container = await startContainer(tool);
+    const numbers = Array.from({ length: 20 }, (_, number) => number);
+    const results = await Promise.all(
+      numbers.map((number) =>
+        output(tool, container, ['sh', '-c', `echo ${number}; exit ${number}`], { tty: number % 4 === 0 }),
+      ),
+    );
+    expect(results).toEqual(
+      numbers.map((number) => ({
+        stdout: number % 4 === 0 ? `${number}\r\n` : `${number}\n`,
+        stderr: '',
+        exitCode: number,
+      })),
+    );
+  });
+
   it('passes standard input on from its first byte, and its end', async () => {
     const container = await startContainer(tool);
     const session = await execIn(tool, container, ['cat'], { stdin: true });
