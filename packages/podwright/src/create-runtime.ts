@@ -52,7 +52,8 @@ export async function createContainer(
       configDir,
       options: backendOptions,
     }),
-    ...(options.modules ?? []),
   );
+  // One after the other: modules of one call are loaded at once, and a rebinding has to find what it replaces.
+  for (const module of options.modules ?? []) await container.loadAsync(module);
   return container;
 }
