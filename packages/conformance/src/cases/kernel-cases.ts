@@ -76,22 +76,24 @@ export const kernelCases = section('kernel', {
     run: async (t) => {
       const id = await t.start(await t.sandbox(), sleepForever());
       const mark = `100${Date.now() % 1_000_000}`;
-      const session = await t.service.exec(id, {
-        command: script(`sleep ${mark} & echo ready; sleep ${mark}`),
-      });
-      const output = session.stdout[Symbol.asyncIterator]();
-      await t.soon(output.next(), 'the command');
-      const cgroup = await t.kernel.readProc(await t.kernel.hostPidOf(id), 'cgroup');
-      const isSleep = async (pid: number) =>
-        (await t.kernel.readProc(pid, 'cmdline'))?.startsWith('sleep\0') ?? false;
-      const candidates = await t.kernel.findProcesses(mark);
-      const checked = await Promise.all(candidates.map(async (pid) => ({ pid, sleeps: await isSleep(pid) })));
-      const children = checked.filter(({ sleeps }) => sleeps).map(({ pid }) => pid);
-      assert.ok(children.length >= 2, 'the command and its child run');
-      for (const pid of children) assert.equal(await t.kernel.readProc(pid, 'cgroup'), cgroup);
+      // Both children are forked before it says that it is ready.
+      const command = script(`sleep ${mark} & sleep ${mark} & echo ready; wait`);
+      const session = await t.service.exec(id, { command });
+      await t.soon(session.stdout[Symbol.asyncIterator]().next(), 'the command');
+      const first = await t.kernel.hostPidOf(id);
+      const [cgroup, namespace] = [
+        await t.kernel.readProc(first, 'cgroup'),
+        await t.kernel.readProcLink(first, 'ns/pid'),
+      ];
+      const inside: number[] = [];
+      for (const pid of await t.kernel.findProcesses(mark)) {
+        if ((await t.kernel.readProcLink(pid, 'ns/pid')) === namespace) inside.push(pid);
+      }
+      assert.equal(inside.length, 3, 'the command and its children run in the container');
+      for (const pid of inside) assert.equal(await t.kernel.readProc(pid, 'cgroup'), cgroup);
       await t.service.stopContainer(id, { graceMs: 0 });
       await t.soon(session.exitCode, 'the end of the command');
-      for (const pid of children) assert.equal(await isSleep(pid), false, `process ${pid} is dead`);
+      assert.deepEqual(await t.kernel.findProcesses(mark), [], 'all of them are dead');
     },
   },
   capabilities: {
