@@ -22,6 +22,7 @@ import {
   merge,
   NEVER,
   type Observable,
+  of,
   startWith,
   takeUntil,
   timer,
@@ -245,5 +246,6 @@ export class ContainerService {
 }
 
 function aborted(signal: AbortSignal | undefined): Observable<unknown> {
-  return signal === undefined ? NEVER : fromEvent(signal, 'abort');
+  if (signal === undefined) return NEVER;
+  return signal.aborted ? of(signal.reason) : fromEvent(signal, 'abort');
 }
