@@ -1,6 +1,13 @@
 import 'reflect-metadata';
 import { pathToFileURL } from 'node:url';
-import { Clock, ContainerRuntime, Logger, SystemClock, silentLogger } from '@podwright/core';
+import {
+  Clock,
+  ContainerRuntime,
+  Logger,
+  type RuntimeAccess,
+  SystemClock,
+  silentLogger,
+} from '@podwright/core';
 import { podsModule } from '@podwright/pods';
 import { Container, type ContainerModule } from 'inversify';
 import { consoleLogger } from './console-logger.js';
@@ -10,6 +17,12 @@ import { type RuntimeConfig, resolveRuntimeConfig } from './runtime-config.js';
 const DEFAULT_STATE_DIR = '/var/lib/podwright';
 
 export interface CreateRuntimeOptions {
+  /** Whether this process is the one that changes pods, or reads beside it. Default: `exclusive`. */
+  readonly access?: RuntimeAccess;
+  /**
+   * How long `start()` waits while another process holds the state directory, in milliseconds. Default: not at all.
+   */
+  readonly lockTimeoutMs?: number;
   /**
    * Loaded last: a module that rebinds a token replaces that part, whatever backend does the work.
    * @example new ContainerModule(({ rebind }) => rebind(Logger).toConstantValue(myLogger))
@@ -36,20 +49,24 @@ export async function createContainer(
   options: CreateRuntimeOptions = {},
 ): Promise<Container> {
   const { backend, stateDir, runDir, configDir, debug, backendOptions } = resolveRuntimeConfig(config);
+  const { access = 'exclusive', lockTimeoutMs = 0 } = options;
   const resolveFrom = options.resolveFrom ?? pathToFileURL(`${process.cwd()}/`).href;
   const backendModule = await loadBackend(backend, resolveFrom);
   const container = new Container({ defaultScope: 'Singleton' });
   container.bind(Logger).toConstantValue(debug ? consoleLogger : silentLogger);
   container.bind(Clock).toConstantValue(new SystemClock());
   await container.loadAsync(
-    // What runs in memory ends with this process, and so does what is remembered of it.
-    podsModule(
-      stateDir === undefined && backend === 'memory' ? {} : { stateDir: stateDir ?? DEFAULT_STATE_DIR },
-    ),
+    podsModule({
+      // What runs in memory ends with this process, and so does what is remembered of it.
+      ...(stateDir === undefined && backend === 'memory' ? {} : { stateDir: stateDir ?? DEFAULT_STATE_DIR }),
+      access,
+      lockTimeoutMs,
+    }),
     backendModule({
       stateDir: stateDir ?? DEFAULT_STATE_DIR,
       runDir,
       configDir,
+      access,
       options: backendOptions,
     }),
   );

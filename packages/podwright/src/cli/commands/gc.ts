@@ -1,0 +1,50 @@
+import { messageOf } from '@podwright/core';
+import { type Command, Option } from 'commander';
+import type { Cli } from '../cli.js';
+import type { CliContext } from '../cli-context.js';
+import { defineCommand, type FormatFlags, formatOption } from '../define-command.js';
+import { ExitCode } from '../exit-codes.js';
+import { print, printData } from '../output.js';
+import { parseLimit } from '../parse/parse-numbers.js';
+import { parseDuration } from '../parse/parse-time.js';
+import { printError } from '../report-error.js';
+
+interface GcFlags extends FormatFlags {
+  readonly minAge: number;
+  readonly maxPerContainer: number;
+  readonly max: number;
+  readonly allSourcesReady?: boolean;
+}
+
+export function registerGc(program: Command, cli: Cli): void {
+  const command = defineCommand(program, 'gc', 'remove what has ended and what nobody owns')
+    .addOption(
+      new Option('--min-age <span>', 'what ended later stays: 90s, 10m, 2h')
+        .argParser(parseDuration)
+        .default(0, '0'),
+    )
+    .addOption(
+      new Option('--max-per-container <n>', 'ended ones of each container of a pod that stay; -1: all')
+        .argParser(parseLimit)
+        .default(1),
+    )
+    .addOption(
+      new Option('--max <n>', 'ended containers that stay in all; -1: all').argParser(parseLimit).default(-1),
+    )
+    .option('--all-sources-ready', 'pods without a record may go too')
+    .addOption(formatOption());
+  command.action((flags: GcFlags) => cli.run(command, (context) => gc(context, flags)));
+}
+
+export async function gc(context: CliContext, flags: GcFlags): Promise<number> {
+  const { minAge, maxPerContainer, max, allSourcesReady = false, output } = flags;
+  const runtime = await context.openRuntime('exclusive');
+  const { removed, errors } = await runtime.garbageCollect(
+    { minAgeMs: minAge, maxPerPodContainer: maxPerContainer, maxContainers: max },
+    { allSourcesReady, signal: context.signal },
+  );
+  if (output !== undefined) await printData(context, output, { removed, errors: errors.map(messageOf) });
+  else for (const what of removed) await print(context, `removed ${what}`);
+  for (const error of errors) await printError(context.stderr, error);
+  return errors.length === 0 ? ExitCode.ok : ExitCode.failure;
+}

@@ -1,0 +1,24 @@
+import type { CheckResult } from '../doctor/check.js';
+
+const STATE_WIDTH = 6;
+
+/** A line for each check, with what to do below those that are not fine, and a count. */
+export function formatFindings(results: readonly CheckResult[]): string {
+  const nameWidth = Math.max(0, ...results.map(({ name }) => name.length)) + 2;
+  const lines = results.flatMap(({ name, state, found, fix }) => {
+    const [first = '', ...more] = found.split('\n');
+    const indent = ' '.repeat(STATE_WIDTH + nameWidth);
+    return [
+      `${state.padEnd(STATE_WIDTH)}${name.padEnd(nameWidth)}${first}`,
+      ...more.map((line) => `${indent}${line}`),
+      ...(fix === undefined ? [] : [`${indent}fix: ${fix}`]),
+    ];
+  });
+  return `${[...lines, '', summary(results)].join('\n')}\n`;
+}
+
+function summary(results: readonly CheckResult[]): string {
+  const count = (state: CheckResult['state']) => results.filter((result) => result.state === state).length;
+  if (count('fail') > 0) return `${count('fail')} missing, ${count('warn')} warnings: pods cannot run here.`;
+  return count('warn') > 0 ? `Pods can run here; ${count('warn')} warnings.` : 'Pods can run here.';
+}

@@ -1,0 +1,31 @@
+import { InvalidArgumentError } from 'commander';
+
+/** A whole number, 0 or more. */
+export function parseCount(text: string): number {
+  if (/^\d{1,15}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It has to be a whole number, 0 or more.');
+}
+
+/** A whole number; negative ones mean: no limit. */
+export function parseLimit(text: string): number {
+  if (/^-?\d{1,15}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It has to be a whole number; a negative one means no limit.');
+}
+
+/** Seconds, with or without a fraction. */
+export function parseSeconds(text: string): number {
+  if (/^\d{1,9}(\.\d+)?$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It has to be a number of seconds, such as 10 or 0.5.');
+}
+
+/** A TCP port. */
+export function parsePort(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port >= 1 && port <= 65_535) return port;
+  throw new InvalidArgumentError(`"${text}" is no port: it has to be from 1 to 65535.`);
+}
+
+/** All lines (`all`), or the last so many. */
+export function parseTail(text: string): number | undefined {
+  return text === 'all' || text === '-1' ? undefined : parseCount(text);
+}
