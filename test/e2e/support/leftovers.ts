@@ -1,0 +1,36 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { lastingLeftovers, type Snapshot } from '../../host/snapshot.mjs';
+import { agentLayout } from './test-agent.js';
+
+/** Directories below an agent's own in which each entry belongs to one pod or container. */
+const PER_POD = [
+  'state/pods',
+  'state/containers',
+  'state/sandboxes',
+  'state/volumes',
+  'run/containers',
+  'run/sandboxes',
+  'run/volumes',
+  'run/runtime',
+  'run/cni/results',
+];
+
+/**
+ * What an agent has left behind since the snapshot, on the host and in its own directories, in words. The kernel and
+ * systemd get a moment to end things.
+ */
+export async function leftBehind(before: Snapshot, folder: string): Promise<string[]> {
+  const onHost = await lastingLeftovers(before, { timeoutMs: 5000 });
+  const { stateDir } = agentLayout(folder);
+  const inFolder = await Promise.all(
+    PER_POD.map(async (path) => {
+      const names = await readdir(join(folder, path)).catch(() => []);
+      // The lock of the agent that lives, of which there is one.
+      return names.filter((name) => !/^lock-.*\.sock$/.test(name)).map((name) => join(folder, path, name));
+    }),
+  );
+  const preparing = await readdir(stateDir).catch(() => []);
+  const unknown = preparing.filter((name) => name.startsWith('.')).map((name) => join(stateDir, name));
+  return [...onHost, ...inFolder.flat(), ...unknown];
+}
