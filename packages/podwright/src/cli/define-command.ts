@@ -1,11 +1,9 @@
 import { type Command, Option } from 'commander';
-import { addGlobalFlags } from './global-flags.js';
 import type { DataFormat } from './output.js';
 
-/** A command with the flags that all have. @param usage name and arguments, such as `kill <pod>` */
+/** @param usage name and arguments, such as `kill <pod>` */
 export function defineCommand(program: Command, usage: string, summary: string): Command {
-  const command = program.command(usage).description(summary);
-  return addGlobalFlags(command);
+  return program.command(usage).description(summary);
 }
 
 /** `-o json|yaml`, for programs. */
@@ -15,6 +13,11 @@ export function formatOption(): Option {
 
 export function namespaceOption(): Option {
   return new Option('-n, --namespace <name>', "the pod's namespace (default: default)");
+}
+
+/** For commands about several pods. */
+export function onlyNamespaceOption(): Option {
+  return new Option('-n, --namespace <name>', 'only pods of this namespace (default: all)');
 }
 
 export function containerOption(): Option {

@@ -54,5 +54,7 @@ export function buildProgram(cli: Cli): Command {
     program.commandsGroup(heading);
     for (const register of registrations) register(program, cli);
   }
+  // Last, so that a command's own flags come first in its help.
+  for (const command of program.commands) addGlobalFlags(command);
   return program;
 }

@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
 import { consume } from '../consume.js';
-import { defineCommand, type NamespaceFlags, namespaceOption } from '../define-command.js';
+import { defineCommand, type NamespaceFlags, onlyNamespaceOption } from '../define-command.js';
 import { print } from '../output.js';
 
 interface EventsFlags extends NamespaceFlags {
@@ -12,7 +12,7 @@ interface EventsFlags extends NamespaceFlags {
 
 export function registerEvents(program: Command, cli: Cli): void {
   const command = defineCommand(program, 'events', 'show what happens to pods from now on, until interrupted')
-    .addOption(namespaceOption().default(undefined, 'all'))
+    .addOption(onlyNamespaceOption())
     .addOption(new Option('-o, --output <format>', 'for programs: json, an object a line').choices(['json']));
   command.action((flags: EventsFlags) => cli.run(command, (context) => events(context, flags)));
 }

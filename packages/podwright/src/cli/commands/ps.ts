@@ -7,7 +7,7 @@ import {
   type FormatFlags,
   formatOption,
   type NamespaceFlags,
-  namespaceOption,
+  onlyNamespaceOption,
 } from '../define-command.js';
 import { formatPods } from '../format/pod-table.js';
 import { printData, write } from '../output.js';
@@ -24,7 +24,7 @@ export function registerPs(program: Command, cli: Cli): void {
     .alias('list')
     .option('-a, --all', 'also pods of which nothing runs any more')
     .option('-l, --label <key=value>', 'only pods with this label; may be given again', collectKeyValue)
-    .addOption(namespaceOption().default(undefined, 'all'))
+    .addOption(onlyNamespaceOption())
     .option('-q, --quiet', 'only the uids')
     .addOption(formatOption());
   command.action((flags: PsFlags) => cli.run(command, (context) => ps(context, flags)));
