@@ -36,7 +36,11 @@ const images: ConformanceImageNames = {
   absent: image('absent'),
   unreachable: 'nobody.test:5009/podwright/busybox:1',
   denied: { reference: 'locked.test:5001/podwright/busybox:1', auth: AUTH },
-  archive: { path: '/tmp/busybox.tar', reference: 'localhost/podwright/busybox:archived' },
+  archives: {
+    docker: '/tmp/busybox.tar',
+    oci: '/tmp/busybox-oci.tar',
+    reference: 'localhost/podwright/busybox:archived',
+  },
 };
 
 /** What a test puts in place of the services, to see that the suite notices. */
@@ -62,7 +66,9 @@ export async function createMemoryTarget(
     registry: { images: [...named, denied] },
     restartBackoff: { initialMs: 50, maxMs: 200 },
   });
-  host.saveImage(images.busybox, images.archive.path, [images.archive.reference]);
+  for (const format of ['docker', 'oci'] as const) {
+    host.saveImage(images.busybox, images.archives[format], [images.archives.reference], format);
+  }
   const stateDir = await mkdtemp(join(tmpdir(), 'podwright-conformance-'));
   return startAgent(host, stateDir, wrappers, patienceMs);
 }

@@ -32,7 +32,7 @@ const images: ConformanceImageNames = {
     reference: authRegistry.busybox,
     auth: { username: authRegistry.username, password: authRegistry.password },
   },
-  archive: { path: testArchives.docker, reference: testArchives.reference },
+  archives: testArchives,
 };
 
 /** The systemd backend on the host that this runs on, with directories and an image store of its own. */

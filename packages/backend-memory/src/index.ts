@@ -18,3 +18,4 @@ export type {
   RegistryImage,
   RestartBackoff,
 } from './memory-options.js';
+export type { ArchiveFormat } from './store/image-archive.js';

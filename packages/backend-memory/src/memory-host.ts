@@ -22,7 +22,7 @@ import { SimulatedContainer } from './pod/simulated-container.js';
 import { SimulatedSandbox } from './pod/simulated-sandbox.js';
 import { standardPrograms } from './programs/programs.js';
 import { restartDelay } from './restart-delay.js';
-import { writeDockerArchive } from './store/docker-archive.js';
+import { type ArchiveFormat, writeImageArchive } from './store/image-archive.js';
 import { ImageStore } from './store/image-store.js';
 import { SimulatedRegistries } from './store/registry.js';
 
@@ -82,13 +82,19 @@ export class MemoryHost {
   }
 
   /**
-   * Writes an image of the registry as a docker archive onto the host, for loading.
+   * Writes an image of the registry as an archive onto the host, for loading.
    * @param names that the archive gives it
+   * @param format Default `docker`, as `docker save` writes it
    * @throws PodwrightError as a pull of it
    */
-  saveImage(reference: string, path: string, names: readonly string[]): void {
+  saveImage(
+    reference: string,
+    path: string,
+    names: readonly string[],
+    format: ArchiveFormat = 'docker',
+  ): void {
     const content = this.registries.resolve(parseImageReference(reference), undefined);
-    this.files.writeFile(path, writeDockerArchive(content, names));
+    this.files.writeFile(path, writeImageArchive(content, names, format));
   }
 
   /** Ends every container without a word to anybody, as cutting the power does. */

@@ -14,9 +14,13 @@ import {
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { Observable, type Subscriber } from 'rxjs';
-import { FileError } from './machine/file-tree.js';
 import { type MemoryHost, MemoryHostToken } from './memory-host.js';
-import { readDockerArchive } from './store/docker-archive.js';
+import {
+  type ArchiveFiles,
+  filesOfArchive,
+  filesOfDirectory,
+  readImageArchive,
+} from './store/image-archive.js';
 
 /** The image store of a simulated machine, and pulls from the registries of the simulation. */
 @injectable()
@@ -63,7 +67,7 @@ export class MemoryImageService implements ImageService {
     throwIfAborted(options.signal);
     const wanted = options.reference === undefined ? undefined : parseImageReference(options.reference);
     const loaded: Image[] = [];
-    for (const { content, names } of readDockerArchive(this.#archive(path), path)) {
+    for (const { content, names } of readImageArchive(this.#archive(path), path)) {
       const references = wanted ? [wanted] : names.map(parseImageReference);
       if (references.length === 0) {
         throw new PodwrightError(
@@ -90,16 +94,14 @@ export class MemoryImageService implements ImageService {
     };
   }
 
-  #archive(path: string): Buffer {
-    try {
-      return this.host.files.readFile(path);
-    } catch (error) {
-      if (!(error instanceof FileError)) throw error;
+  #archive(path: string): ArchiveFiles {
+    const node = this.host.files.find(path);
+    if (!node) {
       throw new PodwrightError('not-found', `There is no archive ${path} on the simulated host.`, {
-        cause: error,
         details: { path },
       });
     }
+    return node.kind === 'directory' ? filesOfDirectory(node) : filesOfArchive(node.data, path);
   }
 
   async #pull(

@@ -18,8 +18,8 @@ export interface ConformanceImageNames {
   readonly unreachable: string;
   /** On a registry that asks for these credentials; the content is that of busybox. */
   readonly denied: { readonly reference: string; readonly auth: RegistryAuth };
-  /** A docker archive on the backend's host, and the name that it gives its image; the content is that of busybox. */
-  readonly archive: { readonly path: string; readonly reference: string };
+  /** Two archives on the backend's host, as `docker save` and as OCI write them, and the name that both give to busybox. */
+  readonly archives: { readonly docker: string; readonly oci: string; readonly reference: string };
 }
 
 /** The backend's host, as somebody beside the backend uses it. */

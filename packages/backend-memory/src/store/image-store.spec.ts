@@ -1,8 +1,11 @@
+import { gzipSync } from 'node:zlib';
 import { PodwrightError, parseImageReference } from '@podwright/core';
 import { describe, expect, it } from 'vitest';
-import { readDockerArchive, writeDockerArchive } from './docker-archive.js';
+import { type FileNode, FileTree } from '../machine/file-tree.js';
+import { filesOfArchive, filesOfDirectory, readImageArchive, writeImageArchive } from './image-archive.js';
 import { ImageStore } from './image-store.js';
 import { SimulatedRegistries } from './registry.js';
+import { writeTar } from './tar.js';
 
 const AUTH = { username: 'u', password: 'p:w' };
 
@@ -103,20 +106,60 @@ describe('ImageStore', () => {
   });
 });
 
-describe('docker archives', () => {
-  it('give back what was written', () => {
-    const one = registries().resolve(parseImageReference('one'), undefined);
-    const [read] = readDockerArchive(writeDockerArchive(one, ['a:1', 'b:2']), '/x.tar');
-    expect(read?.names).toEqual(['a:1', 'b:2']);
-    expect(read?.content.config).toEqual(one.config);
-    const file = read?.content.root.entries.get('f');
-    expect(file?.kind === 'file' && file.data.toString()).toBe('x');
+describe('image archives', () => {
+  const one = registries().resolve(parseImageReference('one'), undefined);
+  const fileOf = (
+    image: { content: { root: { entries: ReadonlyMap<string, FileNode> } } } | undefined,
+    name: string,
+  ) => {
+    const node = image?.content.root.entries.get(name);
+    return node?.kind === 'file' ? node.data.toString() : node?.kind;
+  };
+
+  it.each(['docker', 'oci'] as const)('of %s give back what was written, compressed or not', (format) => {
+    const archive = writeImageArchive(one, ['a:1', 'b:2'], format);
+    for (const data of [archive, gzipSync(archive)]) {
+      const read = readImageArchive(filesOfArchive(data, '/x.tar'), '/x.tar');
+      expect(read.flatMap(({ names }) => names)).toEqual(['a:1', 'b:2']);
+      expect(read[0]?.content.config).toEqual(one.config);
+      expect(fileOf(read[0], 'f')).toBe('x');
+    }
   });
 
-  it.each([Buffer.from('text'), Buffer.alloc(2048), Buffer.alloc(600, 'x')])(
-    'refuse what is none',
-    (data) => {
-      expect(kindOf(() => readDockerArchive(data, '/x.tar'))).toBe('invalid-argument');
-    },
-  );
+  it('may be a directory', () => {
+    const tree = new FileTree();
+    for (const [path, data] of filesOfArchive(writeImageArchive(one, ['a:1'], 'oci'), '/x.tar')) {
+      tree.writeFile(`/${path}`, data);
+    }
+    const [read] = readImageArchive(filesOfDirectory(tree.root), '/x');
+    expect([read?.names, fileOf(read, 'f')]).toEqual([['a:1'], 'x']);
+  });
+
+  it('have layers of which the upper ones change, remove and hide files', () => {
+    const file = (path: string, text = '') => ({ path, data: Buffer.from(text) });
+    const archive = writeTar([
+      file('manifest.json', JSON.stringify([{ Config: 'c', RepoTags: ['a:1'], Layers: ['1', '2'] }])),
+      file('c', '{}'),
+      { path: '1', data: writeTar([file('a', '1'), file('gone', '1'), file('d/hidden', '1')]) },
+      {
+        path: '2',
+        data: gzipSync(
+          writeTar([file('a', '2'), file('.wh.gone'), file('d/.wh..wh..opq'), file('d/new', '2')]),
+        ),
+      },
+    ]);
+    const [read] = readImageArchive(filesOfArchive(archive, '/x.tar'), '/x.tar');
+    expect([fileOf(read, 'a'), fileOf(read, 'gone')]).toEqual(['2', undefined]);
+    const directory = read?.content.root.entries.get('d');
+    expect(directory?.kind === 'directory' && [...directory.entries.keys()]).toEqual(['new']);
+  });
+
+  it.each([
+    Buffer.from('text'),
+    Buffer.alloc(2048),
+    Buffer.alloc(600, 'x'),
+    writeTar([{ path: 'index.json', data: Buffer.from('{') }]),
+  ])('refuse what is none', (data) => {
+    expect(kindOf(() => readImageArchive(filesOfArchive(data, '/x.tar'), '/x.tar'))).toBe('invalid-argument');
+  });
 });

@@ -26,8 +26,8 @@ interface StoredImage {
   readonly digests: Set<string>;
 }
 
-export function digestOf(text: string): string {
-  return `sha256:${createHash('sha256').update(text).digest('hex')}`;
+export function digestOf(data: string | Buffer): string {
+  return `sha256:${createHash('sha256').update(data).digest('hex')}`;
 }
 
 /** The images that were pulled or loaded. */

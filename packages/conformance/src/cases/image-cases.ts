@@ -148,7 +148,7 @@ export const imageCases = section('images', {
   load: {
     title: 'an archive is loaded under its own name or another, and its image runs',
     run: async (t) => {
-      const { path, reference } = t.images.archive;
+      const { docker: path, reference } = t.images.archives;
       const own = await t.imageService.loadImage(path);
       assert.ok(own.some(({ repoTags }) => repoTags.includes(normalizeImageReference(reference))));
       const { id, exit } = await t.runToEnd(exitWith(4), { image: reference });
@@ -161,6 +161,18 @@ export const imageCases = section('images', {
       await t.imageService.removeImage(name);
       assert.equal(await t.imageService.imageStatus(name), undefined);
       assert.ok(await t.imageService.imageStatus(reference), 'the other name stays');
+    },
+  },
+  'load-oci': {
+    title: 'an OCI archive is loaded, and its image runs',
+    run: async (t) => {
+      const name = `localhost/${t.namespace}/oci:1`;
+      const [image] = await t.imageService.loadImage(t.images.archives.oci, { reference: name });
+      assert.ok(image?.repoTags.includes(name));
+      const { id, exit } = await t.runToEnd(exitWith(4), { image: name });
+      assert.equal(exit.exitCode, 4);
+      await t.service.removeContainer(id);
+      await t.imageService.removeImage(name);
     },
   },
   'load-wrong': {

@@ -164,7 +164,7 @@ export const podCases = section('pods', {
   'runtime-images': {
     title: 'the runtime pulls, lists, loads and removes images, and tells the use of the store',
     run: async (t) => {
-      const { spare, archive } = t.images;
+      const { spare, archives } = t.images;
       await t.runtime.removeImage(spare);
       const event = await lastValueFrom(t.runtime.pullImage(spare));
       assert.ok(event.type === 'done');
@@ -172,7 +172,7 @@ export const podCases = section('pods', {
       await t.runtime.removeImage(spare);
       assert.equal(await t.runtime.isImagePresent(spare), false);
       const name = `localhost/${t.namespace}/loaded:1`;
-      assert.equal((await t.runtime.loadImage(archive.path, { reference: name })).length, 1);
+      assert.equal((await t.runtime.loadImage(archives.docker, { reference: name })).length, 1);
       assert.equal(await t.runtime.isImagePresent(name), true);
       await t.runtime.removeImage(name);
       const info = await t.runtime.imageFsInfo();
