@@ -16,7 +16,7 @@ const failure = (errorName: string, text: string): Answer => ({ errorName, signa
 /** Answers in systemd's name on a test's own bus, so that a test decides what happens when. */
 export class FakeSystemd {
   private lastJob = 0;
-  private readonly jobs = new Map<number, string>();
+  private readonly jobs = new Map<number, { readonly member: string; readonly unit: string }>();
   /** Loaded units and the values of their properties. */
   readonly units = new Map<string, Record<string, BusValue>>();
   /** Every method call that came, from the first. */
@@ -62,7 +62,7 @@ export class FakeSystemd {
 
   /** Ends a job as systemd would tell it. */
   endJob(id: number, result: string): void {
-    const unit = this.jobs.get(id) ?? '';
+    const { unit = '' } = this.jobs.get(id) ?? {};
     this.jobs.delete(id);
     this.emit('JobRemoved', 'uoss', [id, jobPath(id), unit, result]);
   }
@@ -82,7 +82,7 @@ export class FakeSystemd {
 
   private answer({ member = '', body, path = '' }: IncomingMessage): Answer | undefined {
     const [first, second] = body;
-    if (JOB_CALLS.includes(member)) return this.newJob(String(first));
+    if (JOB_CALLS.includes(member)) return this.newJob(member, String(first));
     switch (member) {
       case 'Subscribe':
       case 'KillUnit':
@@ -113,10 +113,14 @@ export class FakeSystemd {
     }
   }
 
-  private newJob(unit: string): Answer {
+  /** As systemd does, it gives the job that is there already to whoever asks for the same again. */
+  private newJob(member: string, unit: string): Answer {
+    for (const [id, job] of this.jobs) {
+      if (job.member === member && job.unit === unit) return { signature: 'o', body: [jobPath(id)] };
+    }
     this.lastJob += 1;
     const id = this.lastJob;
-    this.jobs.set(id, unit);
+    this.jobs.set(id, { member, unit });
     if (this.endBeforeReply !== undefined) this.endJob(id, this.endBeforeReply);
     return { signature: 'o', body: [jobPath(id)] };
   }

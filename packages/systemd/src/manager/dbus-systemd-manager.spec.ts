@@ -1,6 +1,6 @@
 import { Logger, messageOf, PodwrightError } from '@podwright/core';
 import { Container } from 'inversify';
-import { filter, firstValueFrom } from 'rxjs';
+import { filter, firstValueFrom, take, toArray } from 'rxjs';
 import { describe, expect, it } from 'vitest';
 import { Cleanup } from '../../test/cleanup.js';
 import { DbusDaemon } from '../../test/dbus-daemon.js';
@@ -96,6 +96,27 @@ describe('a job', () => {
     systemd.endJob(1, 'done');
     await first;
     expect(ended).toEqual(['b', 'a']);
+  });
+
+  it('that two ask for at once ends for both, and goes on when one of them has cancelled', async () => {
+    const { systemd, manager } = await setUp();
+    const controller = new AbortController();
+    const asked = firstValueFrom(
+      systemd.calls.pipe(
+        filter(({ member }) => member === 'StopUnit'),
+        take(3),
+        toArray(),
+      ),
+    );
+    const stops = [manager.stopUnit(UNIT), manager.stopUnit(UNIT)];
+    const cancelled = errorOf(manager.stopUnit(UNIT, { signal: controller.signal }));
+    await asked;
+    // An answer to this one means that those of the three calls before it have come.
+    await manager.killUnit(UNIT, { who: 'all', signal: 9 });
+    controller.abort();
+    expect((await cancelled).kind).toBe('cancelled');
+    systemd.endJob(1, 'done');
+    expect(await Promise.all(stops)).toEqual([undefined, undefined]);
   });
 
   it('that failed tells what the unit says of itself', async () => {

@@ -19,7 +19,8 @@ interface Waiter {
  */
 @injectable()
 export class JobTracker {
-  private readonly waiters = new Map<string, Waiter>();
+  /** systemd gives the same job to all who ask for the same thing at once: each of them waits for its end. */
+  private readonly waiters = new Map<string, Set<Waiter>>();
   private readonly early = new Map<string, JobResult>();
   private asking = 0;
   private subscription: Subscription | undefined;
@@ -76,17 +77,23 @@ export class JobTracker {
 
   /** Ends the wait for a job that systemd does not know any more, after a broken connection. */
   lose(job: string): void {
-    this.waiters.get(job)?.end('lost');
+    for (const waiter of this.waitersOf(job)) waiter.end('lost');
   }
 
   failAll(error: PodwrightError): void {
-    for (const waiter of [...this.waiters.values()]) waiter.fail(error);
+    for (const job of this.awaited()) {
+      for (const waiter of this.waitersOf(job)) waiter.fail(error);
+    }
+  }
+
+  private waitersOf(job: string): Waiter[] {
+    return [...(this.waiters.get(job) ?? [])];
   }
 
   private ended(job: string, result: JobResult): void {
-    const waiter = this.waiters.get(job);
-    if (waiter !== undefined) waiter.end(result);
-    else if (this.asking > 0) this.early.set(job, result);
+    for (const waiter of this.waitersOf(job)) waiter.end(result);
+    // Also when somebody waited for it: whoever asks for it at this moment is given the same job.
+    if (this.asking > 0) this.early.set(job, result);
   }
 
   private wait(
@@ -97,8 +104,10 @@ export class JobTracker {
     return new Promise((resolve, reject) => {
       const giveUp = (error: PodwrightError) => {
         settle();
+        // Somebody else still wants the job.
+        if (this.waiters.has(job)) reject(error);
         // Rejected after CancelJob was answered, so that the caller can stop the unit right away.
-        this.cancel(job).then(() => reject(error), reject);
+        else this.cancel(job).then(() => reject(error), reject);
       };
       const timer =
         timeoutMs === undefined
@@ -114,9 +123,11 @@ export class JobTracker {
       const settle = () => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
-        this.waiters.delete(job);
+        const others = this.waiters.get(job);
+        others?.delete(waiter);
+        if (others?.size === 0) this.waiters.delete(job);
       };
-      this.waiters.set(job, {
+      const waiter: Waiter = {
         end: (end) => {
           settle();
           resolve(end);
@@ -125,7 +136,8 @@ export class JobTracker {
           settle();
           reject(error);
         },
-      });
+      };
+      this.waiters.set(job, (this.waiters.get(job) ?? new Set()).add(waiter));
       if (signal?.aborted) onAbort();
       else signal?.addEventListener('abort', onAbort, { once: true });
     });
