@@ -1,11 +1,6 @@
 #!/usr/bin/env node
-import { Logger } from '@podwright/core';
-import { ContainerModule } from 'inversify';
 import type { Interruption } from './cli/cli-context.js';
-import { cliLogger } from './cli/cli-logger.js';
 import { main } from './cli/main.js';
-import { createContainer, createRuntime } from './create-runtime.js';
-import type { ResolvedRuntimeConfig } from './runtime-config.js';
 
 /** What of a command may still be undone, after it was told to end. */
 const LAST_WORDS_MS = 30_000;
@@ -26,10 +21,8 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-const modulesOf = ({ debug }: ResolvedRuntimeConfig) =>
-  debug
-    ? []
-    : [new ContainerModule(async ({ rebind }) => void (await rebind(Logger)).toConstantValue(cliLogger))];
+// Loaded only when a command needs a runtime: help and wrong flags are answered at once.
+const factory = () => import('./cli/runtime-factory.js');
 
 process.exitCode = await main(process.argv.slice(2), {
   stdin: process.stdin,
@@ -37,8 +30,8 @@ process.exitCode = await main(process.argv.slice(2), {
   stderr: process.stderr,
   env: process.env,
   signal: interruption.signal,
-  createRuntime: (config, options) => createRuntime(config, { ...options, modules: modulesOf(config) }),
-  createContainer: (config) => createContainer(config, { access: 'observe', modules: modulesOf(config) }),
+  createRuntime: async (config, request) => (await factory()).createCliRuntime(config, request),
+  createContainer: async (config) => (await factory()).createCliContainer(config),
 });
 // Nobody reads on, and a terminal would keep the process.
 process.stdin.destroy();

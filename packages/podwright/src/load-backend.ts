@@ -1,10 +1,9 @@
-import { backendModule as memoryBackend } from '@podwright/backend-memory';
-import { backendModule as systemdBackend } from '@podwright/backend-systemd';
 import { type BackendModuleFactory, messageOf, PodwrightError } from '@podwright/core';
 
-const BUILT_IN: Readonly<Record<string, BackendModuleFactory>> = {
-  systemd: systemdBackend,
-  memory: memoryBackend,
+/** Only the one that is used is loaded. */
+const BUILT_IN: Readonly<Record<string, () => Promise<{ readonly backendModule: BackendModuleFactory }>>> = {
+  systemd: () => import('@podwright/backend-systemd'),
+  memory: () => import('@podwright/backend-memory'),
 };
 
 /**
@@ -13,8 +12,8 @@ const BUILT_IN: Readonly<Record<string, BackendModuleFactory>> = {
  * @throws PodwrightError kind `invalid-argument` when there is none of that name, or it exports no backend
  */
 export async function loadBackend(name: string, resolveFrom: string): Promise<BackendModuleFactory> {
-  const builtIn = BUILT_IN[name];
-  if (builtIn) return builtIn;
+  const builtIn = Object.hasOwn(BUILT_IN, name) ? BUILT_IN[name] : undefined;
+  if (builtIn) return (await builtIn()).backendModule;
   const exported = await importFrom(name, resolveFrom);
   const factory: unknown = Reflect.get(exported, 'backendModule');
   if (typeof factory === 'function') return factory as BackendModuleFactory;

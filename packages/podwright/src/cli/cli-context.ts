@@ -1,6 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
 import type { ContainerRuntime, RuntimeAccess } from '@podwright/core';
-import type { HostExecutor } from '@podwright/nsenter';
 import type { Container } from 'inversify';
 import type { ResolvedRuntimeConfig } from '../runtime-config.js';
 
@@ -43,8 +42,6 @@ export interface RuntimeRequest {
 export interface CliContext
   extends Pick<CliIo, 'stdin' | 'stdout' | 'stderr' | 'env' | 'signal' | 'createContainer'> {
   readonly config: ResolvedRuntimeConfig;
-  /** Runs programs on this machine, for files of the user; not on the host of an agent in a container. */
-  readonly localPrograms: HostExecutor;
   nowMs(): number;
   /**
    * A started runtime; it is disposed of when the command has ended.

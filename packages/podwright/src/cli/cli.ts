@@ -1,5 +1,4 @@
-import { type ContainerRuntime, silentLogger, throwIfAborted } from '@podwright/core';
-import { LocalHostExecutor } from '@podwright/nsenter';
+import { type ContainerRuntime, throwIfAborted } from '@podwright/core';
 import type { Command } from 'commander';
 import { loadRuntimeConfig } from '../config-sources.js';
 import type { CliContext, CliIo } from './cli-context.js';
@@ -32,7 +31,6 @@ export class Cli {
       signal: io.signal,
       createContainer: io.createContainer,
       config,
-      localPrograms: new LocalHostExecutor(silentLogger, {}),
       nowMs: Date.now,
       openRuntime: async (access) => {
         throwIfAborted(io.signal);

@@ -1,8 +1,6 @@
 import type { Command } from 'commander';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
-import { copyFromPod } from '../copy/copy-from-pod.js';
-import { copyToPod } from '../copy/copy-to-pod.js';
 import { type ContainerFlags, containerOption, defineCommand, namespaceOption } from '../define-command.js';
 import { planCopy } from '../parse/copy-path.js';
 
@@ -30,6 +28,10 @@ export async function cp(
   flags: ContainerFlags,
 ): Promise<void> {
   const { direction, local, container, path } = planCopy(source, target, flags);
+  const [{ copyToPod }, { copyFromPod }] = await Promise.all([
+    import('../copy/copy-to-pod.js'),
+    import('../copy/copy-from-pod.js'),
+  ]);
   const runtime = await context.openRuntime('observe');
   if (direction === 'to-pod') await copyToPod(context, runtime, { local, container, path });
   else await copyFromPod(context, runtime, { local, container, path });

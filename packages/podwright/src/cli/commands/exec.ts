@@ -1,5 +1,11 @@
 import { pipeline } from 'node:stream/promises';
-import { type ExecSession, messageOf, PodwrightError, type TerminalSize } from '@podwright/core';
+import {
+  type ExecSession,
+  messageOf,
+  PodwrightError,
+  type TerminalSize,
+  throwIfAborted,
+} from '@podwright/core';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
@@ -55,7 +61,9 @@ export async function exec(
       signal: context.signal,
       ...(terminalSize === undefined ? {} : { terminalSize }),
     });
-    return await attach(context, session, { tty });
+    const exitCode = await attach(context, session, { tty });
+    throwIfAborted(context.signal);
+    return exitCode;
   } catch (error) {
     if (context.signal.aborted || PodwrightError.is(error, 'invalid-argument')) throw error;
     throw new ExecFailure(error);

@@ -6,6 +6,7 @@ import type { CliContext } from '../cli-context.js';
 import { note } from '../output.js';
 import { splitPodPath } from '../parse/copy-path.js';
 import { type CopyRequest, finishTar, startTar, textOf } from './container-tar.js';
+import { localPrograms } from './local-programs.js';
 
 const SET_ID_BITS = 0o7000;
 
@@ -53,7 +54,7 @@ async function receive(
   const { signal } = context;
   const session = await startTar(runtime, container, args, { stdin: false, signal });
   const said = textOf(session.stderr);
-  const unpacking = await context.localPrograms.start({
+  const unpacking = await localPrograms().start({
     command: 'tar',
     args: ['-xf', '-', '-C', local, '--no-same-owner', '--no-same-permissions'],
     signal,
@@ -91,7 +92,7 @@ async function sanitize(root: string): Promise<readonly string[]> {
 }
 
 /** By a rename where nothing is in the way, else merged: files replace files, and no link of the target is followed. */
-async function moveInto({ localPrograms, signal }: CliContext, from: string, to: string): Promise<void> {
+async function moveInto({ signal }: CliContext, from: string, to: string): Promise<void> {
   const isFree = await lstat(to).then(
     () => false,
     () => true,
@@ -100,7 +101,7 @@ async function moveInto({ localPrograms, signal }: CliContext, from: string, to:
     await rename(from, to);
     return;
   }
-  await localPrograms.run({
+  await localPrograms().run({
     command: 'cp',
     args: ['-a', '-T', '--remove-destination', '--', from, to],
     signal,

@@ -5,6 +5,7 @@ import { type ContainerRef, type ContainerRuntime, messageOf, PodwrightError } f
 import type { CliContext } from '../cli-context.js';
 import { splitPodPath } from '../parse/copy-path.js';
 import { type CopyRequest, finishTar, startTar, textOf } from './container-tar.js';
+import { localPrograms } from './local-programs.js';
 
 /** Packs a file or a directory here with tar, and has tar in the container unpack it. */
 export async function copyToPod(
@@ -18,7 +19,7 @@ export async function copyToPod(
     ? { directory: path, name: basename(source) }
     : splitPodPath(path);
   const { signal } = context;
-  const packing = await context.localPrograms.start({
+  const packing = await localPrograms().start({
     command: 'tar',
     args: packArguments(source, isDirectory, target.name),
     signal,

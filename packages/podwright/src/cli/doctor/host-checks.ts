@@ -92,7 +92,7 @@ async function checkCgroups(host: HostExecutor): Promise<Finding> {
   const missing = NEEDED_CONTROLLERS.filter((name) => !enabled.includes(name));
   if (missing.length > 0) return fail(`no ${missing.join(', ')}`, 'enable them on the kernel command line');
   return warn(
-    'version 1: no memory.oom.group, no io pressure; limits and OOM kills work',
+    'version 1; limits and OOM kills work, version 2 is what systems have now',
     'systemd.unified_cgroup_hierarchy=1 on the kernel command line',
   );
 }

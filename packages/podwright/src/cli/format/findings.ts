@@ -19,6 +19,8 @@ export function formatFindings(results: readonly CheckResult[]): string {
 
 function summary(results: readonly CheckResult[]): string {
   const count = (state: CheckResult['state']) => results.filter((result) => result.state === state).length;
-  if (count('fail') > 0) return `${count('fail')} missing, ${count('warn')} warnings: pods cannot run here.`;
-  return count('warn') > 0 ? `Pods can run here; ${count('warn')} warnings.` : 'Pods can run here.';
+  const [failures, warnings] = [count('fail'), count('warn')];
+  const warned = warnings === 0 ? '' : `, with ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`;
+  if (failures === 0) return `Pods can run here${warned}.`;
+  return `Pods cannot run here: ${failures} ${failures === 1 ? 'thing is' : 'things are'} missing${warned}.`;
 }
