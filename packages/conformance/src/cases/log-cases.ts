@@ -70,6 +70,20 @@ export const logCases = section('logs', {
       );
     },
   },
+  brief: {
+    title: 'the output of containers that end at once is never lost',
+    run: async (t) => {
+      const sandboxId = await t.sandbox();
+      const numbers = [...Array(40).keys()];
+      const ids = await Promise.all(numbers.map((number) => t.start(sandboxId, ['echo', `line ${number}`])));
+      await Promise.all(ids.map((id) => t.ended(id)));
+      const logs = await Promise.all(ids.map(async (id) => texts(await t.lines(id))));
+      assert.deepEqual(
+        logs,
+        numbers.map((number) => [`line ${number}`]),
+      );
+    },
+  },
   times: {
     title: 'timestamps are in microseconds of now, and do not go back',
     run: async (t) => {

@@ -99,6 +99,36 @@ export const restartCases = section('restart', {
       assert.equal(waiting.reason, 'CrashLoopBackOff');
     },
   },
+  'never-exited': {
+    title: 'a container that is started again is told as exited at no moment in between',
+    needs: ['supervisedRestart'],
+    run: async (t) => {
+      const id = await t.start(await t.sandbox(), exitWith(1), {
+        restart: { by: 'backend', policy: 'OnFailure' },
+      });
+      const isThird = t.containerStatus(
+        id,
+        ({ attempts }) => attempts.length >= 3,
+        'is in its third attempt',
+      );
+      let done = false;
+      isThird.then(
+        () => {
+          done = true;
+        },
+        () => {
+          done = true;
+        },
+      );
+      const states = new Set<string>();
+      while (!done) {
+        states.add((await t.service.containerStatus(id)).state);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await isThird;
+      assert.ok(!states.has('exited'), `its states were ${[...states].join(', ')}`);
+    },
+  },
   'stop-means-stop': {
     title: 'a container that is stopped is not started again, also when it waits for its next attempt',
     needs: ['supervisedRestart'],
