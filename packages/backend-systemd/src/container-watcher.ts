@@ -1,12 +1,14 @@
 import type { ContainerPhase, ContainerStatus, RuntimeEvent } from '@podwright/core';
 import { Clock, KeyedMutex, Logger, messageOf } from '@podwright/core';
-import { SystemdManager } from '@podwright/systemd';
+import { SystemdManager, type UnitEvent } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { type Observable, Subject, type Subscription } from 'rxjs';
 import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { containerOfUnit } from './host-layout.js';
 import { StateLoader } from './state-loader.js';
+
+const SETTLED: ReadonlySet<string> = new Set(['active', 'inactive', 'failed']);
 
 /** What was told of a container so far. */
 interface Told {
@@ -23,6 +25,8 @@ export class ContainerWatcher {
   private readonly subject = new Subject<RuntimeEvent>();
   private readonly told = new Map<string, Told>();
   private readonly mutex = new KeyedMutex();
+  /** Containers whose next look has not begun. */
+  private readonly waiting = new Set<string>();
   private subscription: Subscription | undefined;
 
   constructor(
@@ -42,8 +46,10 @@ export class ContainerWatcher {
   async start(): Promise<void> {
     this.subscription = this.manager.unitEvents.subscribe((event) => {
       if (event.type === 'relist') this.lookAtAll();
-      const id = event.type === 'relist' ? undefined : containerOfUnit(event.unit);
-      if (id !== undefined) this.look(id);
+      else if (tellsNews(event)) {
+        const id = containerOfUnit(event.unit);
+        if (id !== undefined) this.look(id);
+      }
     });
     for (const status of await this.containers.statuses(this.store.list())) {
       this.told.set(status.id, counts(status));
@@ -68,19 +74,28 @@ export class ContainerWatcher {
 
   /** Looks at a container and tells what is new. */
   async refresh(id: string): Promise<void> {
-    await this.mutex.run(id, async () => {
-      // Made by another process since the last look.
-      if (this.store.get(id) === undefined) await this.state.refresh();
-      const record = this.store.get(id);
-      if (record === undefined) return;
-      this.tell(await this.containers.status(record));
-    });
+    await this.mutex.run(id, () => this.lookNow(id));
   }
 
+  private async lookNow(id: string): Promise<void> {
+    // Made by another process since the last look.
+    if (this.store.get(id) === undefined) await this.state.refresh();
+    const record = this.store.get(id);
+    if (record !== undefined) this.tell(await this.containers.status(record));
+  }
+
+  /** One look serves all signals that come before it begins. */
   private look(id: string): void {
-    this.refresh(id).catch((error: unknown) => {
-      this.logger.warn(`The state of container ${id} could not be read: ${messageOf(error)}`);
-    });
+    if (this.waiting.has(id)) return;
+    this.waiting.add(id);
+    this.mutex
+      .run(id, async () => {
+        this.waiting.delete(id);
+        await this.lookNow(id);
+      })
+      .catch((error: unknown) => {
+        this.logger.warn(`The state of container ${id} could not be read: ${messageOf(error)}`);
+      });
   }
 
   private lookAtAll(): void {
@@ -127,4 +142,15 @@ function restartDelay(
 ): number | undefined {
   if (state !== 'waiting' || nextStartAtMs === undefined) return undefined;
   return Math.max(0, nextStartAtMs - nowMs);
+}
+
+/**
+ * Whether a container may have started or ended by this. A unit tells its state a dozen times on the way to a start; the
+ * steps in between say nothing about its container.
+ */
+function tellsNews(event: UnitEvent): boolean {
+  if (event.type === 'removed') return true;
+  if (event.type !== 'changed') return false;
+  const { ActiveState, SubState } = event.properties;
+  return SubState === 'auto-restart' || (ActiveState !== undefined && SETTLED.has(ActiveState));
 }

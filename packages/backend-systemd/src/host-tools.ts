@@ -10,13 +10,12 @@ export interface Tools extends OciPrograms {
 }
 
 /** Programs that the scripts of a unit call by their names. */
-const CALLED_BY_NAME = ['mount', 'mkfifo', 'stat', 'systemd-notify', 'timeout', 'tail'];
+const CALLED_BY_NAME = ['mount', 'stat', 'systemd-notify', 'timeout', 'tail'];
 
 const PACKAGES: Readonly<Record<string, string>> = {
   sh: 'dash',
   unshare: 'util-linux',
   mount: 'mount',
-  mkfifo: 'coreutils',
   stat: 'coreutils',
   timeout: 'coreutils',
   tail: 'coreutils',

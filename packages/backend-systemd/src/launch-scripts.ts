@@ -27,8 +27,20 @@ export interface LaunchInput {
 
 const words = (argv: readonly string[]) => argv.map(shellQuote).join(' ');
 
+/**
+ * Attempts that are kept: enough for what anybody looks at, so that a container that crashes for a year costs no more to
+ * look at than one that crashed today. Each line has its number, so that the count of restarts stays right.
+ */
+export const KEPT_ATTEMPTS = 50;
+
+/** Of what is kept of the words of a failed start, in bytes. */
+const KEPT_ERROR_BYTES = 2000;
+
+/** The locale is set because stat(1) writes fractions with its comma. */
 const header = (input: LaunchInput) => `# Container ${input.id}. Written by Podwright; changes are lost.
 set -u
+LC_ALL=C
+export LC_ALL
 state=${shellQuote(input.paths.state)}
 cd ${shellQuote(input.paths.run)} || exit 1
 `;
@@ -58,12 +70,20 @@ fail() {
 notify=$NOTIFY_SOCKET
 unset NOTIFY_SOCKET
 
+# A stop now is no failure, and QUIT is to leave no core dump. A shell runs its trap when the command before it has
+# ended, but leaves wait at once.
+trap 'exit 0' INT QUIT TERM
 if [ -s "$state/delay" ]; then
   read -r delay <"$state/delay"
   : >"$state/delay"
-  sleep "$delay"
+  sleep "$delay" &
+  wait "$!"
 fi
-[ -e stopping ] && exit 0
+# A stop is under way: it ends this, or is taken back.
+while [ -e stopping ]; do
+  sleep 0.1
+done
+trap - INT QUIT TERM
 
 if [ -e "$state/used" ]; then
   rm -rf ${shellQuote(paths.upper)} ${shellQuote(paths.work)} || fail "The writable layer of the attempt before cannot be emptied."
@@ -75,23 +95,23 @@ fi
 out=$(cd ${shellQuote(overlay.base)} && mount -t overlay overlay -o ${shellQuote(options)} ${shellQuote(paths.rootfs)} 2>&1) ||
   fail "The root file system cannot be mounted: $out"
 
-[ -p sync ] || mkfifo sync || fail "The pipe to conmon cannot be made."
-exec 3<>sync 4<sync
-_OCI_SYNCPIPE=3 ${words(input.conmon)} 4<&- || fail "conmon could not start; its words are in the journal of this unit."
-exec 3<&-
-IFS= read -r answer <&4 || answer=
+# conmon holds the pipe as long as it lives, so that an end of file says that it ended early.
+{
+  _OCI_SYNCPIPE=3 ${words(input.conmon)} 3>&1 >/dev/null ||
+    printf '{"data":-1,"message":"conmon ended with exit code %s; its words are in the journal of this unit"}\\n' "$?"
+} | {
+IFS= read -r answer || answer=
 case $answer in
   '') fail "conmon ended before the container was created; its words are in the journal of this unit." ;;
-  *:*-1*message*) fail "$answer" ;;
   *:*-*) fail "$answer" ;;
 esac
-exec 4<&-
 conmon=
 read -r conmon <conmon.pid # no line feed at its end, so that read says 1
 [ -n "$conmon" ] || fail "conmon wrote no PID file."
 NOTIFY_SOCKET=$notify systemd-notify "MAINPID=$conmon" || fail "systemd could not be told the main process; its words are in the journal of this unit."
 printf '%s\\n' "\${INVOCATION_ID:-}" >"$state/started"
 out=$(${words([...input.runtime, 'start', input.id])} 2>&1) || fail "$out"
+}
 `;
 }
 
@@ -99,16 +119,28 @@ out=$(${words([...input.runtime, 'start', input.id])} 2>&1) || fail "$out"
  * Runs after every end of the unit, also while no agent lives: writes the attempt's line, then removes
  * what the OCI runtime left. The delay before the next start is decided here, because systemd 252 has none that grows.
  *
- * Fields of a line, divided by tabs: invocation, start and end in seconds with nanoseconds, exit code that conmon wrote,
- * then systemd's SERVICE_RESULT, EXIT_CODE and EXIT_STATUS, OOM kills, delay in milliseconds; `-` where absent.
+ * The file of lines is replaced as a whole, so that a crash leaves the old one or the new one. Should that fail, the
+ * marker of the start stays, and tells that the attempt's end is not known. `attempt-log.ts` reads the lines; their
+ * fields, divided by tabs and `-` where absent: the attempt's number from 0, invocation, start and end in seconds with
+ * nanoseconds, exit code that conmon wrote, then systemd's SERVICE_RESULT, EXIT_CODE and EXIT_STATUS, OOM kills, delay
+ * before the next start in milliseconds, why it could not start.
+ *
+ * A launch that was stopped is no attempt; one that died without a word is.
  */
 export function recordScript(input: LaunchInput): string {
   const { backoff } = input;
   return `${header(input)}
-if [ ! -e "$state/started" ] && [ ! -s start-error ]; then
+delete() {
   ${words([...input.runtime, 'delete', '--force', input.id])} >/dev/null 2>&1
-  exit 0
+}
+if [ ! -e "$state/started" ] && [ ! -s start-error ]; then
+  if [ "\${SERVICE_RESULT:-success}" = success ]; then
+    delete
+    exit 0
+  fi
+  echo "The start was broken off: systemd says $SERVICE_RESULT." >start-error
 fi
+tab=$(printf '\\t')
 code=-
 started=-
 finished=-
@@ -142,13 +174,24 @@ if [ "$delay" -gt 0 ]; then
   printf '%d.%03d\\n' $((delay / 1000)) $((delay % 1000)) >"$state/delay"
 fi
 
-if [ -s start-error ]; then
-  mv start-error "$state/start-error.\${INVOCATION_ID:-none}"
+error=-
+[ -s start-error ] && error=$(head -c ${KEPT_ERROR_BYTES} start-error | tr '\\n\\t' '  ')
+number=0
+if [ -e "$state/attempts" ]; then
+  while IFS=$tab read -r last rest; do
+    number=$((last + 1))
+  done <"$state/attempts"
 fi
-printf '%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\t%s\\n' "\${INVOCATION_ID:--}" "$started" "$finished" "\${code:--}" \\
-  "\${SERVICE_RESULT:--}" "\${EXIT_CODE:--}" "\${EXIT_STATUS:--}" "$oom" "$delay" >>"$state/attempts"
-${words([...input.runtime, 'delete', '--force', input.id])} >/dev/null 2>&1
-rm -f "$state/started" pid conmon.pid ${shellQuote(`exit/${input.id}`)}
+(
+  if [ -e "$state/attempts" ]; then
+    tail -n ${KEPT_ATTEMPTS - 1} "$state/attempts" || exit 1
+  fi
+  printf '%s\\t' "$number" "\${INVOCATION_ID:--}" "$started" "$finished" "\${code:--}" "\${SERVICE_RESULT:--}" \\
+    "\${EXIT_CODE:--}" "\${EXIT_STATUS:--}" "$oom" "$delay"
+  printf '%s\\n' "$error"
+) >"$state/attempts.new" && mv "$state/attempts.new" "$state/attempts" && rm -f "$state/started"
+delete
+rm -f start-error pid conmon.pid ${shellQuote(`exit/${input.id}`)}
 `;
 }
 

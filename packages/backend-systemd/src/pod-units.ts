@@ -16,7 +16,6 @@ import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
 import { PodSlices } from './pod-slices.js';
-import { RootfsMount } from './rootfs-mount.js';
 
 /** Sandboxes with their slices and containers. Calls for one sandbox are done one after the other. */
 @injectable()
@@ -26,7 +25,6 @@ export class PodUnits {
   constructor(
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
     @inject(PodSlices) private readonly slices: PodSlices,
-    @inject(RootfsMount) private readonly rootfs: RootfsMount,
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerFactory) private readonly factory: ContainerFactory,
     @inject(ContainerService) private readonly containers: ContainerService,
@@ -132,7 +130,6 @@ export class PodUnits {
     await this.containers.stop(id, { graceMs: 0, ...options });
     await this.watcher.refresh(id);
     await this.containers.remove(id, options);
-    await this.rootfs.release();
     await this.watcher.forget(id);
     const { sandboxId, podUid } = record;
     this.watcher.emit({

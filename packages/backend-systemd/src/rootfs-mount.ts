@@ -1,4 +1,4 @@
-import { mkdir, rmdir } from 'node:fs/promises';
+import { mkdir, readFile, rmdir } from 'node:fs/promises';
 import { KeyedMutex } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
@@ -9,7 +9,8 @@ const KEY = 'rootfs';
 
 /**
  * One private tmpfs below which units mount root file systems: a mount there in a unit's own mount namespace is seen by
- * nobody else, while volumes keep their propagation. It is there as long as there are containers.
+ * nobody else, while volumes keep their propagation. It is made for the first
+ * container, and taken away by the agent that leaves none.
  */
 @injectable()
 export class RootfsMount {
@@ -46,7 +47,7 @@ export class RootfsMount {
   }
 
   private async isMounted(): Promise<boolean> {
-    const args = ['-q', this.layout.rootfsDir];
-    return (await this.host.run({ command: 'mountpoint', args, okExitCodes: 'any' })).exitCode === 0;
+    const table = await readFile(this.host.hostPath('/proc/1/mountinfo'), 'utf8');
+    return table.split('\n').some((line) => line.split(' ')[4] === this.layout.rootfsDir);
   }
 }

@@ -37,6 +37,7 @@ import { HostLayout } from './host-layout.js';
 import { HostReadiness } from './host-readiness.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { PodUnits } from './pod-units.js';
+import { RootfsMount } from './rootfs-mount.js';
 import { StateLoader } from './state-loader.js';
 
 /** RuntimeService out of systemd units, namespaces and the journal. It only puts the parts together. */
@@ -58,6 +59,7 @@ export class SystemdRuntimeService implements RuntimeService {
     @inject(HostReadiness) private readonly readiness: HostReadiness,
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(PortForwarder) private readonly ports: PortForwarder,
+    @inject(RootfsMount) private readonly rootfs: RootfsMount,
     @inject(StateLoader) private readonly state: StateLoader,
     @inject(PodUnits) private readonly pods: PodUnits,
     @inject(ContainerStore) private readonly store: ContainerStore,
@@ -89,8 +91,10 @@ export class SystemdRuntimeService implements RuntimeService {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.closed) return;
     this.closed = true;
     this.watcher.stop();
+    if (this.state.access === 'exclusive') await this.rootfs.release();
     await this.manager[Symbol.asyncDispose]();
   }
 
