@@ -83,7 +83,9 @@ export class ExecFailure extends Error {
 /** As a shell ends: 127 when there is no such program, 126 when there is one that cannot be executed. */
 function exitCodeOfFailure(cause: unknown): number {
   if (!PodwrightError.is(cause, 'command-failed')) return ExitCode.execFailed;
-  return /not found|no such file/i.test(cause.message) ? ExitCode.noSuchProgram : ExitCode.cannotExecute;
+  return /not found|no such file|no program/i.test(cause.message)
+    ? ExitCode.noSuchProgram
+    : ExitCode.cannotExecute;
 }
 
 function commandOf(words: readonly string[]): readonly string[] {

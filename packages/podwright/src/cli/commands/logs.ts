@@ -11,7 +11,7 @@ import { parseContainerRef } from '../parse/pod-ref.js';
 
 interface LogsFlags extends ContainerFlags {
   readonly follow?: boolean;
-  readonly tail?: number;
+  readonly tail?: number | 'all';
   readonly since?: number;
   readonly timestamps?: boolean;
   readonly previous?: boolean;
@@ -34,14 +34,14 @@ export function registerLogs(program: Command, cli: Cli): void {
 }
 
 export async function logs(context: CliContext, pod: string, flags: LogsFlags): Promise<void> {
-  const { follow = false, tail, since, timestamps = false, previous = false } = flags;
+  const { follow = false, tail = 'all', since, timestamps = false, previous = false } = flags;
   const { signal } = context;
   const runtime = await context.openRuntime('observe');
   const entries = runtime.getContainerLogs(parseContainerRef(pod, flags), {
     signal,
     ...(follow ? { follow } : {}),
     ...(previous ? { previous } : {}),
-    ...(tail === undefined ? {} : { tail }),
+    ...(tail === 'all' ? {} : { tail }),
     ...(since === undefined ? {} : { sinceMs: since }),
   });
   const writer = new LogWriter(context, timestamps);

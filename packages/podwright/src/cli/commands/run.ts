@@ -73,7 +73,8 @@ async function podsOf(
   args: readonly string[],
   flags: RunImageFlags,
 ): Promise<readonly Pod[]> {
-  if (!looksLikeFile(what)) return [parsePod(podOfFlags(what, args, flags))];
+  if (!looksLikeFile(what))
+    return [parsePod(podOfFlags(what, args[0] === '--' ? args.slice(1) : args, flags))];
   const surplus = [...Object.keys(flags).filter((name) => name in IMAGE_FLAGS), ...args];
   if (surplus.length > 0) {
     throw new PodwrightError(

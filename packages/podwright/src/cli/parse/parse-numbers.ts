@@ -26,6 +26,6 @@ export function parsePort(text: string): number {
 }
 
 /** All lines (`all`), or the last so many. */
-export function parseTail(text: string): number | undefined {
-  return text === 'all' || text === '-1' ? undefined : parseCount(text);
+export function parseTail(text: string): number | 'all' {
+  return text === 'all' || text === '-1' ? 'all' : parseCount(text);
 }
