@@ -187,6 +187,8 @@ describe('an agent killed by SIGKILL while three pods run', () => {
         attempts: [{ exitCode: 137, signal: 9, reason: 'Error' }],
       });
       await removeAllPods(agent);
+      await agent[Symbol.asyncDispose]();
+      agent = undefined;
       expect(await leftBehind(before, folder)).toEqual([]);
     },
   );
