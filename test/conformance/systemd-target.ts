@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HostLayout } from '@podwright/backend-systemd';
 import type { ConformanceImageNames, ConformanceTarget, KernelView } from '@podwright/conformance';
-import { ContainerRuntime, ImageService, RuntimeService } from '@podwright/core';
+import { ContainerRuntime, ImageService, PodwrightError, RuntimeService } from '@podwright/core';
 import { createContainer } from 'podwright';
 import {
   absentImage,
@@ -93,16 +93,31 @@ async function startAgent(folder: string): Promise<ConformanceTarget> {
       return startAgent(folder);
     },
     [Symbol.asyncDispose]: async () => {
+      await endAll(container.get(RuntimeService));
       await runtime[Symbol.asyncDispose]();
-      await promisify(execFile)('sh', [
-        '-c',
-        'umount -R "$1"/run/* 2>/dev/null; umount "$1"/images/* 2>/dev/null; true',
-        'sh',
-        folder,
-      ]);
+      await unmountBelow(folder);
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** What a failed case has left; after an agent that could not be started again there is nobody to ask. */
+async function endAll(service: RuntimeService): Promise<void> {
+  try {
+    for (const { id } of await service.listPodSandboxes()) await service.removePodSandbox(id);
+  } catch (error) {
+    if (!PodwrightError.is(error, 'closed')) throw error;
+  }
+}
+
+/** The image store and the backend keep mounts of their own for as long as the host runs. */
+async function unmountBelow(folder: string): Promise<void> {
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '');
+  for (const path of mounts.filter((mount) => mount.startsWith(`${folder}/`)).reverse()) {
+    await promisify(execFile)('umount', ['--lazy', path]);
+  }
 }
 
 function kernelView(layout: HostLayout): KernelView {

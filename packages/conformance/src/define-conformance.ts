@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { messageOf } from '@podwright/core';
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { conformanceCases } from './cases/all-cases.js';
 import type { ConformanceCase, Need } from './conformance-case.js';
 import type { ConformanceTarget } from './conformance-target.js';
@@ -27,8 +28,18 @@ export function defineConformance(options: ConformanceOptions): void {
   describe(`conformance of ${name}`, () => {
     let target: ConformanceTarget | undefined;
 
-    beforeAll(async () => {
-      target = await createTarget();
+    beforeEach(async () => {
+      target ??= await createTarget();
+    }, caseTimeoutMs);
+
+    // A case that fails may leave a target that is no good for others, such as one whose agent did not start again.
+    afterEach(async ({ task }) => {
+      if (task.result?.state !== 'fail') return;
+      const spoilt = target;
+      target = undefined;
+      await spoilt?.[Symbol.asyncDispose]().catch((error: unknown) => {
+        console.error(`The target of the case that failed could not be disposed of: ${messageOf(error)}`);
+      });
     }, caseTimeoutMs);
 
     afterAll(async () => {
