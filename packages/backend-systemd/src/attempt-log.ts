@@ -1,75 +1,79 @@
+import { constants } from 'node:os';
 import type { ContainerAttempt } from '@podwright/core';
+import { parseConmonReport } from '@podwright/oci';
 
-/** One ended attempt as the unit wrote it. */
+/** One ended attempt as the record script of `launch-scripts.ts` wrote it. */
 export interface AttemptLine {
+  /** Counted from 0, also when lines before it are no longer kept. */
+  readonly number: number;
   readonly invocation: string;
   readonly startedAtMs: number;
   readonly finishedAtMs: number;
   /** What conmon wrote; absent when it could not. */
   readonly exitCode: number | undefined;
-  readonly serviceResult: string;
+  /** systemd's EXIT_STATUS of conmon: a number, or the name of a signal without `SIG`; `-` where there is none. */
   readonly exitStatus: string;
   readonly oomKills: number;
   /** Delay before the next start, if one follows. */
   readonly delayMs: number;
+  /** Why it never started. */
+  readonly startError: string | undefined;
 }
 
-const SIGNALS: Readonly<Record<string, number>> = {
-  HUP: 1,
-  INT: 2,
-  QUIT: 3,
-  ABRT: 6,
-  KILL: 9,
-  SEGV: 11,
-  TERM: 15,
-};
+const SIGNALS: ReadonlyMap<string, number> = new Map(Object.entries(constants.signals));
 
-/** Reads the lines that the record script wrote; a line cut short by a crash of the host is passed over. */
+/** Reads the lines of the record script; what is none is passed over. */
 export function parseAttempts(text: string): AttemptLine[] {
   return text.split('\n').flatMap((line) => {
     const fields = line.split('\t');
-    const [invocation, started, finished, code, serviceResult, , exitStatus, oom, delay] = fields;
-    if (fields.length !== 9 || !invocation || !started || !finished || !serviceResult) return [];
-    return [
-      {
-        invocation,
-        startedAtMs: Math.round(Number(started) * 1000),
-        finishedAtMs: Math.round(Number(finished) * 1000),
-        exitCode: code === undefined || code === '-' ? undefined : Number(code),
-        serviceResult,
-        exitStatus: exitStatus ?? '-',
-        oomKills: Number(oom),
-        delayMs: Number(delay),
-      },
-    ];
+    const [number, invocation, started, finished, code, , , exitStatus, oom, delay, error] = fields;
+    if (fields.length !== 11 || !invocation || !exitStatus || !error) return [];
+    const parsed: AttemptLine = {
+      number: Number(number),
+      invocation,
+      startedAtMs: Math.round(Number(started) * 1000),
+      finishedAtMs: Math.round(Number(finished) * 1000),
+      exitCode: code === '-' ? undefined : Number(code),
+      exitStatus,
+      oomKills: Number(oom),
+      delayMs: Number(delay),
+      startError: error === '-' ? undefined : startErrorOf(error.trim()),
+    };
+    return Object.values(parsed).some(Number.isNaN) ? [] : [parsed];
   });
+}
+
+/** conmon gives its reason as JSON, the script and the OCI runtime as text. */
+function startErrorOf(text: string): string {
+  if (!text.startsWith('{')) return text;
+  try {
+    const report = parseConmonReport(text);
+    return 'error' in report ? report.error : text;
+  } catch {
+    // Cut short, because it was long: better than nothing.
+    return text;
+  }
 }
 
 /** The exit code of a line: conmon's, else what systemd saw of conmon itself. */
 function exitCodeOf(line: AttemptLine): number {
   if (line.exitCode !== undefined) return line.exitCode;
-  const signal = SIGNALS[line.exitStatus];
+  const signal = SIGNALS.get(`SIG${line.exitStatus}`);
   if (signal !== undefined) return 128 + signal;
   const status = Number(line.exitStatus);
   return Number.isInteger(status) ? status : 255;
 }
 
-/**
- * Makes the contract's attempts of the lines.
- * @param startErrors why an attempt never started, by invocation
- */
-export function toAttempts(
-  lines: readonly AttemptLine[],
-  startErrors: ReadonlyMap<string, string>,
-): ContainerAttempt[] {
-  return lines.map((line, attempt) => {
-    const startError = startErrors.get(line.invocation);
-    const base = { attempt, startedAtMs: line.startedAtMs, finishedAtMs: line.finishedAtMs };
+/** Makes the contract's attempts of the lines. */
+export function toAttempts(lines: readonly AttemptLine[]): ContainerAttempt[] {
+  return lines.map((line) => {
+    const { number: attempt, startedAtMs, finishedAtMs, startError } = line;
+    const base = { attempt, startedAtMs, finishedAtMs };
     if (startError !== undefined) {
       return { ...base, exitCode: 128, reason: 'ContainerCannotRun', message: startError };
     }
     const exitCode = exitCodeOf(line);
-    const signal = exitCode > 128 && exitCode < 128 + 65 ? exitCode - 128 : undefined;
+    const signal = exitCode > 128 && exitCode <= 128 + 64 ? exitCode - 128 : undefined;
     return {
       ...base,
       exitCode,

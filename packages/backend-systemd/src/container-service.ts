@@ -1,9 +1,9 @@
 import {
   type CallOptions,
   Clock,
-  type ContainerAttempt,
   type ContainerStatus,
   KeyedMutex,
+  Logger,
   messageOf,
   PodwrightError,
   type StopOptions,
@@ -12,12 +12,13 @@ import {
 import { HostExecutor } from '@podwright/nsenter';
 import { runtimeKill } from '@podwright/oci';
 import { SandboxManager } from '@podwright/sandbox';
-import { SystemdManager } from '@podwright/systemd';
+import { type JobOptions, SystemdManager, type UnitProperty, type UnitRow } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import {
   concatMap,
   filter,
   firstValueFrom,
+  from,
   fromEvent,
   merge,
   NEVER,
@@ -25,13 +26,12 @@ import {
   of,
   startWith,
   takeUntil,
-  timer,
 } from 'rxjs';
 import { toAttempts } from './attempt-log.js';
 import { SystemdBackendOptions } from './backend-options.js';
 import type { ContainerRecord } from './container-record.js';
 import { deriveState } from './container-state.js';
-import { ContainerStore } from './container-store.js';
+import { ContainerStore, type WrittenAttempts } from './container-store.js';
 import { containerUnit } from './container-unit.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
 import { HostTools } from './host-tools.js';
@@ -54,6 +54,7 @@ export class ContainerService {
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(SystemdBackendOptions) private readonly options: SystemdBackendOptions,
     @inject(Clock) private readonly clock: Clock,
+    @inject(Logger) private readonly logger: Logger,
   ) {}
 
   async start(id: string, options: CallOptions = {}): Promise<void> {
@@ -77,33 +78,51 @@ export class ContainerService {
       `${metadata.namespace}/${metadata.name}`,
     );
     try {
-      await this.slices.whileStarting(() =>
-        this.manager.startTransientUnit(unit, properties, {
-          mode: 'replace',
-          timeoutMs: this.options.startTimeoutMs,
-          ...options,
-        }),
-      );
+      await this.slices.whileStarting(() => this.startUnit(unit, properties, options));
     } catch (error) {
-      await this.throwUnlessItRan(record, error);
+      if (PodwrightError.is(error, 'job-failed') && (await this.didRun(id))) return;
+      throw await this.undoStart(record, error);
     }
   }
 
-  /** A container that ended at once did start: its attempt stands in the record, without a start error. */
-  private async throwUnlessItRan(record: ContainerRecord, error: unknown): Promise<void> {
-    const stopped = await this.stopLocked(record.id, { graceMs: 0 }).catch((cause: unknown) => cause);
-    const { lines, startErrors } = await this.store.attempts(record.id);
-    const line = lines.at(0);
-    const startError = line && startErrors.get(line.invocation);
-    if (PodwrightError.is(error, 'job-failed') && line && startError === undefined) return;
-    if (PodwrightError.is(error) && error.kind !== 'job-failed') throw error;
-    throw new PodwrightError(
+  private async startUnit(
+    unit: string,
+    properties: readonly UnitProperty[],
+    options: CallOptions,
+  ): Promise<void> {
+    const job: JobOptions = { mode: 'replace', timeoutMs: this.options.startTimeoutMs, ...options };
+    try {
+      await this.manager.startTransientUnit(unit, properties, job);
+    } catch (error) {
+      if (!PodwrightError.is(error, 'already-exists')) throw error;
+      // An agent that ended in the middle of this asked for the same: its job is joined.
+      await this.manager.startUnit(unit, job);
+    }
+  }
+
+  /** A container that ends at once can fail its unit's start, and was started: its attempt has no start error. */
+  private async didRun(id: string): Promise<boolean> {
+    const { lines } = await this.store.attempts(id);
+    return lines.length > 0 && lines[0]?.startError === undefined;
+  }
+
+  /** @returns what to throw: for a start that the unit refused its own reason, else the error as it is */
+  private async undoStart(record: ContainerRecord, error: unknown): Promise<unknown> {
+    const { id, config } = record;
+    const stopError = await this.stopLocked(id, { graceMs: 0 }).then(
+      () => undefined,
+      (cause: unknown) => cause,
+    );
+    if (stopError !== undefined) {
+      this.logger.error(`Container ${id} failed to start, and could not be stopped: ${messageOf(stopError)}`);
+    }
+    if (!PodwrightError.is(error, 'job-failed')) return error;
+    const { lines } = await this.store.attempts(id);
+    const reason = lines.at(-1)?.startError ?? messageOf(error);
+    return new PodwrightError(
       'container-start-failed',
-      `Container "${record.config.metadata.name}" could not be started: ${startError ?? messageOf(error)}`,
-      {
-        cause: error,
-        details: { id: record.id, ...(stopped instanceof Error ? { stopError: stopped } : {}) },
-      },
+      `Container "${config.metadata.name}" could not be started: ${reason}`,
+      { cause: error, details: { id } },
     );
   }
 
@@ -113,7 +132,7 @@ export class ContainerService {
 
   private async stopLocked(id: string, options: StopOptions): Promise<void> {
     const record = this.store.get(id);
-    if (record === undefined || (await this.activeState(containerUnitName(id))) === 'inactive') return;
+    if (record === undefined || (await this.unitOf(id)).activeState === 'inactive') return;
     const ownGraceMs = record.config.terminationGraceMs;
     const graceMs = options.graceMs ?? ownGraceMs;
     if (graceMs > 0 && graceMs <= ownGraceMs) {
@@ -135,18 +154,28 @@ export class ContainerService {
   private async signalAndWait(record: ContainerRecord, graceMs: number, options: CallOptions): Promise<void> {
     const unit = containerUnitName(record.id);
     if ((await this.status(record)).state !== 'running') return;
-    const before = (await this.store.attempts(record.id)).lines.length;
+    const waiting = new AbortController();
+    const late = this.clock.sleep(graceMs, waiting.signal).catch(() => undefined);
+    const before = await this.lastEnded(record.id);
     const ended = this.manager.unitEvents.pipe(
       filter((event) => event.type === 'relist' || event.unit === unit),
       startWith(undefined),
-      concatMap(async () => (await this.store.attempts(record.id)).lines.length > before),
+      concatMap(async () => (await this.lastEnded(record.id)) !== before),
       filter((hasEnded) => hasEnded),
-      takeUntil(merge(timer(graceMs), aborted(options.signal))),
+      takeUntil(merge(from(late), aborted(options.signal))),
     );
-    const waited = firstValueFrom(ended, { defaultValue: false });
-    await this.signal(record, record.stopSignal);
-    await waited;
+    const waited = firstValueFrom(ended, { defaultValue: false }).finally(() => waiting.abort());
+    try {
+      await this.signal(record, record.stopSignal);
+    } finally {
+      await waited;
+    }
     throwIfAborted(options.signal);
+  }
+
+  /** Number of the last attempt that has ended; -1 when there is none. */
+  private async lastEnded(id: string): Promise<number> {
+    return (await this.store.attempts(id)).lines.at(-1)?.number ?? -1;
   }
 
   /** Signals the first process; conmon sees its end and tells it. Of one that is gone: nothing. */
@@ -175,13 +204,15 @@ export class ContainerService {
     await this.manager.resetFailedUnit(unit);
   }
 
-  async remove(id: string, options: CallOptions = {}): Promise<void> {
-    await this.mutex.run(
+  /** @returns false when it was gone already */
+  async remove(id: string, options: CallOptions = {}): Promise<boolean> {
+    return await this.mutex.run(
       id,
       async () => {
-        if (this.store.get(id) === undefined) return;
+        if (this.store.get(id) === undefined) return false;
         await this.stopLocked(id, { ...options, graceMs: 0 });
         await this.store.remove(id);
+        return true;
       },
       options.signal,
     );
@@ -191,43 +222,43 @@ export class ContainerService {
     // Files and unit are read one after the other: what changed in between is read again.
     for (;;) {
       const before = await this.store.attempts(record.id);
-      const activeState = await this.activeState(containerUnitName(record.id));
+      const unit = await this.unitOf(record.id);
       const written = await this.store.attempts(record.id);
       const isSame =
-        before.lines.length === written.lines.length &&
+        before.lines.at(-1)?.number === written.lines.at(-1)?.number &&
         before.started?.invocation === written.started?.invocation;
-      if (isSame) return this.toStatus(record, activeState, written);
+      if (isSame) return this.toStatus(record, unit, written);
     }
   }
 
   /** Listed, not read as a property: reading one makes systemd load the unit for a moment, which it tells as an event. */
-  private async activeState(unit: string): Promise<string> {
-    const [row] = await this.manager.listUnits({ patterns: [unit] });
-    return row?.activeState ?? 'inactive';
+  private async unitOf(id: string): Promise<UnitState> {
+    const [row] = await this.manager.listUnits({ patterns: [containerUnitName(id)] });
+    return unitState(row);
   }
 
   /** Of many at once, with one question to systemd. */
   async statuses(records: readonly ContainerRecord[]): Promise<readonly ContainerStatus[]> {
     const units = await this.manager.listUnits({ patterns: ['podwright-*.service'] });
-    const active = new Map(units.map((unit) => [unit.name, unit.activeState]));
+    const rows = new Map(units.map((unit) => [unit.name, unit]));
     return await Promise.all(
       records.map(async (record) => {
-        const activeState = active.get(containerUnitName(record.id)) ?? 'inactive';
+        const unit = unitState(rows.get(containerUnitName(record.id)));
         const written = await this.store.attempts(record.id);
         // Started after systemd was asked, or ended without a record: only a closer look tells.
-        if (written.started && activeState === 'inactive') return await this.status(record);
-        return this.toStatus(record, activeState, written);
+        if (written.started && unit.activeState === 'inactive') return await this.status(record);
+        return this.toStatus(record, unit, written);
       }),
     );
   }
 
-  private toStatus(
-    record: ContainerRecord,
-    activeState: string,
-    written: Awaited<ReturnType<ContainerStore['attempts']>>,
-  ): ContainerStatus {
-    const attempts: readonly ContainerAttempt[] = toAttempts(written.lines, written.startErrors);
-    const derived = deriveState(record.config.restart, { activeState, attempts, ...written });
+  private toStatus(record: ContainerRecord, unit: UnitState, written: WrittenAttempts): ContainerStatus {
+    const derived = deriveState(record.config.restart, {
+      ...written,
+      activeState: unit.activeState,
+      stopping: unit.stopping || written.stopping,
+      attempts: toAttempts(written.lines),
+    });
     const { config } = record;
     return {
       id: record.id,
@@ -243,6 +274,17 @@ export class ContainerService {
       ...derived,
     };
   }
+}
+
+/** What systemd says of a container's unit. */
+interface UnitState {
+  /** `inactive` when systemd does not know the unit. */
+  readonly activeState: string;
+  readonly stopping: boolean;
+}
+
+function unitState(row: UnitRow | undefined): UnitState {
+  return { activeState: row?.activeState ?? 'inactive', stopping: row?.job?.type === 'stop' };
 }
 
 function aborted(signal: AbortSignal | undefined): Observable<unknown> {

@@ -2,10 +2,13 @@ import type { ContainerAttempt, ContainerPhase, RestartOwner } from '@podwright/
 import type { AttemptLine } from './attempt-log.js';
 
 /** What was read of a container, in one moment. */
-export interface Observed {
+export interface ObservedContainer {
   /** The unit's ActiveState; `inactive` when systemd does not know the unit. */
   readonly activeState: string;
+  /** Somebody is stopping it, so that no attempt follows: the agent, or the operator with systemctl. */
+  readonly stopping: boolean;
   readonly lines: readonly AttemptLine[];
+  /** The same attempts, in the contract's terms. */
   readonly attempts: readonly ContainerAttempt[];
   /** The marker of a running attempt, if it is there and belongs to none of the lines. */
   readonly started: { readonly invocation: string; readonly atMs: number } | undefined;
@@ -21,22 +24,20 @@ export interface DerivedState {
 const GONE = new Set(['inactive', 'failed']);
 
 /** A container's state out of its unit's state and its files. */
-export function deriveState(restart: RestartOwner, observed: Observed): DerivedState {
-  const { activeState, attempts, lines, started } = observed;
+export function deriveState(restart: RestartOwner, observed: ObservedContainer): DerivedState {
+  const { activeState, stopping, attempts, lines, started } = observed;
+  const last = attempts.at(-1);
   if (started !== undefined) {
-    const attempt = { attempt: attempts.length, startedAtMs: started.atMs };
+    const attempt = { attempt: last === undefined ? 0 : last.attempt + 1, startedAtMs: started.atMs };
+    // It runs until its end is written, also when systemd has seen the end already.
     if (!GONE.has(activeState)) return { state: 'running', attempts: [...attempts, attempt] };
     return { state: 'exited', attempts: [...attempts, lost(attempt)] };
   }
-  const last = attempts.at(-1);
   const line = lines.at(-1);
   if (last === undefined || line === undefined) return { state: 'created', attempts: [] };
-  if (activeState === 'deactivating') {
-    // Whether another attempt follows is known only when the unit has left this state.
-    const running = { attempt: last.attempt, startedAtMs: last.startedAtMs };
-    return { state: 'running', attempts: [...attempts.slice(0, -1), running] };
+  if (GONE.has(activeState) || stopping || !restartsAfter(restart, last)) {
+    return { state: 'exited', attempts };
   }
-  if (GONE.has(activeState) || !restartsAfter(restart, last)) return { state: 'exited', attempts };
   return {
     state: 'waiting',
     attempts,
@@ -46,7 +47,7 @@ export function deriveState(restart: RestartOwner, observed: Observed): DerivedS
 }
 
 /** Whether the backend starts a container again after this attempt. */
-export function restartsAfter(restart: RestartOwner, last: ContainerAttempt): boolean {
+function restartsAfter(restart: RestartOwner, last: ContainerAttempt): boolean {
   if (restart.by === 'caller' || restart.policy === 'Never') return false;
   return restart.policy === 'Always' || last.exitCode !== 0;
 }

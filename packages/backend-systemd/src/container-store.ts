@@ -1,6 +1,6 @@
 import { chmod, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ContainerFilter, PodwrightError } from '@podwright/core';
+import { type ContainerFilter, messageOf, PodwrightError } from '@podwright/core';
 import { HostExecutor, syncDirectory, writeFileAtomic } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { type AttemptLine, parseAttempts } from './attempt-log.js';
@@ -18,18 +18,21 @@ export interface ContainerFiles {
 
 /** What the scripts of a container's unit wrote about its attempts. */
 export interface WrittenAttempts {
+  /** The last ones, oldest first. */
   readonly lines: readonly AttemptLine[];
-  /** Why attempts never started, by invocation. */
-  readonly startErrors: ReadonlyMap<string, string>;
+  /** The marker of a running attempt, if it is there and belongs to none of the lines. */
   readonly started: { readonly invocation: string; readonly atMs: number } | undefined;
+  /** Whether the agent's own marker of a stop is there. */
+  readonly stopping: boolean;
 }
 
+/** What such a directory is part of is half-made, or half-removed. */
 const PREPARING = '.preparing-';
-const START_ERROR = 'start-error.';
+const REMOVING = '.removing-';
 
 /**
- * The containers' directories. A container exists from the rename of its prepared directory on, so that an agent's end
- * at any moment leaves either all of it or something that the next one removes.
+ * The containers' directories. A container exists from the rename of its prepared directory until that is renamed again,
+ * so that an agent's end at any moment leaves either all of it or something that the next one removes.
  */
 @injectable()
 export class ContainerStore {
@@ -96,39 +99,55 @@ export class ContainerStore {
 
   /** Ids of all directories, also of those whose record cannot be read. */
   async directories(): Promise<readonly string[]> {
-    const names = await readdir(this.host.hostPath(this.layout.containersDir)).catch(() => []);
-    return names.filter((name) => !name.startsWith(PREPARING));
+    return (await this.names()).filter((name) => !isUnfinished(name));
   }
 
+  /** Ids for which there is anything, also of containers that are being made or removed. */
+  async idsInUse(): Promise<ReadonlySet<string>> {
+    const names = await this.names();
+    return new Set(names.map((name) => name.replace(PREPARING, '').replace(REMOVING, '')));
+  }
+
+  /**
+   * Makes a container's directories with its files.
+   * @throws PodwrightError kind `no-space` and others; nothing is left then
+   */
   async add(record: ContainerRecord, files: ContainerFiles): Promise<void> {
     const paths = this.layout.container(record.id);
     const preparing = this.host.hostPath(join(this.layout.containersDir, `${PREPARING}${record.id}`));
+    const write = async (name: string, text: string) => await writePrivate(join(preparing, name), text);
     try {
+      // One after the other: when one fails, none is still being written while all are removed.
       await mkdir(join(preparing, 'bundle'), { recursive: true, mode: 0o700 });
-      await Promise.all([
-        // The root directory of the container: everybody may look into it.
-        mkdir(join(preparing, 'upper')).then(() => chmod(join(preparing, 'upper'), 0o755)),
-        mkdir(join(preparing, 'work'), { mode: 0o700 }),
-        writePrivate(join(preparing, 'bundle', 'config.json'), files.ociConfig),
-        writePrivate(join(preparing, 'launch'), files.launch),
-        writePrivate(join(preparing, 'record'), files.record),
-        ...(files.stop === undefined ? [] : [writePrivate(join(preparing, 'stop'), files.stop)]),
-        mkdir(this.host.hostPath(paths.exitDir), { recursive: true, mode: 0o700 }),
-      ]);
+      // The root directory of the container: everybody may look into it.
+      await mkdir(join(preparing, 'upper'));
+      await chmod(join(preparing, 'upper'), 0o755);
+      await mkdir(join(preparing, 'work'), { mode: 0o700 });
+      await write(join('bundle', 'config.json'), files.ociConfig);
+      await write('launch', files.launch);
+      await write('record', files.record);
+      if (files.stop !== undefined) await write('stop', files.stop);
+      await mkdir(this.host.hostPath(paths.exitDir), { recursive: true, mode: 0o700 });
       await writeFileAtomic(join(preparing, 'container.json'), serializeRecord(record), { mode: 0o600 });
       await rename(preparing, this.host.hostPath(paths.state));
       await syncDirectory(this.host.hostPath(this.layout.containersDir));
     } catch (error) {
-      await this.removeFiles(record.id);
-      await rm(preparing, { recursive: true, force: true });
-      throw error;
+      const failures = await this.takeBack(record.id, preparing);
+      throw storeError(`The files of container ${record.id} could not be written`, error, failures);
     }
     this.records.set(record.id, record);
   }
 
+  /** Idempotent. */
   async remove(id: string): Promise<void> {
-    await this.removeFiles(id);
+    const paths = this.layout.container(id);
+    await rm(this.host.hostPath(paths.run), { recursive: true, force: true });
+    // Not recursively: should a root file system ever be mounted there, its volumes are not ours to empty.
+    await ignoreMissing(rmdir(this.host.hostPath(paths.rootfs)));
+    const removing = this.host.hostPath(join(this.layout.containersDir, `${REMOVING}${id}`));
+    await ignoreMissing(rename(this.host.hostPath(paths.state), removing));
     this.records.delete(id);
+    await rm(removing, { recursive: true, force: true });
   }
 
   /** What the unit's scripts wrote; nothing when it never ran. */
@@ -137,16 +156,9 @@ export class ContainerStore {
     // The marker is read first: it goes away after the attempt's line was written.
     const started = await this.readMarker(this.host.hostPath(paths.startedMarker));
     const lines = parseAttempts(await readIfThere(this.host.hostPath(paths.attempts)));
-    const startErrors = new Map<string, string>();
-    if (lines.some((line) => line.exitCode === undefined)) {
-      for (const name of await readdir(this.host.hostPath(paths.state)).catch(() => [])) {
-        if (!name.startsWith(START_ERROR)) continue;
-        const text = await readIfThere(this.host.hostPath(join(paths.state, name)));
-        startErrors.set(name.slice(START_ERROR.length), text.trim());
-      }
-    }
     const ended = started !== undefined && lines.some((line) => line.invocation === started.invocation);
-    return { lines, startErrors, started: ended ? undefined : started };
+    const stopping = await isThere(this.host.hostPath(paths.stoppingMarker));
+    return { lines, started: ended ? undefined : started, stopping };
   }
 
   /** Until it is taken back, no attempt follows the one that runs. */
@@ -160,37 +172,54 @@ export class ContainerStore {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     await chmod(directory, 0o700);
     for (const name of await readdir(directory)) {
-      if (name.startsWith(PREPARING)) await rm(join(directory, name), { recursive: true, force: true });
+      if (isUnfinished(name)) await rm(join(directory, name), { recursive: true, force: true });
     }
+  }
+
+  private async names(): Promise<readonly string[]> {
+    return (await ignoreMissing(readdir(this.host.hostPath(this.layout.containersDir)))) ?? [];
+  }
+
+  /** Undoes `add`. @returns what could not be undone */
+  private async takeBack(id: string, preparing: string): Promise<readonly unknown[]> {
+    const undo = [this.remove(id), rm(preparing, { recursive: true, force: true })];
+    const outcomes = await Promise.allSettled(undo);
+    return outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
   }
 
   private async readMarker(path: string): Promise<{ invocation: string; atMs: number } | undefined> {
-    try {
-      const [text, stats] = await Promise.all([readFile(path, 'utf8'), stat(path)]);
-      return text === '' ? undefined : { invocation: text.trim(), atMs: Math.round(stats.mtimeMs) };
-    } catch {
-      return undefined;
-    }
+    const stats = await ignoreMissing(stat(path));
+    const text = (await readIfThere(path)).trim();
+    // Between its making and its first byte it tells nothing yet.
+    return stats === undefined || text === ''
+      ? undefined
+      : { invocation: text, atMs: Math.round(stats.mtimeMs) };
   }
+}
 
-  private async removeFiles(id: string): Promise<void> {
-    const paths = this.layout.container(id);
-    // The record goes last, so that a removal that was broken off can be done again.
-    await rm(this.host.hostPath(paths.run), { recursive: true, force: true });
-    // Not recursively: should a root file system ever be mounted there, its volumes are not ours to empty.
-    await rmdir(this.host.hostPath(paths.rootfs)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-    });
-    for (const path of [paths.bundle, paths.upper, paths.work, paths.state]) {
-      await rm(this.host.hostPath(path), { recursive: true, force: true });
-    }
-  }
+function isUnfinished(name: string): boolean {
+  return name.startsWith(PREPARING) || name.startsWith(REMOVING);
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return codeOf(error) === 'ENOENT';
 }
 
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+/** An error of the file system in the library's terms. */
+function storeError(what: string, error: unknown, undoErrors: readonly unknown[]): PodwrightError {
+  const code = codeOf(error);
+  const kind = code === 'ENOSPC' || code === 'EDQUOT' ? 'no-space' : 'internal';
+  return new PodwrightError(kind, `${what}: ${messageOf(error)}`, {
+    cause: error,
+    details: { code, ...(undoErrors.length === 0 ? {} : { undoErrors }) },
+  });
+}
+
+/** `open` with its own mode, so that no moment passes in which others can read it. */
 async function writePrivate(path: string, text: string): Promise<void> {
   const file = await open(path, 'w', 0o600);
   try {
@@ -200,9 +229,17 @@ async function writePrivate(path: string, text: string): Promise<void> {
   }
 }
 
-async function readIfThere(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
-    throw error;
+async function ignoreMissing<T>(done: Promise<T>): Promise<T | undefined> {
+  return await done.catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+    return undefined;
   });
+}
+
+async function readIfThere(path: string): Promise<string> {
+  return (await ignoreMissing(readFile(path, 'utf8'))) ?? '';
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return (await ignoreMissing(stat(path))) !== undefined;
 }

@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { ContainerPaths } from './host-layout.js';
 import { shellQuote } from './shell-quote.js';
 
@@ -200,12 +200,13 @@ rm -f start-error pid conmon.pid ${shellQuote(`exit/${input.id}`)}
  * to the first process, waits for its end as long as the grace is, then leaves the rest to systemd.
  */
 export function stopScript(input: LaunchInput): string {
-  const seconds = Math.max(0, Math.ceil(input.terminationGraceMs / 1000));
+  const { terminationGraceMs } = input;
+  // To timeout(1) a duration of 0 is none at all.
+  const wait = `timeout ${terminationGraceMs / 1000} tail --pid="$pid" -s 0.05 -f /dev/null\n`;
   return `${header(input)}
 read -r pid <pid || exit 0
 ${words([...input.runtime, 'kill', input.id, input.stopSignal ?? 'TERM'])} || exit 0
-timeout ${seconds} tail --pid="$pid" -s 0.05 -f /dev/null
-${words([...input.runtime, 'kill', input.id, 'KILL'])} >/dev/null 2>&1
+${terminationGraceMs > 0 ? wait : ''}${words([...input.runtime, 'kill', input.id, 'KILL'])} >/dev/null 2>&1
 exit 0
 `;
 }
@@ -216,5 +217,5 @@ export function overlayPaths(lowerDirs: readonly string[]): { base: string; lowe
   const [base] = bases;
   const escaped = (path: string) => path.replace(/[\\:,]/g, (character) => `\\${character}`);
   if (base === undefined || bases.size > 1) return { base: '/', lower: lowerDirs.map(escaped).join(':') };
-  return { base, lower: lowerDirs.map((path) => escaped(path.slice(base.length + 1))).join(':') };
+  return { base, lower: lowerDirs.map((path) => escaped(basename(path))).join(':') };
 }

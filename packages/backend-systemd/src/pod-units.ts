@@ -129,7 +129,7 @@ export class PodUnits {
     if (record === undefined) return;
     await this.containers.stop(id, { graceMs: 0, ...options });
     await this.watcher.refresh(id);
-    await this.containers.remove(id, options);
+    if (!(await this.containers.remove(id, options))) return;
     await this.watcher.forget(id);
     const { sandboxId, podUid } = record;
     this.watcher.emit({
