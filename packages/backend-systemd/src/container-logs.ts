@@ -1,16 +1,20 @@
-import { type LogEntry, type LogOptions, PodwrightError } from '@podwright/core';
+import { watch } from 'node:fs';
+import { type LogEntry, Logger, type LogOptions, messageOf, PodwrightError } from '@podwright/core';
 import { type JournalEntry, JournalReader, type JournalReadOptions } from '@podwright/journal';
+import { HostExecutor } from '@podwright/nsenter';
 import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
-import { concatMap, filter, startWith } from 'rxjs';
+import { concatMap, filter, last, merge, Observable, startWith, takeUntil } from 'rxjs';
 import type { ContainerRecord } from './container-record.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStore, type WrittenAttempts } from './container-store.js';
-import { containerUnitName } from './host-layout.js';
+import { containerUnitName, HostLayout } from './host-layout.js';
+import { type LogPart, lastLinesStart } from './log-tail.js';
 import { StateLoader } from './state-loader.js';
 
 const LINE_FEED = 10;
-const FIELDS = ['MESSAGE', 'PRIORITY', 'CONTAINER_PARTIAL_MESSAGE'];
+const COUNTED_FIELDS = ['PRIORITY', 'CONTAINER_PARTIAL_MESSAGE'];
+const FIELDS = ['MESSAGE', ...COUNTED_FIELDS];
 
 /** Reads containers' output from the journal, where conmon writes it. */
 @injectable()
@@ -21,6 +25,9 @@ export class ContainerLogs {
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerService) private readonly containers: ContainerService,
     @inject(StateLoader) private readonly state: StateLoader,
+    @inject(HostExecutor) private readonly host: HostExecutor,
+    @inject(HostLayout) private readonly layout: HostLayout,
+    @inject(Logger) private readonly logger: Logger,
   ) {}
 
   /**
@@ -53,7 +60,10 @@ export class ContainerLogs {
     if (invocation === undefined) return;
     // What was written before this call is in the journal after it.
     await this.journal.sync(options.signal === undefined ? {} : { signal: options.signal });
-    yield* this.entries({ ...journalOptions(record.id, options), invocation });
+    // conmon's own word, not journald's _SYSTEMD_INVOCATION_ID: journald looks that up by the sender's process, which is
+    // gone when a container ends at once.
+    const matches = [{ CONTAINER_ID_FULL: record.id, CONTAINER_TAG: invocation }];
+    yield* this.entries({ ...journalOptions(record.id, options), matches });
   }
 
   /** Ends when the container has ended for good, or is removed, and its last line was given. */
@@ -65,13 +75,19 @@ export class ContainerLogs {
     const present = attempts.started?.atMs ?? attempts.lines.at(-1)?.startedAtMs ?? 0;
     const finish = new AbortController();
     const unit = containerUnitName(record.id);
-    const watch = this.manager.unitEvents
+    const changes = this.manager.unitEvents.pipe(
+      filter((event) => event.type === 'relist' || event.unit === unit),
+    );
+    // A container that never ran has no unit, and its removal no event of systemd's.
+    const looks = merge(
+      changes,
+      this.directoryChanges(record.id).pipe(takeUntil(changes.pipe(last(null, 0)))),
+    )
       .pipe(
-        filter((event) => event.type === 'relist' || event.unit === unit),
         startWith(undefined),
         concatMap(() => this.hasEnded(record.id)),
       )
-      .subscribe({ next: (ended) => ended && finish.abort(), error: () => finish.abort() });
+      .subscribe({ next: (ended) => ended && finish.abort(), complete: () => finish.abort() });
     try {
       yield* this.entries({
         ...journalOptions(record.id, options),
@@ -80,18 +96,63 @@ export class ContainerLogs {
         finish: finish.signal,
       });
     } finally {
-      watch.unsubscribe();
+      looks.unsubscribe();
     }
   }
 
   private async hasEnded(id: string): Promise<boolean> {
-    await this.state.refresh();
-    const record = this.store.get(id);
-    return record === undefined || (await this.containers.status(record)).state === 'exited';
+    try {
+      await this.state.refresh();
+      const record = this.store.get(id);
+      return record === undefined || (await this.containers.status(record)).state === 'exited';
+    } catch (error) {
+      // systemd cannot be reached, say: it is looked at again when it can.
+      this.logger.warn(`Whether container ${id} has ended is not known: ${messageOf(error)}`);
+      return false;
+    }
+  }
+
+  /** Tells when the container's directory comes or goes, whichever process does it. */
+  private directoryChanges(id: string): Observable<void> {
+    return new Observable((subscriber) => {
+      try {
+        const watcher = watch(this.host.hostPath(this.layout.containersDir), (_type, name) => {
+          if (name?.includes(id)) subscriber.next();
+        });
+        watcher.on('error', (error) => this.warnOfWatch(id, error));
+        return () => watcher.close();
+      } catch (error) {
+        this.warnOfWatch(id, error);
+        return;
+      }
+    });
+  }
+
+  private warnOfWatch(id: string, error: unknown): void {
+    this.logger.warn(
+      `Should container ${id} be removed before it runs, its followed log does not end: ${messageOf(error)}`,
+    );
   }
 
   private async *entries(options: JournalReadOptions): AsyncIterable<LogEntry> {
-    for await (const entry of this.journal.read(options)) yield toLogEntry(entry);
+    for await (const entry of this.journal.read(await this.countedInLines(options))) yield toLogEntry(entry);
+  }
+
+  /** The journal counts entries, and a long line is several. */
+  private async countedInLines(options: JournalReadOptions): Promise<JournalReadOptions> {
+    const { tail, follow: _, finish: __, limitBytes: ___, ...snapshot } = options;
+    if (typeof tail !== 'number' || tail === 0) return options;
+    const { tail: ____, ...whole } = options;
+    for (let asked = tail + 1; ; asked *= 2) {
+      const parts: (LogPart & { readonly cursor: string })[] = [];
+      for await (const entry of this.journal.read({ ...snapshot, fields: COUNTED_FIELDS, tail: asked })) {
+        const { stream, partial, cursor } = toLogEntry(entry);
+        parts.push({ stream, partial, cursor });
+      }
+      const before = parts[lastLinesStart(parts, tail) - 1];
+      if (before !== undefined) return { ...whole, afterCursor: before.cursor };
+      if (parts.length < asked) return whole;
+    }
   }
 }
 

@@ -100,10 +100,14 @@ export class ContainerService {
     }
   }
 
-  /** A container that ends at once can fail its unit's start, and was started: its attempt has no start error. */
+  /**
+   * A container that ends at once can fail its unit's start, and was started: there is its marker, or already the line
+   * of its end, without a start error.
+   */
   private async didRun(id: string): Promise<boolean> {
-    const { lines } = await this.store.attempts(id);
-    return lines.length > 0 && lines[0]?.startError === undefined;
+    const { started, lines } = await this.store.attempts(id);
+    const [line] = lines;
+    return started !== undefined || (line !== undefined && line.startError === undefined);
   }
 
   /** @returns what to throw: for a start that the unit refused its own reason, else the error as it is */
@@ -185,21 +189,19 @@ export class ContainerService {
     await this.host.run({ command, args, okExitCodes: 'any' });
   }
 
-  /** Stops the unit; its container is killed after `graceMs`, which is not longer than the unit's own time. */
+  /** Stops the unit; its container is killed after `graceMs`, which is shorter than the unit's own time. */
   private async stopUnit(record: ContainerRecord, graceMs: number, options: CallOptions): Promise<void> {
     const unit = containerUnitName(record.id);
     const stopped = this.manager.stopUnit(unit, { mode: 'replace', ...options }).catch((error: unknown) => {
       if (!PodwrightError.is(error, 'not-found')) throw error;
     });
-    if (graceMs < record.config.terminationGraceMs) {
-      const waiting = new AbortController();
-      const late = this.clock.sleep(graceMs, waiting.signal).then(
-        () => true,
-        () => false,
-      );
-      const isLate = await Promise.race([stopped.then(() => false), late]).finally(() => waiting.abort());
-      if (isLate) await this.signal(record, 'KILL');
-    }
+    const waiting = new AbortController();
+    const late = this.clock.sleep(graceMs, waiting.signal).then(
+      () => true,
+      () => false,
+    );
+    const isLate = await Promise.race([stopped.then(() => false), late]).finally(() => waiting.abort());
+    if (isLate) await this.signal(record, 'KILL');
     await stopped;
     await this.manager.resetFailedUnit(unit);
   }

@@ -9,10 +9,18 @@ export interface UnitPrograms {
   readonly unshare: string;
 }
 
-const SIGNALS: Readonly<Record<string, number>> = { TERM: 15, INT: 2, QUIT: 3 };
+/** Signals that conmon forwards to the container when it gets them; see conmon's on_sig_exit. */
+const FORWARDED: ReadonlyMap<string, number> = new Map([
+  ['TERM', 15],
+  ['INT', 2],
+  ['QUIT', 3],
+]);
 const MICROSECONDS_PER_MS = 1000;
-/** systemd's own time to kill what ignores the stop script. */
-const STOP_SCRIPT_MARGIN_MS = 5000;
+/**
+ * systemd's time to kill a container goes beyond its grace, for it is the time of the record script as well. Whoever
+ * stops a container kills it when the grace is over; this is for a stop that the agent does not see to its end.
+ */
+const STOP_MARGIN_MS = 10_000;
 
 /**
  * The properties of a container's transient unit.
@@ -28,7 +36,7 @@ export function containerUnit(
 ): readonly UnitProperty[] {
   const { config } = record;
   const graceMs = config.terminationGraceMs;
-  const signal = SIGNALS[record.stopSignal];
+  const signal = FORWARDED.get(record.stopSignal);
   return [
     unitProperty('Description', `podwright container ${podName}/${config.metadata.name}`),
     unitProperty('Slice', record.slice),
@@ -37,23 +45,21 @@ export function containerUnit(
     unitProperty('NotifyAccess', 'all'),
     unitProperty('GuessMainPID', false),
     unitProperty('WorkingDirectory', paths.state),
-    unitProperty('Delegate', true),
+    // For AttachProcessesToUnit; no controllers beyond those that limits need, since nobody makes a cgroup below.
+    unitProperty('DelegateControllers', []),
     unitProperty('CollectMode', 'inactive-or-failed'),
     unitProperty('OOMPolicy', 'continue'),
     unitProperty('KillMode', 'mixed'),
-    unitProperty('KillSignal', signal ?? SIGNALS['TERM'] ?? 15),
+    unitProperty('KillSignal', signal ?? 15),
     unitProperty('SendSIGKILL', true),
     // The launch script waits the back-off, and conmon tells when it fails: there is no time after which it hangs.
     unitProperty('TimeoutStartUSec', 'infinity'),
-    unitProperty(
-      'TimeoutStopUSec',
-      (signal === undefined ? graceMs + STOP_SCRIPT_MARGIN_MS : Math.max(graceMs, 1)) * MICROSECONDS_PER_MS,
-    ),
+    unitProperty('TimeoutStopUSec', (graceMs + STOP_MARGIN_MS) * MICROSECONDS_PER_MS),
     ...restartProperties(record),
     unitProperty('LogRateLimitIntervalUSec', 1_000_000),
     unitProperty('LogRateLimitBurst', 100_000_000),
-    unitProperty('DevicePolicy', config.security.privileged === true ? 'auto' : 'closed'),
-    ...(config.security.privileged === true ? [] : [unitProperty('DeviceAllow', record.deviceAllow)]),
+    unitProperty('DevicePolicy', 'closed'),
+    unitProperty('DeviceAllow', record.deviceAllow),
     // Without a limit of its own, systemd gives a unit a share of the host's.
     ...(config.resources.pidsLimit === undefined ? [unitProperty('TasksMax', 'infinity')] : []),
     ...resourceProperties(config.resources),
@@ -63,6 +69,11 @@ export function containerUnit(
     ...(signal === undefined ? [unitProperty('ExecStopEx', [exec(programs.sh, [paths.stopScript])])] : []),
     unitProperty('ExecStopPostEx', [exec(programs.sh, [paths.recordScript])]),
   ];
+}
+
+/** Whether the container gets this stop signal when conmon does; for others the unit has a stop script. */
+export function isForwarded(stopSignal: string): boolean {
+  return FORWARDED.has(stopSignal);
 }
 
 /** A command whose words systemd takes byte for byte. */

@@ -145,7 +145,7 @@ describe('the launch script', () => {
     expect((await read(calls)).replaceAll(folder, 'F')).toBe(
       `${[
         `mount <-t> <overlay> <overlay> <-o> <${mountOptions}> <${paths.rootfs}>`,
-        "conmon <--name> <it's $HOME\n>",
+        "conmon <--name> <it's $HOME\n> <--log-tag> <i1>",
         'socket none fd 3',
         'systemd-notify <MAINPID=42>',
         'socket /notify',

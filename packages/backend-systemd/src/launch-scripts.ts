@@ -97,7 +97,7 @@ out=$(cd ${shellQuote(overlay.base)} && mount -t overlay overlay -o ${shellQuote
 
 # conmon holds the pipe as long as it lives, so that an end of file says that it ended early.
 {
-  _OCI_SYNCPIPE=3 ${words(input.conmon)} 3>&1 >/dev/null ||
+  _OCI_SYNCPIPE=3 ${words(input.conmon)} --log-tag "\${INVOCATION_ID:-}" 3>&1 >/dev/null ||
     printf '{"data":-1,"message":"conmon ended with exit code %s; its words are in the journal of this unit"}\\n' "$?"
 } | {
 IFS= read -r answer || answer=
