@@ -1,11 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import {
-  Clock,
-  type ContainerConfig,
-  type OciImageConfig,
-  PodwrightError,
-  throwIfAborted,
-} from '@podwright/core';
+import { Clock, type ContainerConfig, PodwrightError, throwIfAborted } from '@podwright/core';
 import { ImageStore, type StoredImage, StoreLocks } from '@podwright/images';
 import { HostExecutor } from '@podwright/nsenter';
 import {
@@ -13,27 +7,35 @@ import {
   conmonCommand,
   deviceAllowList,
   type OciHostFacts,
-  opaqueDirectories,
   readAllDeviceNodes,
   readDeviceNodes,
   readHostFacts,
-  readImageFile,
   resolveUser,
+  runtimeCgroupsPath,
   runtimeGlobalArgs,
   SeccompProfiles,
+  stopSignal,
 } from '@podwright/oci';
 import type { SandboxRecord } from '@podwright/sandbox';
+import { slicePath } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { SystemdBackendOptions } from './backend-options.js';
 import type { ContainerRecord } from './container-record.js';
 import { ContainerStore } from './container-store.js';
-import { HostLayout } from './host-layout.js';
+import { isForwarded } from './container-unit.js';
+import { containerUnitName, HostLayout } from './host-layout.js';
 import { HostTools } from './host-tools.js';
+import { ImageUserFiles } from './image-user-files.js';
 import { type LaunchInput, launchScript, recordScript, stopScript } from './launch-scripts.js';
 import { ociSandbox } from './oci-sandbox.js';
 
-/** Signals that conmon forwards to the container when it gets them; see conmon's on_sig_exit. */
-const FORWARDED = new Set(['TERM', 'INT', 'QUIT']);
+interface BuildInput {
+  readonly id: string;
+  readonly sandbox: SandboxRecord;
+  readonly slice: string;
+  readonly config: ContainerConfig;
+  readonly stored: StoredImage;
+}
 
 /** Makes containers: everything that their units need, on disk; nothing runs yet. */
 @injectable()
@@ -47,6 +49,7 @@ export class ContainerFactory {
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ImageStore) private readonly images: ImageStore,
     @inject(StoreLocks) private readonly imageLocks: StoreLocks,
+    @inject(ImageUserFiles) private readonly userFiles: ImageUserFiles,
     @inject(SeccompProfiles) private readonly seccomp: SeccompProfiles,
     @inject(SystemdBackendOptions) private readonly options: SystemdBackendOptions,
     @inject(Clock) private readonly clock: Clock,
@@ -64,7 +67,7 @@ export class ContainerFactory {
     using _lease = await this.imageLocks.shared([found.image.id], signal);
     const stored = await this.findImage(found.image.id, signal);
     const id = randomBytes(32).toString('hex');
-    const built = await this.build(id, sandbox, config, stored);
+    const built = await this.build({ id, sandbox, slice, config, stored });
     throwIfAborted(signal);
     const record: ContainerRecord = {
       id,
@@ -91,7 +94,7 @@ export class ContainerFactory {
     );
   }
 
-  private async build(id: string, sandbox: SandboxRecord, config: ContainerConfig, stored: StoredImage) {
+  private async build({ id, sandbox, slice, config, stored }: BuildInput) {
     this.facts ??= await readHostFacts(this.host);
     const facts = this.facts;
     const paths = this.layout.container(id);
@@ -100,11 +103,15 @@ export class ContainerFactory {
       throw new PodwrightError('unsupported', `The image ${config.image} has no layer to run anything of.`);
     }
     const { security } = config;
-    const user = resolveUser(await this.userFiles(lowerDirs), image.config?.User, security);
+    const { runtime } = await this.tools.find();
+    const userFiles = await this.userFiles.of(stored.image.id, lowerDirs);
+    const user = resolveUser(userFiles, image.config?.User, security);
     const deviceNodes = security.privileged
       ? await readAllDeviceNodes(this.host)
       : await readDeviceNodes(this.host, config.devices);
     const seccomp = await this.seccomp.load(security, facts);
+    const unitCgroup = `/${slicePath(slice)}/${containerUnitName(id)}`;
+    const cgroupsPath = runtimeCgroupsPath(runtime.flavour, facts.cgroupVersion, unitCgroup, id);
     const spec = buildOciSpec({
       config,
       sandbox: ociSandbox(sandbox),
@@ -112,14 +119,15 @@ export class ContainerFactory {
       user,
       rootfsPath: paths.rootfs,
       deviceNodes,
+      ...(cgroupsPath === undefined ? {} : { cgroupsPath }),
       ...(seccomp === undefined ? {} : { seccomp }),
       host: facts,
     });
-    const stopSignal = stopSignalOf(config, image);
-    const launch = await this.launchInput(id, sandbox, config, lowerDirs, stopSignal);
+    const signal = stopSignal(config, image);
+    const launch = await this.launchInput({ id, sandbox, config, lowerDirs, signal });
     return {
-      deviceAllow: deviceAllowList({ config, deviceNodes }),
-      stopSignal,
+      deviceAllow: deviceAllowList({ config, deviceNodes }, runtime.flavour),
+      stopSignal: signal,
       files: {
         ociConfig: JSON.stringify(spec),
         launch: launchScript(launch),
@@ -129,13 +137,19 @@ export class ContainerFactory {
     };
   }
 
-  private async launchInput(
-    id: string,
-    sandbox: SandboxRecord,
-    config: ContainerConfig,
-    lowerDirs: readonly string[],
-    stopSignal: string,
-  ): Promise<LaunchInput> {
+  private async launchInput({
+    id,
+    sandbox,
+    config,
+    lowerDirs,
+    signal,
+  }: {
+    readonly id: string;
+    readonly sandbox: SandboxRecord;
+    readonly config: ContainerConfig;
+    readonly lowerDirs: readonly string[];
+    readonly signal: string;
+  }): Promise<LaunchInput> {
     const paths = this.layout.container(id);
     const { conmon, runtime } = await this.tools.find();
     const { namespace, name } = sandbox.metadata;
@@ -156,30 +170,8 @@ export class ContainerFactory {
       conmon: [command.command, ...command.args],
       runtime: [runtime.path, ...runtimeGlobalArgs(runtime)],
       backoff: this.options.restartBackoff,
-      ...(FORWARDED.has(stopSignal) ? {} : { stopSignal }),
+      ...(isForwarded(signal) ? {} : { stopSignal: signal }),
       terminationGraceMs: config.terminationGraceMs,
     };
   }
-
-  private async userFiles(lowerDirs: readonly string[]) {
-    const layers = lowerDirs.map((path) => this.host.hostPath(path));
-    const root = this.host.hostPath('/').replace(/\/$/, '');
-    const isOpaque = opaqueDirectories(this.host, (path) => path.slice(root.length));
-    const [passwd, group] = await Promise.all([
-      readImageFile(layers, '/etc/passwd', { isOpaque }),
-      readImageFile(layers, '/etc/group', { isOpaque }),
-    ]);
-    return {
-      ...(passwd === undefined ? {} : { passwd: passwd.toString('utf8') }),
-      ...(group === undefined ? {} : { group: group.toString('utf8') }),
-    };
-  }
-}
-
-/** The container's stop signal, else the image's, else TERM; without `SIG`. A number is kept as it is. */
-function stopSignalOf(config: ContainerConfig, image: OciImageConfig): string {
-  const text = config.stopSignal ?? image.config?.StopSignal ?? 'SIGTERM';
-  const name = text.toUpperCase().replace(/^SIG/, '');
-  const known: Readonly<Record<string, string>> = { '15': 'TERM', '2': 'INT', '3': 'QUIT' };
-  return known[name] ?? name;
 }

@@ -4,7 +4,7 @@ import { type JournalEntry, JournalReader, type JournalReadOptions } from '@podw
 import { HostExecutor } from '@podwright/nsenter';
 import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
-import { concatMap, filter, last, merge, Observable, startWith, takeUntil } from 'rxjs';
+import { concatMap, endWith, filter, ignoreElements, merge, Observable, startWith, takeUntil } from 'rxjs';
 import type { ContainerRecord } from './container-record.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStore, type WrittenAttempts } from './container-store.js';
@@ -79,15 +79,17 @@ export class ContainerLogs {
       filter((event) => event.type === 'relist' || event.unit === unit),
     );
     // A container that never ran has no unit, and its removal no event of systemd's.
-    const looks = merge(
-      changes,
-      this.directoryChanges(record.id).pipe(takeUntil(changes.pipe(last(null, 0)))),
-    )
+    const closed = changes.pipe(ignoreElements(), endWith(undefined));
+    const looks = merge(changes, this.directoryChanges(record.id).pipe(takeUntil(closed)))
       .pipe(
         startWith(undefined),
         concatMap(() => this.hasEnded(record.id)),
       )
-      .subscribe({ next: (ended) => ended && finish.abort(), complete: () => finish.abort() });
+      .subscribe({
+        next: (ended) => ended && finish.abort(),
+        error: () => finish.abort(),
+        complete: () => finish.abort(),
+      });
     try {
       yield* this.entries({
         ...journalOptions(record.id, options),
@@ -140,9 +142,9 @@ export class ContainerLogs {
 
   /** The journal counts entries, and a long line is several. */
   private async countedInLines(options: JournalReadOptions): Promise<JournalReadOptions> {
-    const { tail, follow: _, finish: __, limitBytes: ___, ...snapshot } = options;
+    const { tail, follow: _follow, finish: _finish, limitBytes: _limitBytes, ...snapshot } = options;
     if (typeof tail !== 'number' || tail === 0) return options;
-    const { tail: ____, ...whole } = options;
+    const whole: JournalReadOptions = { ...options, tail: 'all' };
     for (let asked = tail + 1; ; asked *= 2) {
       const parts: (LogPart & { readonly cursor: string })[] = [];
       for await (const entry of this.journal.read({ ...snapshot, fields: COUNTED_FIELDS, tail: asked })) {

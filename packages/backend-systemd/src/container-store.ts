@@ -5,6 +5,7 @@ import { HostExecutor, syncDirectory, writeFileAtomic } from '@podwright/nsenter
 import { inject, injectable } from 'inversify';
 import { type AttemptLine, parseAttempts } from './attempt-log.js';
 import { type ContainerRecord, parseRecord, serializeRecord } from './container-record.js';
+import { errorCode, ignoreMissing, isMissing, isThere, readIfThere } from './files.js';
 import { HostLayout } from './host-layout.js';
 
 /** Files of a container that are written once. */
@@ -201,17 +202,9 @@ function isUnfinished(name: string): boolean {
   return name.startsWith(PREPARING) || name.startsWith(REMOVING);
 }
 
-function isMissing(error: unknown): boolean {
-  return codeOf(error) === 'ENOENT';
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
-}
-
 /** An error of the file system in the library's terms. */
 function storeError(what: string, error: unknown, undoErrors: readonly unknown[]): PodwrightError {
-  const code = codeOf(error);
+  const code = errorCode(error);
   const kind = code === 'ENOSPC' || code === 'EDQUOT' ? 'no-space' : 'internal';
   return new PodwrightError(kind, `${what}: ${messageOf(error)}`, {
     cause: error,
@@ -227,19 +220,4 @@ async function writePrivate(path: string, text: string): Promise<void> {
   } finally {
     await file.close();
   }
-}
-
-async function ignoreMissing<T>(done: Promise<T>): Promise<T | undefined> {
-  return await done.catch((error: unknown) => {
-    if (!isMissing(error)) throw error;
-    return undefined;
-  });
-}
-
-async function readIfThere(path: string): Promise<string> {
-  return (await ignoreMissing(readFile(path, 'utf8'))) ?? '';
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return (await ignoreMissing(stat(path))) !== undefined;
 }

@@ -1,4 +1,4 @@
-import type { ContainerPhase, ContainerStatus, RuntimeEvent } from '@podwright/core';
+import type { ContainerAttempt, ContainerPhase, ContainerStatus, RuntimeEvent } from '@podwright/core';
 import { Clock, KeyedMutex, Logger, messageOf } from '@podwright/core';
 import { SystemdManager, type UnitEvent } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
@@ -10,11 +10,13 @@ import { StateLoader } from './state-loader.js';
 
 const SETTLED: ReadonlySet<string> = new Set(['active', 'inactive', 'failed']);
 
-/** What was told of a container so far. */
+/** Numbers of the next attempts of a container whose start and end are to be told. */
 interface Told {
   readonly started: number;
   readonly ended: number;
 }
+
+const NOTHING: Told = { started: 0, ended: 0 };
 
 /**
  * Tells what happens to containers. systemd's signals only say when to look; what is told is the difference between
@@ -44,6 +46,9 @@ export class ContainerWatcher {
 
   /** Begins with the state as it is: what happened before is in the containers' attempts. */
   async start(): Promise<void> {
+    for (const status of await this.containers.statuses(this.store.list())) {
+      this.told.set(status.id, countsOf(status, NOTHING));
+    }
     this.subscription = this.manager.unitEvents.subscribe((event) => {
       if (event.type === 'relist') this.lookAtAll();
       else if (tellsNews(event)) {
@@ -51,9 +56,8 @@ export class ContainerWatcher {
         if (id !== undefined) this.look(id);
       }
     });
-    for (const status of await this.containers.statuses(this.store.list())) {
-      this.told.set(status.id, counts(status));
-    }
+    // What happened between the first look and the subscription.
+    for (const status of await this.containers.statuses(this.store.list())) this.tell(status);
   }
 
   stop(): void {
@@ -103,9 +107,8 @@ export class ContainerWatcher {
   }
 
   private tell(status: ContainerStatus): void {
-    const before = this.told.get(status.id) ?? { started: 0, ended: 0 };
-    const now = counts(status);
-    this.told.set(status.id, now);
+    const before = this.told.get(status.id) ?? NOTHING;
+    this.told.set(status.id, countsOf(status, before));
     const base = { sandboxId: status.sandboxId, podUid: status.podUid, containerId: status.id };
     for (const attempt of status.attempts) {
       const { attempt: index, startedAtMs, finishedAtMs } = attempt;
@@ -114,7 +117,7 @@ export class ContainerWatcher {
         this.emit({ ...base, type: 'container-started', attempt: index, timestampMs: startedAtMs });
       }
       if (index >= before.ended && finishedAtMs !== undefined) {
-        const isLast = index === status.attempts.length - 1;
+        const isLast = attempt === status.attempts.at(-1);
         const restartInMs = isLast ? restartDelay(status.state, status.nextStartAtMs, this.clock.nowMs()) : 0;
         this.emit({
           ...base,
@@ -128,11 +131,17 @@ export class ContainerWatcher {
   }
 }
 
-function counts(status: ContainerStatus): Told {
+/** Never back: what was told once is not told again, whatever an older look at it says. */
+function countsOf({ attempts }: ContainerStatus, before: Told): Told {
+  const lastEnded = attempts.findLast(({ finishedAtMs }) => finishedAtMs !== undefined);
   return {
-    started: status.attempts.length,
-    ended: status.attempts.filter(({ finishedAtMs }) => finishedAtMs !== undefined).length,
+    started: Math.max(before.started, next(attempts.at(-1))),
+    ended: Math.max(before.ended, next(lastEnded)),
   };
+}
+
+function next(attempt: ContainerAttempt | undefined): number {
+  return attempt === undefined ? 0 : attempt.attempt + 1;
 }
 
 function restartDelay(

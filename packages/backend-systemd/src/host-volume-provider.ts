@@ -1,17 +1,22 @@
-import { chmod, mkdir, open, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type CallOptions,
+  Logger,
   messageOf,
   type Pod,
   PodwrightError,
   quantityBytes,
+  throwIfAborted,
+  UndoStack,
   type Volume,
   VolumeProvider,
 } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
+import { errorCode } from './files.js';
 import { HostLayout } from './host-layout.js';
+import { mountsAt } from './host-mounts.js';
 
 type HostPathType = NonNullable<Volume['hostPath']>['type'];
 
@@ -46,37 +51,56 @@ export class HostVolumeProvider implements VolumeProvider {
   constructor(
     @inject(HostExecutor) private readonly host: HostExecutor,
     @inject(HostLayout) private readonly layout: HostLayout,
+    @inject(Logger) private readonly logger: Logger,
   ) {}
 
   async setUp(pod: Pod, options: CallOptions = {}): Promise<ReadonlyMap<string, string>> {
     const paths = new Map<string, string>();
+    // Only what this call makes: a pod that runs may have had its volumes before.
+    const undo = new UndoStack();
     try {
-      for (const volume of pod.spec.volumes) paths.set(volume.name, await this.make(pod, volume, options));
+      for (const volume of pod.spec.volumes) {
+        throwIfAborted(options.signal);
+        paths.set(volume.name, await this.make(pod, volume, options, undo));
+      }
       return paths;
     } catch (error) {
-      await this.tearDown(pod.metadata.uid);
+      for (const { what, error: cause } of await undo.undo()) {
+        this.logger.error(
+          `After a volume of a pod failed, ${what} could not be removed: ${messageOf(cause)}`,
+        );
+      }
       throw error;
     }
   }
 
   async tearDown(podUid: string, options: CallOptions = {}): Promise<void> {
-    const memory = join(this.layout.memoryVolumesDir, podUid);
-    for (const name of await this.namesIn(memory)) {
-      await this.host.run({
-        command: 'umount',
-        args: [join(memory, name)],
-        ...options,
-        okExitCodes: [0, 32],
-      });
+    for (const directory of [this.layout.memoryVolumesDir, this.layout.volumesDir]) {
+      await this.removeTree(join(directory, podUid), options);
     }
-    await rm(this.host.hostPath(memory), { recursive: true, force: true });
-    await rm(this.host.hostPath(join(this.layout.volumesDir, podUid)), { recursive: true, force: true });
   }
 
-  private async make(pod: Pod, volume: Volume, options: CallOptions): Promise<string> {
+  /**
+   * What is mounted there is unmounted first: tmpfs of our own, and what a container with a bidirectional mount left.
+   * Should that fail nothing is removed, because it would be the content of something else.
+   */
+  private async removeTree(path: string, options: CallOptions): Promise<void> {
+    for (const mount of (await mountsAt(this.host, path)).toReversed()) {
+      await this.host.run({ command: 'umount', args: [mount.path], ...options });
+    }
+    await rm(this.host.hostPath(path), { recursive: true, force: true });
+  }
+
+  private async make(pod: Pod, volume: Volume, options: CallOptions, undo: UndoStack): Promise<string> {
     if (volume.hostPath) return await this.checkHostPath(volume.name, volume.hostPath);
     const { medium, sizeLimit } = volume.emptyDir ?? { medium: '' };
-    if (medium === 'Memory') return await this.makeTmpfs(pod.metadata.uid, volume.name, sizeLimit, options);
+    const directory = medium === 'Memory' ? this.layout.memoryVolumesDir : this.layout.volumesDir;
+    const path = join(directory, pod.metadata.uid, volume.name);
+    if (medium === 'Memory') {
+      await this.makeDirectory(directory, path, undo);
+      await this.mountTmpfs(path, sizeLimit, options);
+      return path;
+    }
     if (sizeLimit !== undefined) {
       throw new PodwrightError(
         'unsupported',
@@ -84,52 +108,44 @@ export class HostVolumeProvider implements VolumeProvider {
           'use medium: Memory, where it is.',
       );
     }
-    const path = join(this.layout.volumesDir, pod.metadata.uid, volume.name);
-    await this.makeDirectory(path);
+    await this.makeDirectory(directory, path, undo);
     return path;
   }
 
   /** Everybody in the pod may write there, as in Kubernetes. */
-  private async makeDirectory(path: string): Promise<void> {
-    await mkdir(this.host.hostPath(path), { recursive: true });
-    await chmod(this.host.hostPath(path), 0o777);
+  private async makeDirectory(parent: string, path: string, undo: UndoStack): Promise<void> {
+    // Apart, because it is not undone: other pods have theirs there.
+    await mkdir(this.host.hostPath(parent), { recursive: true });
+    const seen = this.host.hostPath(path);
+    const first = await mkdir(seen, { recursive: true });
+    if (first === undefined) return;
+    // Removed from the first directory made, so that nothing is left of a pod that never had a volume.
+    const made = path.slice(0, path.length - (seen.length - first.length));
+    undo.push(`the directory ${made}`, () => this.removeTree(made, {}));
+    await chmod(seen, 0o777);
   }
 
-  private async makeTmpfs(
-    podUid: string,
-    name: string,
-    sizeLimit: string | undefined,
-    options: CallOptions,
-  ): Promise<string> {
-    const path = join(this.layout.memoryVolumesDir, podUid, name);
-    await this.makeDirectory(path);
-    const mounted = await this.host.run({ command: 'mountpoint', args: ['-q', path], okExitCodes: 'any' });
-    if (mounted.exitCode === 0) return path;
+  private async mountTmpfs(path: string, sizeLimit: string | undefined, options: CallOptions): Promise<void> {
+    if ((await mountsAt(this.host, path)).some((mount) => mount.path === path)) return;
     const size = sizeLimit === undefined ? '' : `,size=${quantityBytes(sizeLimit)}`;
     await this.host.run({
       command: 'mount',
       args: ['-t', 'tmpfs', '-o', `mode=0777,nosuid,nodev${size}`, 'tmpfs', path],
       ...options,
     });
-    return path;
   }
 
   private async checkHostPath(name: string, volume: NonNullable<Volume['hostPath']>): Promise<string> {
     const seen = this.host.hostPath(volume.path);
     const expected = EXPECTED[volume.type];
-    if (volume.type === 'DirectoryOrCreate') await mkdir(seen, { recursive: true, mode: 0o755 });
-    if (volume.type === 'FileOrCreate') await (await open(seen, 'a', 0o644)).close();
     try {
+      if (volume.type === 'DirectoryOrCreate') await mkdir(seen, { recursive: true, mode: 0o755 });
+      if (volume.type === 'FileOrCreate') await createFile(seen);
       const stats = await stat(seen);
       if (expected === undefined || expected.test(stats)) return volume.path;
     } catch (cause) {
       // With an empty type the kubelet checks nothing and the runtime makes a directory; a missing path is a mistake.
-      throw new PodwrightError(
-        'not-found',
-        `Volume "${name}": hostPath ${volume.path} cannot be used: ${messageOf(cause)}. Create it, or use the type ` +
-          'DirectoryOrCreate.',
-        { cause, details: { path: volume.path } },
-      );
+      throw hostPathError(name, volume.path, cause);
     }
     throw new PodwrightError(
       'failed-precondition',
@@ -137,8 +153,26 @@ export class HostVolumeProvider implements VolumeProvider {
       { details: { path: volume.path } },
     );
   }
+}
 
-  private async namesIn(path: string): Promise<string[]> {
-    return await readdir(this.host.hostPath(path)).catch(() => []);
+/** An empty one; what is there already stays, whatever it is. */
+async function createFile(path: string): Promise<void> {
+  try {
+    await (await open(path, 'wx', 0o644)).close();
+  } catch (error) {
+    if (errorCode(error) !== 'EEXIST') throw error;
   }
+}
+
+function hostPathError(name: string, path: string, cause: unknown): PodwrightError {
+  const code = errorCode(cause);
+  const details = { path, code };
+  const what = `Volume "${name}": hostPath ${path} cannot be used: ${messageOf(cause)}`;
+  if (code === 'ENOENT') {
+    return new PodwrightError('not-found', `${what}. Create it, or use the type DirectoryOrCreate.`, {
+      cause,
+      details,
+    });
+  }
+  return new PodwrightError(code === 'ENOSPC' ? 'no-space' : 'failed-precondition', what, { cause, details });
 }

@@ -1,11 +1,12 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CallOptions, type OrphanReport, PodwrightError } from '@podwright/core';
+import { type CallOptions, type OrphanReport, PodwrightError, throwIfAborted } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { SandboxManager } from '@podwright/sandbox';
 import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { ContainerStore } from './container-store.js';
+import { ignoreMissing } from './files.js';
 import { containerOfUnit, HostLayout } from './host-layout.js';
 
 /**
@@ -22,10 +23,11 @@ export class OrphanCollector {
     @inject(ContainerStore) private readonly store: ContainerStore,
   ) {}
 
-  async collect(_options?: CallOptions): Promise<OrphanReport> {
+  async collect({ signal }: CallOptions = {}): Promise<OrphanReport> {
     const removed: string[] = [];
     const errors: Error[] = [];
     const attempt = async (what: string, remove: () => Promise<unknown>) => {
+      throwIfAborted(signal);
       try {
         await remove();
         removed.push(what);
@@ -33,19 +35,20 @@ export class OrphanCollector {
         errors.push(new PodwrightError('internal', `${what} could not be removed.`, { cause }));
       }
     };
-    // Read before the units: a container that is made meanwhile is in the store before it has a unit.
-    const known = new Set(await this.store.directories());
     const units = await this.manager.listUnits({ patterns: ['podwright-*.service'] });
+    const runDirs = await this.runDirectories();
+    // Read last: what was made for a container before has its directory by now.
+    const inUse = await this.store.idsInUse();
     for (const { name } of units) {
       const id = containerOfUnit(name);
-      if (id === undefined || known.has(id) || this.store.get(id) || !(await this.isOwn(name))) continue;
+      if (id === undefined || inUse.has(id) || !(await this.isOwn(name))) continue;
       await attempt(`unit ${name}`, async () => {
-        await this.manager.stopUnit(name);
+        await this.manager.stopUnit(name, signal === undefined ? {} : { signal }).catch(ignoreGone);
         await this.manager.resetFailedUnit(name);
       });
     }
-    for (const id of await this.namesIn(this.layout.containersRunDir)) {
-      if (known.has(id) || this.store.get(id)) continue;
+    for (const id of runDirs) {
+      if (inUse.has(id)) continue;
       const path = join(this.layout.containersRunDir, id);
       await attempt(`directory ${path}`, () =>
         rm(this.host.hostPath(path), { recursive: true, force: true }),
@@ -59,16 +62,16 @@ export class OrphanCollector {
   }
 
   private async isOwn(unit: string): Promise<boolean> {
-    try {
-      const directory = await this.manager.getUnitProperty(unit, 'WorkingDirectory');
-      return directory?.startsWith(`${this.layout.containersDir}/`) ?? false;
-    } catch (error) {
-      if (PodwrightError.is(error, 'not-found')) return false;
-      throw error;
-    }
+    const directory = await this.manager.getUnitProperty(unit, 'WorkingDirectory').catch(ignoreGone);
+    return directory?.startsWith(`${this.layout.containersDir}/`) ?? false;
   }
 
-  private async namesIn(path: string): Promise<readonly string[]> {
-    return await readdir(this.host.hostPath(path)).catch(() => []);
+  private async runDirectories(): Promise<readonly string[]> {
+    return (await ignoreMissing(readdir(this.host.hostPath(this.layout.containersRunDir)))) ?? [];
   }
+}
+
+/** A unit that ended meanwhile is what was wanted. */
+function ignoreGone(error: unknown): undefined {
+  if (!PodwrightError.is(error, 'not-found')) throw error;
 }

@@ -25,7 +25,16 @@ export class PodSlices {
   async create(podUid: string, resources: ContainerResources | undefined): Promise<void> {
     const properties = resourceProperties(resources ?? {});
     if (properties.length === 0) return;
-    await this.whileStarting(() => this.manager.startTransientUnit(this.nameOf(podUid), properties));
+    const name = this.nameOf(podUid);
+    await this.whileStarting(async () => {
+      try {
+        await this.manager.startTransientUnit(name, properties);
+      } catch (error) {
+        // Of a sandbox before this one that has not been stopped, or of an agent that ended in the middle of this.
+        if (!PodwrightError.is(error, 'already-exists')) throw error;
+        await this.manager.setUnitProperties(name, properties, { runtime: true });
+      }
+    });
   }
 
   /** Runs what starts a unit in a slice; the parent of all is not removed meanwhile. */

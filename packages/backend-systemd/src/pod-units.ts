@@ -4,6 +4,8 @@ import {
   Clock,
   type ContainerConfig,
   KeyedMutex,
+  Logger,
+  messageOf,
   type PodSandboxConfig,
   type PodSandboxFilter,
   type PodSandboxStatus,
@@ -30,6 +32,7 @@ export class PodUnits {
     @inject(ContainerService) private readonly containers: ContainerService,
     @inject(ContainerWatcher) private readonly watcher: ContainerWatcher,
     @inject(Clock) private readonly clock: Clock,
+    @inject(Logger) private readonly logger: Logger,
   ) {}
 
   async run(config: PodSandboxConfig, options: CallOptions): Promise<string> {
@@ -39,7 +42,9 @@ export class PodUnits {
     try {
       await this.slices.create(config.metadata.uid, config.resources);
     } catch (error) {
-      await this.sandboxes.remove(id);
+      await this.sandboxes.remove(id).catch((cause: unknown) => {
+        this.logger.error(`Sandbox ${id}, whose slice failed, could not be removed: ${messageOf(cause)}`);
+      });
       throw error;
     }
     this.watcher.emit({ ...this.eventBase(record), type: 'sandbox-created' });
@@ -53,12 +58,12 @@ export class PodUnits {
   private async stopLocked(id: string, options: CallOptions): Promise<void> {
     const record = this.sandboxes.get(id);
     if (record === undefined) return;
-    await Promise.all(
-      this.store
-        .list({ sandboxId: id })
-        .map((container) => this.containers.stop(container.id, { graceMs: 0, ...options })),
-    );
-    await this.slices.remove(record.metadata.uid);
+    const stops = this.store
+      .list({ sandboxId: id })
+      .map((container) => this.containers.stop(container.id, { graceMs: 0, ...options }));
+    // All of them are over before this fails: nothing goes on behind the caller's back.
+    for (const stop of await Promise.allSettled(stops)) if (stop.status === 'rejected') throw stop.reason;
+    if (this.isLastOfPod(record)) await this.slices.remove(record.metadata.uid);
     await this.sandboxes.stop(id);
     if (!record.stopped) this.watcher.emit({ ...this.eventBase(record), type: 'sandbox-stopped' });
   }
@@ -151,6 +156,13 @@ export class PodUnits {
       `Sandbox ${id} of pod ${namespace}/${name} is not ready: it was stopped, or the host was restarted. Run the pod anew.`,
       { details: { id } },
     );
+  }
+
+  /** A pod's sandboxes share its slice, and to stop that ends all that runs in it. */
+  private isLastOfPod({ id, metadata }: SandboxRecord): boolean {
+    return this.sandboxes
+      .list()
+      .every((other) => other.id === id || other.stopped || other.metadata.uid !== metadata.uid);
   }
 
   private require(id: string): SandboxRecord {

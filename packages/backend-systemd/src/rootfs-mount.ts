@@ -1,16 +1,17 @@
-import { mkdir, readFile, rmdir } from 'node:fs/promises';
+import { mkdir, rmdir } from 'node:fs/promises';
 import { KeyedMutex } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { ContainerStore } from './container-store.js';
 import { HostLayout } from './host-layout.js';
+import { type HostMount, mountsAt } from './host-mounts.js';
 
 const KEY = 'rootfs';
 
 /**
  * One private tmpfs below which units mount root file systems: a mount there in a unit's own mount namespace is seen by
- * nobody else, while volumes keep their propagation. It is made for the first
- * container, and taken away by the agent that leaves none.
+ * nobody else, while volumes keep their propagation. It is made for the first container, and taken away by the agent
+ * that leaves none.
  */
 @injectable()
 export class RootfsMount {
@@ -26,28 +27,31 @@ export class RootfsMount {
   async ensure(): Promise<void> {
     await this.mutex.run(KEY, async () => {
       const path = this.layout.rootfsDir;
-      if (await this.isMounted()) return;
-      await mkdir(this.host.hostPath(path), { recursive: true, mode: 0o700 });
-      const options = 'mode=0700,size=16m,nosuid,nodev';
-      await this.host.run({
-        command: 'mount',
-        args: ['-t', 'tmpfs', '-o', options, 'podwright-rootfs', path],
-      });
-      await this.host.run({ command: 'mount', args: ['--make-private', path] });
+      const there = await this.mount();
+      if (there === undefined) {
+        await mkdir(this.host.hostPath(path), { recursive: true, mode: 0o700 });
+        const options = 'mode=0700,size=16m,nosuid,nodev';
+        await this.host.run({
+          command: 'mount',
+          args: ['-t', 'tmpfs', '-o', options, 'podwright-rootfs', path],
+        });
+      }
+      // An agent may have ended between the two.
+      if (there?.shared !== false) await this.host.run({ command: 'mount', args: ['--make-private', path] });
     });
   }
 
   /** Takes it away when no container is left. */
   async release(): Promise<void> {
     await this.mutex.run(KEY, async () => {
-      if (this.store.list().length > 0 || !(await this.isMounted())) return;
+      if (this.store.list().length > 0 || (await this.mount()) === undefined) return;
       await this.host.run({ command: 'umount', args: [this.layout.rootfsDir] });
       await rmdir(this.host.hostPath(this.layout.rootfsDir));
     });
   }
 
-  private async isMounted(): Promise<boolean> {
-    const table = await readFile(this.host.hostPath('/proc/1/mountinfo'), 'utf8');
-    return table.split('\n').some((line) => line.split(' ')[4] === this.layout.rootfsDir);
+  private async mount(): Promise<HostMount | undefined> {
+    const { rootfsDir } = this.layout;
+    return (await mountsAt(this.host, rootfsDir)).find(({ path }) => path === rootfsDir);
   }
 }

@@ -19,6 +19,7 @@ import { HostLayout } from './host-layout.js';
 import { HostReadiness } from './host-readiness.js';
 import { HostTools } from './host-tools.js';
 import { HostVolumeProvider } from './host-volume-provider.js';
+import { ImageUserFiles } from './image-user-files.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { PodSlices } from './pod-slices.js';
 import { PodUnits } from './pod-units.js';
@@ -45,6 +46,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
       HostTools,
       HostReadiness,
       ContainerStore,
+      ImageUserFiles,
       ContainerFactory,
       ContainerService,
       ContainerWatcher,

@@ -62,6 +62,8 @@ export interface ImageService {
    */
   loadImage(path: string, options?: CallOptions & { readonly reference?: string }): Promise<readonly Image[]>;
   imageFsInfo(options?: CallOptions): Promise<ImageFsInfo>;
+  /** Cancels what is under way, such as pulls. Called when the runtime is disposed of; not needed where nothing runs. */
+  [Symbol.asyncDispose]?(): Promise<void>;
 }
 
 export const ImageService: ServiceIdentifier<ImageService> = Symbol.for('podwright.core.ImageService');

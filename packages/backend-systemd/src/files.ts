@@ -1,0 +1,28 @@
+// Files that may not be there; any other failure to read them is one.
+import { readFile, stat } from 'node:fs/promises';
+
+/** `ENOENT` and so on; empty for an error that is not the system's. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+export function isMissing(error: unknown): boolean {
+  return errorCode(error) === 'ENOENT';
+}
+
+/** Resolves to undefined instead of failing because there is no such file. */
+export async function ignoreMissing<T>(done: Promise<T>): Promise<T | undefined> {
+  return await done.catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+    return undefined;
+  });
+}
+
+/** The empty text for a file that is not there. */
+export async function readIfThere(path: string): Promise<string> {
+  return (await ignoreMissing(readFile(path, 'utf8'))) ?? '';
+}
+
+export async function isThere(path: string): Promise<boolean> {
+  return (await ignoreMissing(stat(path))) !== undefined;
+}
