@@ -336,6 +336,15 @@ describe('devices', () => {
     });
   });
 
+  it('that have two nodes are allowed once, with what either allows', () => {
+    const [fuse] = deviceNodes;
+    const both = [fuse, { ...fuse, path: '/dev/also', permissions: 'rm' }];
+    const allowed = deviceAllowList({ config: CONFIG, deviceNodes: both });
+    expect(allowed.filter(({ path }) => path === '/dev/char/10:229')).toEqual([
+      { path: '/dev/char/10:229', permissions: 'rwm' },
+    ]);
+  });
+
   it('are all allowed to a privileged container', () => {
     expect(deviceAllowList({ config: { security: { privileged: true } }, deviceNodes })).toEqual([
       { path: 'char-*', permissions: 'rwm' },

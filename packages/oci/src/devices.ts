@@ -58,7 +58,7 @@ export function deviceAllowList(
     { path: 'char-pts', permissions: 'rwm' },
     ...(flavour === 'runc' ? [{ path: '/dev/char/10:200', permissions: 'rwm' }] : []),
     // By number: systemd takes this form as it stands, whether or not such a node exists below the host's /dev.
-    ...deviceNodes.map(({ type, major, minor, permissions }) => ({
+    ...byNumber(deviceNodes).map(({ type, major, minor, permissions }) => ({
       path: `/dev/${type === 'c' ? 'char' : 'block'}/${major}:${minor}`,
       permissions,
     })),
@@ -76,7 +76,7 @@ export function deviceRules({ config, deviceNodes }: DeviceSettings): readonly O
       ({ major, minor }): OciDeviceRule => ({ allow: true, type: 'c', major, minor, access: 'rwm' }),
     ),
     { allow: true, type: 'c', major: PTS_MAJOR, access: 'rwm' },
-    ...deviceNodes.map(
+    ...byNumber(deviceNodes).map(
       ({ type, major, minor, permissions }): OciDeviceRule => ({
         allow: true,
         type,
@@ -107,4 +107,18 @@ export function checkDevice(device: Device): void {
   if (!device.containerPath.startsWith('/')) {
     fail(`its path in the container, "${device.containerPath}", has to begin with "/"`);
   }
+}
+
+/**
+ * Devices of the host, each once, with all that any of its nodes allows: of two lines for one device systemd keeps the
+ * last, and the kernel does not know by which name it is opened.
+ */
+function byNumber(nodes: readonly DeviceNode[]): readonly DeviceNode[] {
+  const devices = new Map<string, DeviceNode>();
+  for (const node of nodes) {
+    const key = `${node.type} ${node.major}:${node.minor}`;
+    const permissions = new Set([...(devices.get(key)?.permissions ?? ''), ...node.permissions]);
+    devices.set(key, { ...node, permissions: [...permissions].join('') });
+  }
+  return [...devices.values()];
 }
