@@ -49,6 +49,15 @@ export default defineConfig({
           setupFiles: ['test/setup.ts'],
         },
       },
+      {
+        // Builds and packs the packages, and installs them in an empty project from the npm registry or its cache.
+        ...fromSource,
+        test: {
+          name: 'packaging',
+          include: ['test/packaging/*.spec.ts'],
+          testTimeout: 60_000,
+        },
+      },
     ],
   },
 });

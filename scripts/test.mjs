@@ -1,7 +1,8 @@
 // npm test: set-up, the unit and conformance tests, then the tests of the throw-away host and those on a host with systemd.
 //
 //   npm test                         everything
-//   npm test -- unit [FILTER…]       one or more of the projects unit, conformance, boot, host; filters and options
+//   npm test -- unit [FILTER…]       one or more of the projects unit, conformance, packaging, boot, host;
+//                                    filters and options
 //                                    (-t NAME) go to vitest
 //
 // Ends with a line `N passed, N failed`, and lists what was skipped or left out.
@@ -15,8 +16,8 @@ import { isRealRequired, whyNotReal, withRealHost } from './real-host.mjs';
 import { setUpOrExit } from './setup.mjs';
 import { readVitestReport, summaryOf } from './vitest-report.mjs';
 
-const PROJECTS = ['unit', 'conformance', 'boot', 'host'];
-const TIMEOUT_MS = { unit: 600_000, conformance: 600_000, boot: 120_000, host: 900_000 };
+const PROJECTS = ['unit', 'conformance', 'packaging', 'boot', 'host'];
+const TIMEOUT_MS = { unit: 600_000, conformance: 600_000, packaging: 600_000, boot: 120_000, host: 900_000 };
 
 const args = process.argv.slice(2);
 const chosen = PROJECTS.filter((project) => args.includes(project));
