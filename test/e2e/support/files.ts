@@ -1,0 +1,27 @@
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface FoundFile {
+  readonly path: string;
+  /** Permission bits, e.g. 0o600. */
+  readonly mode: number;
+}
+
+/** All files below a directory that hold a text. */
+export async function filesWith(directory: string, text: string): Promise<readonly FoundFile[]> {
+  const needle = Buffer.from(text);
+  const found: FoundFile[] = [];
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    try {
+      if ((await readFile(path)).includes(needle))
+        found.push({ path, mode: (await lstat(path)).mode & 0o777 });
+    } catch (error) {
+      // Gone meanwhile.
+      const code = error instanceof Error && 'code' in error ? error.code : undefined;
+      if (code !== 'ENOENT' && code !== 'ESRCH') throw error;
+    }
+  }
+  return found;
+}
