@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -109,7 +110,7 @@ describe('environment values', () => {
       { command: ['sh', '-c', 'echo runs; exec cat'], stdin: true },
     );
     // Until it has said something, its files may not be there yet.
-    for await (const _chunk of session.stdout) break;
+    await once(session.stdout, 'data');
     const unit = `podwright-${backendId(main)}.service`;
 
     const units = [

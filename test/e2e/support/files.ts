@@ -18,9 +18,9 @@ export async function filesWith(directory: string, text: string): Promise<readon
       if ((await readFile(path)).includes(needle))
         found.push({ path, mode: (await lstat(path)).mode & 0o777 });
     } catch (error) {
-      // Gone meanwhile.
+      // Gone meanwhile, or a pinned namespace, which cannot be read.
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
-      if (code !== 'ENOENT' && code !== 'ESRCH') throw error;
+      if (code !== 'ENOENT' && code !== 'ESRCH' && code !== 'EINVAL') throw error;
     }
   }
   return found;
