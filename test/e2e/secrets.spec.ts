@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile, stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
@@ -18,7 +19,7 @@ import {
 import { backendId, containerOf, shell, testPod } from './support/test-pods.js';
 
 /** In every value below, so that it can be looked for. */
-const MARK = 'hush-6d1f';
+const MARK = `hush-${randomBytes(8).toString('hex')}`;
 
 const VALUES = {
   QUOTES: `${MARK} "double" 'single' \`back\` \\"escaped\\" \\`,
@@ -99,7 +100,8 @@ describe('environment values', () => {
   });
 
   it('are in no unit, no journal, no log of the agent, no command line and no file that others can read', async () => {
-    const since = `@${Math.floor(Date.now() / 1000) - 1}`;
+    const sinceMs = Date.now() - 1000;
+    const since = `@${Math.floor(sinceMs / 1000)}`;
     log.lines.length = 0;
     const { uid } = await agent.runtime.runPod(
       testPod('env', [{ name: 'main', command: ['sleep', '100000'], env }], { hostNetwork: false }),
@@ -134,7 +136,7 @@ describe('environment values', () => {
       expect((await stat(directory)).mode & 0o077).toBe(0);
     }
     for (const elsewhere of ['/run/systemd', '/tmp', '/run/user', '/run/crun', '/run/runc', '/var/lib/cni']) {
-      const found = await filesWith(elsewhere, MARK).catch((error: NodeJS.ErrnoException) => {
+      const found = await filesWith(elsewhere, MARK, sinceMs).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== 'ENOENT') throw error;
         return [];
       });

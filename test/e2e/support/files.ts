@@ -7,16 +7,20 @@ export interface FoundFile {
   readonly mode: number;
 }
 
-/** All files below a directory that hold a text. */
-export async function filesWith(directory: string, text: string): Promise<readonly FoundFile[]> {
+/**
+ * All files below a directory that hold a text.
+ * @param sinceMs only those that were written since then, in milliseconds since the epoch
+ */
+export async function filesWith(directory: string, text: string, sinceMs = 0): Promise<readonly FoundFile[]> {
   const needle = Buffer.from(text);
   const found: FoundFile[] = [];
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
     try {
-      if ((await readFile(path)).includes(needle))
-        found.push({ path, mode: (await lstat(path)).mode & 0o777 });
+      const { mode, mtimeMs } = await lstat(path);
+      if (mtimeMs >= sinceMs && (await readFile(path)).includes(needle))
+        found.push({ path, mode: mode & 0o777 });
     } catch (error) {
       // Gone meanwhile, or a pinned namespace, which cannot be read.
       const code = error instanceof Error && 'code' in error ? error.code : undefined;
