@@ -23,6 +23,7 @@ export const systemdBackendOptionsSchema = z.strictObject({
       maxMs: z.int().min(0).default(300_000),
       resetMs: z.int().min(1).default(600_000),
     })
+    .refine(({ initialMs, maxMs }) => initialMs <= maxMs, 'initialMs may not be greater than maxMs')
     .default({ initialMs: 10_000, maxMs: 300_000, resetMs: 600_000 })
     .describe(
       'delay before a restart: none, then initialMs, doubled up to maxMs; anew after a run of resetMs',

@@ -38,14 +38,19 @@ export function parseRecord(text: string, path: string): ContainerRecord {
 }
 
 function isRecord(value: unknown): value is ContainerRecord {
-  if (typeof value !== 'object' || value === null) return false;
+  if (!isObject(value)) return false;
   const has = (key: string, type: string) => typeof Reflect.get(value, key) === type;
   return (
     Reflect.get(value, 'version') === VERSION &&
     ['id', 'sandboxId', 'podUid', 'imageId', 'slice', 'stopSignal'].every((key) => has(key, 'string')) &&
     has('createdAtMs', 'number') &&
-    has('config', 'object')
+    Array.isArray(Reflect.get(value, 'deviceAllow')) &&
+    isObject(Reflect.get(value, 'config'))
   );
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
 
 function corrupt(path: string, cause: unknown): PodwrightError {

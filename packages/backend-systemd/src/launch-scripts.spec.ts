@@ -156,6 +156,12 @@ describe('the launch script', () => {
     expect(await read(paths.startedMarker)).toBe('i1\n');
   });
 
+  it('waits until conmon has forked, which may be after the container was created', async () => {
+    await program('conmon', `echo '{"data":42}' >&3; sleep 0.2; printf 42 >conmon.pid`);
+    expect(await launch()).toEqual({ code: 0, stderr: '' });
+    expect(await called()).toContain('systemd-notify <MAINPID=42>');
+  });
+
   it('keeps what the container wrote in its first start only', async () => {
     await writeFile(join(paths.upper, 'old'), '');
     await launch();

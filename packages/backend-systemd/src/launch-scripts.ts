@@ -95,12 +95,24 @@ fi
 out=$(cd ${shellQuote(overlay.base)} && mount -t overlay overlay -o ${shellQuote(options)} ${shellQuote(paths.rootfs)} 2>&1) ||
   fail "The root file system cannot be mounted: $out"
 
-# conmon holds the pipe as long as it lives, so that an end of file says that it ended early.
+# conmon forks: the child creates the container and tells it; the parent writes the PID file and ends. Either may be
+# first. The child holds the pipe as long as it lives, so that an end of file says that it ended early.
 {
-  _OCI_SYNCPIPE=3 ${words(input.conmon)} --log-tag "\${INVOCATION_ID:-}" 3>&1 >/dev/null ||
+  if _OCI_SYNCPIPE=3 ${words(input.conmon)} --log-tag "\${INVOCATION_ID:-}" 3>&1 >/dev/null; then
+    echo forked
+  else
     printf '{"data":-1,"message":"conmon ended with exit code %s; its words are in the journal of this unit"}\\n' "$?"
+  fi
 } | {
-IFS= read -r answer || answer=
+forked=
+answer=
+while [ -z "$forked" ] || [ -z "$answer" ]; do
+  IFS= read -r line || break
+  case $line in
+    forked) forked=yes ;;
+    *) answer=$line ;;
+  esac
+done
 case $answer in
   '') fail "conmon ended before the container was created; its words are in the journal of this unit." ;;
   *:*-*) fail "$answer" ;;

@@ -97,12 +97,13 @@ export class BackendPodRuntime implements ContainerRuntime {
     await this.locks.breakOffAll(
       new PodwrightError('closed', 'The runtime was closed while the pod was being started.'),
     );
-    try {
-      await this.service[Symbol.asyncDispose]();
-    } finally {
-      this.hub.stop();
-      await this.store.close();
-    }
+    const ends = await Promise.allSettled([
+      this.images[Symbol.asyncDispose]?.(),
+      this.service[Symbol.asyncDispose](),
+    ]);
+    this.hub.stop();
+    await this.store.close();
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
 
   async version(options: CallOptions = {}): Promise<RuntimeVersion> {
