@@ -142,7 +142,7 @@ describe('a container', () => {
     [
       'that must not be root, of an image that is',
       { command: ['true'], securityContext: { runAsNonRoot: true } },
-      'container-start-failed',
+      'invalid-argument',
       /runAsNonRoot|root/,
     ],
     [

@@ -125,7 +125,7 @@ export class ContainerService {
     const reason = lines.at(-1)?.startError ?? messageOf(error);
     return new PodwrightError(
       'container-start-failed',
-      `Container "${config.metadata.name}" could not be started: ${reason}`,
+      `Container "${config.metadata.name}" could not be started: ${reason}${commandIn(config, reason)}`,
       { cause: error, details: { id } },
     );
   }
@@ -292,4 +292,10 @@ function unitState(row: UnitRow | undefined): UnitState {
 function aborted(signal: AbortSignal | undefined): Observable<unknown> {
   if (signal === undefined) return NEVER;
   return signal.aborted ? of(signal.reason) : fromEvent(signal, 'abort');
+}
+
+/** For messages: the program that the runtime's own words leave out, if the configuration names it. */
+function commandIn({ command }: ContainerConfig, reason: string): string {
+  const [program] = command ?? [];
+  return program === undefined || reason.includes(program) ? '' : ` (command "${program}")`;
 }
