@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect, createServer } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { PodwrightError } from '@podwright/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -24,11 +24,11 @@ async function forward(...args: readonly string[]): Promise<{ cli: StartedCli; p
 describe('port-forward', () => {
   it('connects many connections at once, each half-closed by itself, and ends when interrupted', async () => {
     // Gives back what it got once the client has sent all.
-    const echo = createServer({ allowHalfOpen: true }, async (socket) => {
+    const answer = async (socket: Socket) => {
       // Reading to the end would otherwise end the other direction too.
-      const sent = await text(socket.iterator({ destroyOnReturn: false }));
-      socket.end(`got ${sent}`);
-    });
+      socket.end(`got ${await text(socket.iterator({ destroyOnReturn: false }))}`);
+    };
+    const echo = createServer({ allowHalfOpen: true }, (socket) => void answer(socket));
     echo.listen(0, '127.0.0.1');
     await once(echo, 'listening');
     const address = echo.address();
