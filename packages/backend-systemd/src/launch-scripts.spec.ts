@@ -172,11 +172,11 @@ describe('the launch script', () => {
 
   it.each<[string, () => Promise<void>, RegExp]>([
     ['the mount', () => program('mount', 'echo no room >&2; exit 32'), /^The root file system .*no room\n$/],
-    ['conmon', () => program('conmon', 'exit 5'), /"data":-1.*conmon ended with exit code 5/],
-    ['conmon, without a word', () => program('conmon'), /^conmon ended before/],
+    ['conmon', () => program('conmon', 'exit 5'), /^conmon ended with exit code 5/],
+    ['conmon, without a word', () => program('conmon', 'printf 42 >conmon.pid'), /^conmon ended before/],
     [
       'the creation',
-      () => program('conmon', `echo '{"data":-1,"message":"no such program"}' >&3`),
+      () => program('conmon', `printf 42 >conmon.pid; echo '{"data":-1,"message":"no such program"}' >&3`),
       /no such program/,
     ],
     [

@@ -95,32 +95,34 @@ fi
 out=$(cd ${shellQuote(overlay.base)} && mount -t overlay overlay -o ${shellQuote(options)} ${shellQuote(paths.rootfs)} 2>&1) ||
   fail "The root file system cannot be mounted: $out"
 
-# conmon forks: the child creates the container and tells it; the parent writes the PID file and ends. Either may be
-# first. The child holds the pipe as long as it lives, so that an end of file says that it ended early.
+# conmon forks: the child creates the container and tells it; the parent writes the PID file and ends. systemd is told
+# while the container is created. The child holds the pipe as long as it lives, so that an end of file says that it ended.
 {
   if _OCI_SYNCPIPE=3 ${words(input.conmon)} --log-tag "\${INVOCATION_ID:-}" 3>&1 >/dev/null; then
-    echo forked
+    conmon=
+    read -r conmon <conmon.pid # no line feed at its end, so that read says 1
+    if [ -z "$conmon" ]; then
+      echo "failed conmon wrote no PID file."
+    elif NOTIFY_SOCKET=$notify systemd-notify "MAINPID=$conmon" >/dev/null; then
+      echo told
+    else
+      echo "failed systemd could not be told the main process; its words are in the journal of this unit."
+    fi
   else
-    printf '{"data":-1,"message":"conmon ended with exit code %s; its words are in the journal of this unit"}\\n' "$?"
+    echo "failed conmon ended with exit code $?; its words are in the journal of this unit."
   fi
 } | {
-forked=
+told=
 answer=
-while [ -z "$forked" ] || [ -z "$answer" ]; do
-  IFS= read -r line || break
+while [ -z "$told" ] || [ -z "$answer" ]; do
+  IFS= read -r line || fail "conmon ended before the container was created; its words are in the journal of this unit."
   case $line in
-    forked) forked=yes ;;
+    told) told=yes ;;
+    failed*) fail "\${line#failed }" ;;
+    *:*-*) fail "$line" ;;
     *) answer=$line ;;
   esac
 done
-case $answer in
-  '') fail "conmon ended before the container was created; its words are in the journal of this unit." ;;
-  *:*-*) fail "$answer" ;;
-esac
-conmon=
-read -r conmon <conmon.pid # no line feed at its end, so that read says 1
-[ -n "$conmon" ] || fail "conmon wrote no PID file."
-NOTIFY_SOCKET=$notify systemd-notify "MAINPID=$conmon" || fail "systemd could not be told the main process; its words are in the journal of this unit."
 printf '%s\\n' "\${INVOCATION_ID:-}" >"$state/started"
 out=$(${words([...input.runtime, 'start', input.id])} 2>&1) || fail "$out"
 }
