@@ -69,7 +69,7 @@ export class ContainerService {
       });
     }
     const { metadata } = this.sandboxes.get(record.sandboxId) ?? { metadata: { namespace: '?', name: '?' } };
-    await this.rootfs.ensure();
+    await this.rootfs.ensure(id);
     const unit = containerUnitName(id);
     const properties = containerUnit(
       record,

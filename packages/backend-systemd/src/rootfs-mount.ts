@@ -23,8 +23,8 @@ export class RootfsMount {
     @inject(ContainerStore) private readonly store: ContainerStore,
   ) {}
 
-  /** Makes sure that it is there. */
-  async ensure(): Promise<void> {
+  /** Makes sure that it is there, with the directory of a container. */
+  async ensure(containerId: string): Promise<void> {
     await this.mutex.run(KEY, async () => {
       const path = this.layout.rootfsDir;
       const there = await this.mount();
@@ -38,6 +38,7 @@ export class RootfsMount {
       }
       // An agent may have ended between the two.
       if (there?.shared !== false) await this.host.run({ command: 'mount', args: ['--make-private', path] });
+      await mkdir(this.host.hostPath(this.layout.container(containerId).rootfs), { recursive: true });
     });
   }
 

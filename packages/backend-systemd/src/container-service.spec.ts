@@ -1,0 +1,334 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Clock, type ContainerConfig, PodwrightError, silentLogger } from '@podwright/core';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseBackendOptions } from './backend-options.js';
+import { ContainerService } from './container-service.js';
+import { ContainerStore } from './container-store.js';
+import { FakeSystemd } from './fake-systemd.spec-helper.js';
+import { containerUnitName, HostLayout } from './host-layout.js';
+import { PodSlices } from './pod-slices.js';
+import {
+  CONTAINER_ID,
+  containerConfig,
+  containerRecord,
+  errorOf,
+  type FakeHost,
+  fakeHost,
+} from './testing.spec-helper.js';
+
+const UNIT = containerUnitName(CONTAINER_ID);
+
+/** Sleeps end when the test says. */
+class SteppedClock implements Clock {
+  readonly sleeps: { readonly ms: number; readonly wake: () => void }[] = [];
+
+  nowMs(): number {
+    return 100_000;
+  }
+
+  sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.sleeps.push({ ms, wake: resolve });
+      signal?.addEventListener('abort', () => reject(new PodwrightError('cancelled', 'no more sleep')));
+    });
+  }
+}
+
+let folder: string;
+let layout: HostLayout;
+let host: FakeHost;
+let store: ContainerStore;
+let systemd: FakeSystemd;
+let clock: SteppedClock;
+let service: ContainerService;
+/** What the OCI runtime does with a signal. */
+let onKill: (signal: string) => Promise<void>;
+
+const paths = () => layout.container(CONTAINER_ID);
+
+/** Writes the line of an attempt's end, as the record script does. */
+async function endAttempt(number: number, { code = '0', error = '-' } = {}): Promise<void> {
+  const line = `${number}\ti${number}\t1.0\t2.0\t${code}\tsuccess\texited\t0\t0\t300\t${error}\n`;
+  await writeFile(paths().attempts, line, { flag: 'a' });
+  await rm(paths().startedMarker, { force: true });
+}
+
+const beginAttempt = (number: number) => writeFile(paths().startedMarker, `i${number}\n`);
+
+async function make(config: Partial<ContainerConfig> = {}): Promise<void> {
+  await store.add(containerRecord({ config: containerConfig(config) }), {
+    ociConfig: '',
+    launch: '',
+    record: '',
+  });
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'podwright-service-'));
+  layout = new HostLayout(join(folder, 'state'), join(folder, 'run'));
+  onKill = async () => undefined;
+  host = fakeHost({
+    run: async ({ command, args }) => {
+      if (command === '/usr/bin/crun') await onKill(args.at(-1) ?? '');
+      return {};
+    },
+  });
+  store = new ContainerStore(host, layout);
+  await store.load();
+  systemd = new FakeSystemd();
+  clock = new SteppedClock();
+  const sandboxes = { get: () => undefined };
+  const runtime = { flavour: 'crun', path: '/usr/bin/crun' };
+  service = Reflect.construct(ContainerService, [
+    layout,
+    { ensure: async () => undefined },
+    { find: async () => ({ runtime, sh: '/bin/sh', unshare: '/usr/bin/unshare' }) },
+    host,
+    store,
+    sandboxes,
+    new PodSlices(systemd),
+    systemd,
+    parseBackendOptions({ startTimeoutMs: 5000 }),
+    clock,
+    silentLogger,
+  ]);
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+const status = () => service.status(store.require(CONTAINER_ID));
+const kills = () =>
+  host.commands.filter((line) => line.includes(' kill ')).map((line) => line.split(' ').at(-1));
+/** When a sleep of so many milliseconds has begun. */
+const asleep = async (ms: number) => {
+  await expect.poll(() => clock.sleeps.some((sleep) => sleep.ms === ms)).toBe(true);
+  return clock.sleeps.find((sleep) => sleep.ms === ms)?.wake ?? (() => undefined);
+};
+
+describe('start', () => {
+  beforeEach(() => make());
+
+  it('resolves when the unit is started', async () => {
+    systemd.onStart = () => beginAttempt(0);
+    await service.start(CONTAINER_ID);
+    expect(await status()).toMatchObject({ state: 'running', attempts: [{ attempt: 0 }] });
+  });
+
+  it('of one that was started before is refused', async () => {
+    await beginAttempt(0);
+    expect((await errorOf(() => service.start(CONTAINER_ID))).kind).toBe('failed-precondition');
+    expect(systemd.calls).toEqual([]);
+  });
+
+  it('tells why a container could not start, and stops what began', async () => {
+    systemd.onStart = async () => {
+      await endAttempt(0, { error: 'no such program' });
+      throw new PodwrightError('job-failed', 'The unit failed.');
+    };
+    const error = await errorOf(() => service.start(CONTAINER_ID));
+    expect([error.kind, error.message]).toEqual([
+      'container-start-failed',
+      'Container "main" could not be started: no such program',
+    ]);
+    expect(systemd.units.size).toBe(0);
+    expect(await status()).toMatchObject({
+      state: 'exited',
+      attempts: [{ reason: 'ContainerCannotRun', message: 'no such program' }],
+    });
+  });
+
+  it('says what systemd says when the scripts wrote nothing', async () => {
+    systemd.onStart = () => Promise.reject(new PodwrightError('job-failed', 'The unit failed.'));
+    expect((await errorOf(() => service.start(CONTAINER_ID))).message).toMatch(/: The unit failed\.$/);
+  });
+
+  it.each<[string, () => Promise<void>]>([
+    ['and its end is written', () => endAttempt(0, { code: '7' })],
+    ['and its end is being written', () => beginAttempt(0)],
+  ])('is well when the container ended at once %s; systemd may go on with it', async (_what, written) => {
+    systemd.onStart = async () => {
+      await written();
+      throw new PodwrightError('job-failed', 'The unit failed.');
+    };
+    await service.start(CONTAINER_ID);
+    expect(systemd.calls).toEqual([`start ${UNIT}`]);
+  });
+
+  it.each(['cancelled', 'timeout', 'unavailable'] as const)(
+    'that ends with %s says so, and is undone',
+    async (kind) => {
+      systemd.onStart = () => Promise.reject(new PodwrightError(kind, 'Over.'));
+      expect(await errorOf(() => service.start(CONTAINER_ID))).toMatchObject({ kind, message: 'Over.' });
+      expect(systemd.units.size).toBe(0);
+    },
+  );
+
+  it('joins a start that an agent began and did not see the end of', async () => {
+    systemd.set(UNIT, 'activating', { job: 'start' });
+    systemd.onStart = () => beginAttempt(0);
+    await service.start(CONTAINER_ID);
+    expect(systemd.calls).toEqual([`start ${UNIT}`, `join ${UNIT}`]);
+  });
+
+  it('tells the failed start also when it cannot be undone', async () => {
+    systemd.onStart = () => Promise.reject(new PodwrightError('timeout', 'Over.'));
+    systemd.onStop = () => Promise.reject(new PodwrightError('unavailable', 'No bus.'));
+    expect((await errorOf(() => service.start(CONTAINER_ID))).kind).toBe('timeout');
+  });
+});
+
+describe('stop', () => {
+  beforeEach(async () => {
+    await make({ terminationGraceMs: 10_000, restart: { by: 'backend', policy: 'Always' } });
+    await beginAttempt(0);
+    systemd.set(UNIT, 'active');
+  });
+
+  const ends = async () => {
+    await endAttempt(0);
+    systemd.end(UNIT);
+  };
+
+  it('of one that does not run does nothing', async () => {
+    systemd.end(UNIT);
+    await service.stop(CONTAINER_ID);
+    await service.stop('unknown');
+    expect(systemd.calls).toEqual([]);
+  });
+
+  it.each([10_000, 4000, undefined])(
+    'with a grace of %s ms is systemd’s, with no kill in time',
+    async (graceMs) => {
+      systemd.onStop = () => endAttempt(0);
+      await service.stop(CONTAINER_ID, graceMs === undefined ? {} : { graceMs });
+      expect([systemd.calls, kills()]).toEqual([[`stop ${UNIT}`, `reset ${UNIT}`], []]);
+      expect((await status()).state).toBe('exited');
+    },
+  );
+
+  it.each([10_000, 4000])('kills when a grace of %i ms is over', async (graceMs) => {
+    let killed = () => {};
+    systemd.onStop = () =>
+      new Promise((resolve) => {
+        killed = resolve;
+      });
+    onKill = async () => killed();
+    const stopped = service.stop(CONTAINER_ID, { graceMs });
+    (await asleep(graceMs))();
+    await stopped;
+    expect(kills()).toEqual(['KILL']);
+  });
+
+  it('with no grace kills first, while no other attempt may begin', async () => {
+    const seen: boolean[] = [];
+    onKill = async () => void seen.push((await store.attempts(CONTAINER_ID)).stopping);
+    systemd.onStop = () => endAttempt(0);
+    await service.stop(CONTAINER_ID, { graceMs: 0 });
+    expect([seen, kills()]).toEqual([[true], ['KILL']]);
+    expect((await store.attempts(CONTAINER_ID)).stopping).toBe(false);
+  });
+
+  it('with a longer grace sends the signal itself, and waits for the end', async () => {
+    onKill = async (signal) => {
+      if (signal === 'TERM') await ends();
+    };
+    await service.stop(CONTAINER_ID, { graceMs: 20_000 });
+    expect(kills()).toEqual(['TERM', 'KILL']);
+    expect((await status()).state).toBe('exited');
+  });
+
+  it('with a longer grace kills when that is over', async () => {
+    onKill = async (signal) => {
+      if (signal === 'KILL') await ends();
+    };
+    const stopped = service.stop(CONTAINER_ID, { graceMs: 20_000 });
+    (await asleep(20_000))();
+    await stopped;
+    expect(kills()).toEqual(['TERM', 'KILL']);
+  });
+
+  it('that is cancelled in a longer grace does not kill, and lets restarts go on', async () => {
+    const caller = new AbortController();
+    onKill = async () => caller.abort();
+    const error = await errorOf(() => service.stop(CONTAINER_ID, { graceMs: 20_000, signal: caller.signal }));
+    expect([error.kind, kills()]).toEqual(['cancelled', ['TERM']]);
+    expect((await store.attempts(CONTAINER_ID)).stopping).toBe(false);
+    expect((await status()).state).toBe('running');
+  });
+
+  it('in the back-off sends no signal with a longer grace', async () => {
+    await endAttempt(0);
+    systemd.set(UNIT, 'activating');
+    await service.stop(CONTAINER_ID, { graceMs: 20_000 });
+    expect(kills()).toEqual(['KILL']);
+    expect(systemd.units.size).toBe(0);
+  });
+
+  it('is shown as the end while systemd stops the back-off', async () => {
+    await endAttempt(0);
+    systemd.set(UNIT, 'activating');
+    expect((await status()).state).toBe('waiting');
+    let seen = '';
+    systemd.onStop = async () => {
+      seen = (await status()).state;
+    };
+    await service.stop(CONTAINER_ID);
+    expect(seen).toBe('exited');
+  });
+
+  it('fails with what systemd says', async () => {
+    systemd.onStop = () => Promise.reject(new PodwrightError('unavailable', 'No bus.'));
+    expect((await errorOf(() => service.stop(CONTAINER_ID))).kind).toBe('unavailable');
+  });
+});
+
+describe('remove', () => {
+  it('kills and removes, once', async () => {
+    await make();
+    await beginAttempt(0);
+    systemd.set(UNIT, 'active');
+    expect(await Promise.all([service.remove(CONTAINER_ID), service.remove(CONTAINER_ID)])).toEqual([
+      true,
+      false,
+    ]);
+    expect(kills()).toEqual(['KILL']);
+    expect([systemd.units.size, store.list().length]).toEqual([0, 0]);
+  });
+});
+
+describe('status', () => {
+  beforeEach(() => make());
+
+  it('reads again when an attempt ends between file and unit', async () => {
+    await beginAttempt(0);
+    systemd.set(UNIT, 'active');
+    const list = systemd.listUnits.bind(systemd);
+    let looks = 0;
+    systemd.listUnits = async (filter) => {
+      if (looks++ === 0) {
+        // The unit was gone already, and its end not yet read.
+        await endAttempt(0, { code: '3' });
+        systemd.end(UNIT);
+      }
+      return await list(filter);
+    };
+    expect(await status()).toMatchObject({ state: 'exited', attempts: [{ exitCode: 3 }] });
+    expect(looks).toBe(2);
+  });
+
+  it('of many at once looks closer at one that started meanwhile', async () => {
+    const list = systemd.listUnits.bind(systemd);
+    let looks = 0;
+    systemd.listUnits = async (filter) => {
+      const rows = await list(filter);
+      if (looks++ === 0) {
+        await beginAttempt(0);
+        systemd.set(UNIT, 'active');
+      }
+      return rows;
+    };
+    expect(await service.statuses(store.list())).toMatchObject([{ state: 'running' }]);
+  });
+});
