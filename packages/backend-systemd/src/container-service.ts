@@ -1,6 +1,7 @@
 import {
   type CallOptions,
   Clock,
+  type ContainerConfig,
   type ContainerStatus,
   KeyedMutex,
   Logger,
