@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -70,21 +70,28 @@ describe('an agent does not start, and says what to do', () => {
 
   it('with a runc that is too old', async () => {
     const program = await programThatPrints('runc version 1.0.0-rc8\nspec: 1.0.1-dev');
-    await expectNoStart({ ociRuntime: 'runc', binaries: { runc: program } }, /runc.*1\.0\.0-rc8.*1\./);
+    await expectNoStart(
+      { ociRuntime: 'runc', binaries: { runc: program } },
+      /runc 1\.0\.0, and 1\.\d or newer/,
+    );
   });
 
-  it('as another user than root: one line on standard error, and not code 0', async () => {
+  it.each([
+    ["whose directories are root's", 0o700, /Run the agent as root \(it runs as user 65534\)/],
+    ['who may write there', 0o777, /The systemd backend needs root/],
+  ])('as another user than root %s', async (_who, mode, message) => {
+    await chmod(folder, mode);
     const program = fileURLToPath(new URL('support/agent-program.mjs', import.meta.url));
     const work = JSON.stringify({ config: agentConfig(folder), pods: [] });
-    const failure = await promisify(execFile)('setpriv', [
-      ...['--reuid', '65534', '--regid', '65534', '--clear-groups', '--'],
-      ...[process.execPath, program, work],
-    ]).then(
+    const command = [process.execPath, program, work];
+    const user = ['--reuid', '65534', '--regid', '65534', '--clear-groups', '--'];
+    const failure = await promisify(execFile)('setpriv', [...user, ...command]).then(
       () => ({ code: 0, stderr: '' }),
       (error: { code: number; stderr: string }) => error,
     );
     expect(failure.code).toBe(1);
-    expect(failure.stderr).toMatch(/permission-denied: The systemd backend needs root/);
+    expect(failure.stderr).toMatch(message);
+    expect(failure.stderr).toContain("kind: 'permission-denied'");
   });
 
   it('when another agent has the state directory', async () => {
