@@ -64,7 +64,8 @@ export class ContainerService {
 
   private async startLocked(record: ContainerRecord, options: CallOptions): Promise<void> {
     const { id } = record;
-    if ((await this.status(record)).state !== 'created') {
+    const { lines, started } = await this.store.attempts(id);
+    if (lines.length > 0 || started !== undefined) {
       throw new PodwrightError('failed-precondition', `Container ${id} was started before; make a new one.`, {
         details: { id },
       });

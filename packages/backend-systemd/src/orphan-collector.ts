@@ -1,6 +1,12 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CallOptions, type OrphanReport, PodwrightError, throwIfAborted } from '@podwright/core';
+import {
+  type CallOptions,
+  messageOf,
+  type OrphanReport,
+  PodwrightError,
+  throwIfAborted,
+} from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { SandboxManager } from '@podwright/sandbox';
 import { SystemdManager } from '@podwright/systemd';
@@ -32,7 +38,9 @@ export class OrphanCollector {
         await remove();
         removed.push(what);
       } catch (cause) {
-        errors.push(new PodwrightError('internal', `${what} could not be removed.`, { cause }));
+        errors.push(
+          new PodwrightError('internal', `${what} could not be removed: ${messageOf(cause)}`, { cause }),
+        );
       }
     };
     const units = await this.manager.listUnits({ patterns: ['podwright-*.service'] });
