@@ -121,7 +121,7 @@ describe('a pod is refused, and nothing of it is left', () => {
     expect(await leftBehind(before, folder)).toEqual([]);
   });
 
-  it.each([64, 96, 128, 192, 256])('when %i KiB are all the space for the state', async (kib) => {
+  it.each([64, 400, 500, 600, 800])('when %i KiB are all the space for the state', async (kib) => {
     const { stateDir } = agentConfig(folder);
     await mkdir(stateDir);
     await run('mount', '-t', 'tmpfs', '-o', `mode=700,size=${kib}k`, 'tmpfs', stateDir);
