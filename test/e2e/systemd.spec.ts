@@ -596,7 +596,8 @@ describe('names', () => {
     ),
     { minLength: 1, maxLength: 8 },
   );
-  const usable = (text: string) => text !== '' && !text.includes('\0') && Buffer.from(text).toString() === text;
+  const usable = (text: string) =>
+    text !== '' && !text.includes('\0') && Buffer.from(text).toString() === text;
 
   it('are escaped and read as systemd-escape does it', async () => {
     await fc.assert(
