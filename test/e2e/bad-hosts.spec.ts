@@ -104,7 +104,7 @@ describe('an agent does not start, and says what to do', () => {
     await expectFailure(
       () => makeTestAgent(folder, { backendOptions: { binarys: {} } }),
       'invalid-argument',
-      /binarys.*Known options: binaries/s,
+      /binarys.*Known keys: binaries/s,
     );
   });
 });
@@ -125,19 +125,20 @@ describe('a pod is refused, and nothing of it is left', () => {
     const { stateDir } = agentConfig(folder);
     await mkdir(stateDir);
     await run('mount', '-t', 'tmpfs', '-o', `mode=700,size=${kib}k`, 'tmpfs', stateDir);
-    await using agent = await startTestAgent(folder);
-    await pullBusybox(agent);
-    before = takeSnapshot();
-    // What the environment takes makes the container's files larger than the space.
-    const env = [{ name: 'LARGE', value: 'x'.repeat(100_000) }];
-    const containers = ['one', 'two', 'three'].map((name) => shell(name, 'sleep 100000', { env }));
-    await expectFailure(
-      () => agent.runtime.runPod(testPod('large', containers, { hostNetwork: false })),
-      'no-space',
-      /space/,
-    );
+    // systemd takes a moment to see the mount.
+    await expect.poll(() => takeSnapshot().units).toContainEqual(expect.stringMatching(/state\.mount$/));
+    {
+      await using agent = await startTestAgent(folder);
+      await pullBusybox(agent);
+      before = takeSnapshot();
+      // What the environment takes makes the container's files larger than the space.
+      const env = [{ name: 'LARGE', value: 'x'.repeat(100_000) }];
+      const containers = ['one', 'two', 'three'].map((name) => shell(name, 'sleep 100000', { env }));
+      const pod = testPod('large', containers, { hostNetwork: false });
+      await expectFailure(() => agent.runtime.runPod(pod), 'no-space', /space/);
+      expect(await agent.runtime.getPods({ all: true })).toEqual([]);
+    }
     expect(await leftBehind(before, folder)).toEqual([]);
-    expect(await agent.runtime.getPods({ all: true })).toEqual([]);
   });
 
   it('when there is no space for its image', async () => {
