@@ -1,4 +1,4 @@
-import { PodwrightError } from '@podwright/core';
+import { parseOptions } from '@podwright/core';
 import { z } from 'zod';
 
 const absolutePath = z.string().startsWith('/', 'has to be an absolute path');
@@ -36,12 +36,5 @@ export function resolveRuntimeConfig(
   config: unknown,
   source = 'the runtime configuration',
 ): ResolvedRuntimeConfig {
-  const result = runtimeConfigSchema.safeParse(config ?? {});
-  if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || '(top)'}: ${issue.message}`);
-  throw new PodwrightError(
-    'invalid-argument',
-    `In ${source}: ${problems.join('; ')}. Known keys: ${Object.keys(runtimeConfigSchema.shape).join(', ')}.`,
-    { details: { problems } },
-  );
+  return parseOptions(runtimeConfigSchema, config ?? {}, source);
 }

@@ -376,6 +376,7 @@ describe('gc, events, version, doctor', () => {
   });
 
   it('tells versions', async () => {
+    expect((await bed.run('--version')).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect((await bed.run('version')).stdout).toMatch(/^podwright +\d+\.\d+\.\d+\nbackend +memory /);
     expect(JSON.parse((await bed.run('version', '--client', '-o', 'json')).stdout)).toEqual({
       podwright: expect.stringMatching(/^\d/),

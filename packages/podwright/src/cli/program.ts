@@ -13,7 +13,7 @@ import { registerPortForward } from './commands/port-forward.js';
 import { registerPs } from './commands/ps.js';
 import { registerPull } from './commands/pull.js';
 import { registerRun } from './commands/run.js';
-import { registerVersion } from './commands/version.js';
+import { clientVersion, registerVersion } from './commands/version.js';
 import { EXIT_CODES_HELP } from './exit-codes.js';
 import { addGlobalFlags } from './global-flags.js';
 
@@ -36,6 +36,7 @@ export function buildProgram(cli: Cli): Command {
   const { stdout, stderr } = cli.io;
   const program = new Command('podwright')
     .description('Runs pods on this machine.')
+    .version(clientVersion(), '--version', 'show the version of podwright')
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({

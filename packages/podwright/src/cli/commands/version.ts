@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import type { RuntimeVersion } from '@podwright/core';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.js';
@@ -19,7 +19,7 @@ export function registerVersion(program: Command, cli: Cli): void {
 }
 
 export async function version(context: CliContext, { client = false, output }: VersionFlags): Promise<void> {
-  const podwright = await clientVersion();
+  const podwright = clientVersion();
   const runtime = client ? undefined : await runtimeVersion(context);
   if (output !== undefined) {
     await printData(context, output, { podwright, ...(runtime === undefined ? {} : { runtime }) });
@@ -42,10 +42,10 @@ async function runtimeVersion(context: CliContext): Promise<RuntimeVersion> {
 }
 
 /** The version of this package, as it is installed. */
-async function clientVersion(): Promise<string> {
+export function clientVersion(): string {
   // The same distance from the sources and from what is built.
   const manifest: unknown = JSON.parse(
-    await readFile(new URL('../../../package.json', import.meta.url), 'utf8'),
+    readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'),
   );
   const version = typeof manifest === 'object' && manifest !== null ? Reflect.get(manifest, 'version') : '';
   return String(version);
