@@ -43,7 +43,8 @@ export interface ImageService {
   /**
    * Cold: subscribing starts the pull, unsubscribing cancels it, the last event is `done`.
    * @param reference any form that docker takes: `busybox`, `host:5000/name:tag`, `name@sha256:…`
-   * Errors: PodwrightError kind `invalid-argument`, `image-not-found`, `unauthorized`, `unreachable`, `no-space`
+   * Errors: PodwrightError kind `invalid-argument`, `image-not-found`, `unauthorized`, `unreachable`, `no-space`,
+   *   `permission-denied` (the host's signature policy), `missing-requirement`
    */
   pullImage(reference: string, options?: PullOptions): Observable<PullEvent>;
   /** The image by name, digest or id; undefined when it is not there. */

@@ -194,7 +194,7 @@ export interface LogOptions extends CallOptions {
   readonly previous?: boolean;
   /** Go on after this entry. */
   readonly afterCursor?: string;
-  /** Stop after so many bytes of lines. */
+  /** Stop after so many bytes of lines, line feeds included. */
   readonly limitBytes?: number;
 }
 
@@ -286,7 +286,7 @@ export interface RuntimeService {
    * @throws PodwrightError kind `missing-requirement`, `permission-denied` or `unavailable`
    */
   start(): Promise<void>;
-  /** Lets go of connections; what runs goes on. */
+  /** Lets go of connections; what runs goes on. Calls after it fail with kind `closed`. */
   [Symbol.asyncDispose](): Promise<void>;
 
   version(options?: CallOptions): Promise<RuntimeVersion>;
@@ -327,7 +327,10 @@ export interface RuntimeService {
   /** @throws PodwrightError kind `not-found` */
   containerStatus(id: string, options?: CallOptions): Promise<ContainerStatus>;
 
-  /** The container's output in order. @throws PodwrightError kind `not-found`, at the first read */
+  /**
+   * The container's output in order: of the present attempt, or the last one; with `follow` also of those after it.
+   * @throws PodwrightError kind `not-found`, at the first read
+   */
   containerLogs(id: string, options?: LogOptions): AsyncIterable<LogEntry>;
   /**
    * Runs a command to its end.
@@ -339,7 +342,8 @@ export interface RuntimeService {
   exec(id: string, options: ExecOptions): Promise<ExecSession>;
   /**
    * A connection to a TCP port on the sandbox's loopback address; ending the stream half-closes it.
-   * @throws PodwrightError kind `not-found`, `failed-precondition` (not ready), `missing-requirement` (socat)
+   * @throws PodwrightError kind `not-found`, `failed-precondition` (not ready), `unreachable` (nobody listens there),
+   *   `missing-requirement` (socat)
    */
   portForward(sandboxId: string, port: number, options?: CallOptions): Promise<Duplex>;
 
