@@ -35,6 +35,6 @@ describe('parseBackendOptions', () => {
     const error = await errorOf(() => parseBackendOptions({ ...options }));
     expect(error.kind).toBe('invalid-argument');
     expect(error.message).toMatch(message);
-    expect(error.message).toContain('Known options: binaries, ');
+    expect(error.message).toContain('Known keys: binaries, ');
   });
 });

@@ -1,4 +1,4 @@
-import { PodwrightError } from '@podwright/core';
+import { parseOptions } from '@podwright/core';
 import type { ServiceIdentifier } from 'inversify';
 import { z } from 'zod';
 
@@ -53,13 +53,5 @@ export const SystemdBackendOptions: ServiceIdentifier<SystemdBackendOptions> = S
 
 /** @throws PodwrightError kind `invalid-argument` that names each wrong option */
 export function parseBackendOptions(options: Readonly<Record<string, unknown>>): SystemdBackendOptions {
-  const result = systemdBackendOptionsSchema.safeParse(options);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map(({ path, message }) => `${path.join('.') || '(top)'}: ${message}`);
-  throw new PodwrightError(
-    'invalid-argument',
-    `In the options of the systemd backend: ${problems.join('; ')}. Known options: ` +
-      `${Object.keys(systemdBackendOptionsSchema.shape).join(', ')}.`,
-    { details: { problems } },
-  );
+  return parseOptions(systemdBackendOptionsSchema, options, 'the options of the systemd backend');
 }

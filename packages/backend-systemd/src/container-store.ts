@@ -1,11 +1,17 @@
 import { chmod, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ContainerFilter, messageOf, PodwrightError } from '@podwright/core';
+import {
+  type ContainerFilter,
+  messageOf,
+  PodwrightError,
+  systemErrorCode,
+  systemErrorKind,
+} from '@podwright/core';
 import { HostExecutor, syncDirectory, writeFileAtomic } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { type AttemptLine, parseAttempts } from './attempt-log.js';
 import { type ContainerRecord, parseRecord, serializeRecord } from './container-record.js';
-import { errorCode, ignoreMissing, isMissing, isThere, readIfThere } from './files.js';
+import { ignoreMissing, isMissing, isThere, readIfThere } from './files.js';
 import { HostLayout } from './host-layout.js';
 
 /** Files of a container that are written once. */
@@ -204,11 +210,9 @@ function isUnfinished(name: string): boolean {
 
 /** An error of the file system in the library's terms. */
 function storeError(what: string, error: unknown, undoErrors: readonly unknown[]): PodwrightError {
-  const code = errorCode(error);
-  const kind = code === 'ENOSPC' || code === 'EDQUOT' ? 'no-space' : 'internal';
-  return new PodwrightError(kind, `${what}: ${messageOf(error)}`, {
+  return new PodwrightError(systemErrorKind(error) ?? 'internal', `${what}: ${messageOf(error)}`, {
     cause: error,
-    details: { code, ...(undoErrors.length === 0 ? {} : { undoErrors }) },
+    details: { code: systemErrorCode(error), ...(undoErrors.length === 0 ? {} : { undoErrors }) },
   });
 }
 

@@ -1,13 +1,9 @@
 // Files that may not be there; any other failure to read them is one.
 import { readFile, stat } from 'node:fs/promises';
-
-/** `ENOENT` and so on; empty for an error that is not the system's. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
-}
+import { systemErrorCode } from '@podwright/core';
 
 export function isMissing(error: unknown): boolean {
-  return errorCode(error) === 'ENOENT';
+  return systemErrorCode(error) === 'ENOENT';
 }
 
 /** Resolves to undefined instead of failing because there is no such file. */

@@ -7,6 +7,7 @@ import {
   type Pod,
   PodwrightError,
   quantityBytes,
+  systemErrorCode,
   throwIfAborted,
   UndoStack,
   type Volume,
@@ -14,7 +15,6 @@ import {
 } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
-import { errorCode } from './files.js';
 import { HostLayout } from './host-layout.js';
 import { mountsAt } from './host-mounts.js';
 
@@ -160,12 +160,12 @@ async function createFile(path: string): Promise<void> {
   try {
     await (await open(path, 'wx', 0o644)).close();
   } catch (error) {
-    if (errorCode(error) !== 'EEXIST') throw error;
+    if (systemErrorCode(error) !== 'EEXIST') throw error;
   }
 }
 
 function hostPathError(name: string, path: string, cause: unknown): PodwrightError {
-  const code = errorCode(cause);
+  const code = systemErrorCode(cause);
   const details = { path, code };
   const what = `Volume "${name}": hostPath ${path} cannot be used: ${messageOf(cause)}`;
   if (code === 'ENOENT') {

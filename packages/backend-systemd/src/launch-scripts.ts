@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
+import { shellQuote } from '@podwright/nsenter';
 import type { ContainerPaths } from './host-layout.js';
-import { shellQuote } from './shell-quote.js';
 
 export interface RestartBackoff {
   /** Delay before the second restart, in milliseconds; the first one follows at once. It doubles each time. */

@@ -85,6 +85,7 @@ export {
   type StringMap,
 } from './model.js';
 export type { OciImageConfig, OciImageExecution } from './oci-image-config.js';
+export { parseOptions } from './parse-options.js';
 export { EventRecorder, type PodEvent, type PodEventReason, type PodObjectReference } from './pod-events.js';
 export {
   type ContainerOptionsContext,
@@ -121,5 +122,6 @@ export {
   type StopOptions,
   type TerminalSize,
 } from './runtime-service.js';
+export { systemErrorCode, systemErrorKind } from './system-errors.js';
 export { UndoStack } from './undo-stack.js';
 export { compareVersions } from './versions.js';

@@ -1,7 +1,7 @@
 import { watch } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { Logger, messageOf, PodwrightError } from '@podwright/core';
+import { Logger, messageOf, PodwrightError, systemErrorCode } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { Observable } from 'rxjs';
@@ -159,7 +159,7 @@ function inStores<T extends { readonly id: string }>(
 }
 
 function isNotFound(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return systemErrorCode(error) === 'ENOENT';
 }
 
 function unreadable(path: string, cause: unknown): PodwrightError {

@@ -34,3 +34,4 @@ export {
   verifyProcess,
 } from './process-identity.js';
 export { describeCommand, maskSecrets } from './secrets.js';
+export { shellQuote } from './shell-quote.js';

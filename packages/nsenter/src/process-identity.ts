@@ -1,6 +1,6 @@
 import { type FileHandle, open, readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { PodwrightError } from '@podwright/core';
+import { PodwrightError, systemErrorCode } from '@podwright/core';
 import type { HostExecutor } from './host-executor.js';
 
 /** One process of this boot: a PID is given to another process later, the pair is not. */
@@ -162,5 +162,6 @@ function ended(pid: number, details: Readonly<Record<string, unknown>>): Podwrig
 }
 
 function isGone(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ESRCH');
+  const code = systemErrorCode(error);
+  return code === 'ENOENT' || code === 'ESRCH';
 }

@@ -1,3 +1,5 @@
+import { shellQuote } from './shell-quote.js';
+
 const MASK = '***';
 
 /** Replaces every occurrence of every secret; longer ones first, so that one inside another leaves nothing behind. */
@@ -20,5 +22,5 @@ export function describeCommand(
 }
 
 function quote(word: string): string {
-  return /^[\w%+,./:=@*-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return /^[\w%+,./:=@*-]+$/.test(word) ? word : shellQuote(word);
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ExecSession, PodwrightError, type TerminalSize, throwIfAborted } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import { HostExecutor, shellQuote } from '@podwright/nsenter';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import { startGated } from './gated-command.js';
 import { type CommandLine, type OciRuntimeBinary, runtimeExec } from './oci-runtime-command.js';
@@ -184,7 +184,7 @@ interface ExecFiles {
  */
 function withTerminal(runtime: CommandLine, pidFile: string, size: TerminalSize | undefined): CommandLine {
   const setUp = ['stty', 'raw', '-echo', ...(size === undefined ? [] : sttySize(size))];
-  const pid = quote(pidFile);
+  const pid = shellQuote(pidFile);
   // $$ is the shell, and then the runtime, which may end without having started anything.
   const child =
     `while [ ! -s ${pid} ] && kill -0 $$; do sleep 0.05; done; ` +
@@ -192,18 +192,13 @@ function withTerminal(runtime: CommandLine, pidFile: string, size: TerminalSize 
   const shell = [
     `${setUp.join(' ')} || exit 125`,
     `(${child}) </dev/null >/dev/null 2>&1 &`,
-    `exec ${[runtime.command, ...runtime.args].map(quote).join(' ')}`,
+    `exec ${[runtime.command, ...runtime.args].map(shellQuote).join(' ')}`,
   ].join('\n');
   return {
     command: 'script',
     args: ['--quiet', '--return', '--command', shell, '/dev/null'],
     env: { ...runtime.env, SHELL: '/bin/sh' },
   };
-}
-
-/** One word for a shell, whatever is in it. */
-function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function startError({ process, id }: OciExecRequest, said: string): PodwrightError {

@@ -1,6 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type PodRecord, type PodStore, PodwrightError } from '@podwright/core';
+import { type PodRecord, type PodStore, PodwrightError, systemErrorCode } from '@podwright/core';
 import { parseRecordFile, RECORD_SUFFIX } from './pod-record-file.js';
 
 /**
@@ -58,7 +58,7 @@ async function unlessGone<T>(reading: Promise<T>): Promise<T | undefined> {
   try {
     return await reading;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

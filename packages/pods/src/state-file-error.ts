@@ -1,4 +1,4 @@
-import { type ErrorKind, messageOf, PodwrightError } from '@podwright/core';
+import { type ErrorKind, messageOf, PodwrightError, systemErrorCode } from '@podwright/core';
 
 /** Told with the user, because the wrong one is the usual reason: most backends need root. */
 const NO_RIGHT = `Run the agent as root (it runs as user ${process.geteuid?.() ?? 'unknown'}), give it the right to write there, or choose another stateDir.`;
@@ -15,7 +15,7 @@ const KINDS: Readonly<Record<string, readonly [ErrorKind, string]>> = {
 
 /** What a failed call of the file system means for whoever runs the agent. */
 export function stateFileError(what: string, path: string, error: unknown): PodwrightError {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = systemErrorCode(error);
   const [kind, advice] = KINDS[code] ?? ['internal', ''];
   return new PodwrightError(kind, `${what} ${path} failed: ${messageOf(error)}. ${advice}`.trimEnd(), {
     cause: error,

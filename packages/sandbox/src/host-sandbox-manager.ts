@@ -1,4 +1,4 @@
-import { Logger, messageOf, type OrphanReport, PodwrightError } from '@podwright/core';
+import { KeyedMutex, Logger, messageOf, type OrphanReport, PodwrightError } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { readBootId } from './boot-id.js';
@@ -12,8 +12,8 @@ import { sandboxPaths } from './sandbox-paths.js';
 import type { SandboxConfig, SandboxRecord } from './sandbox-record.js';
 import { SandboxRemover } from './sandbox-remover.js';
 import { type SandboxLoadResult, SandboxStore } from './sandbox-store.js';
+import { SharedCalls } from './shared-calls.js';
 import { throwIfAborted, toPodwrightError } from './system-error.js';
-import { SharedCalls, TaskQueues } from './task-queues.js';
 
 /** Knows all sandboxes of this host, and lets them be made and taken apart in order. */
 @injectable()
@@ -23,7 +23,7 @@ export class HostSandboxManager implements SandboxManager {
   readonly #unreadable = new Map<string, PodwrightError>();
   /** Being created: their ids, identities and ports are taken already. */
   readonly #pending = new Map<string, SandboxConfig>();
-  readonly #queues = new TaskQueues();
+  readonly #queues = new KeyedMutex();
   readonly #networkStops = new SharedCalls();
   readonly #stops = new SharedCalls();
   readonly #removals = new SharedCalls();

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { Clock, Logger, PodwrightError } from '@podwright/core';
+import { Clock, Logger, messageOf, PodwrightError, UndoStack } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { readBootId } from './boot-id.js';
@@ -15,7 +15,6 @@ import type { SandboxConfig, SandboxRecord } from './sandbox-record.js';
 import { SandboxRemover } from './sandbox-remover.js';
 import { SandboxStore } from './sandbox-store.js';
 import { throwIfAborted, toPodwrightError } from './system-error.js';
-import { UndoStack } from './undo-stack.js';
 
 /** Makes one sandbox, step by step, and undoes what it made when a step fails. */
 @injectable()
@@ -43,7 +42,9 @@ export class SandboxBuilder {
       return await this.#build(config, id, undo, signal);
     } catch (thrown) {
       const error = toPodwrightError(thrown, `Making sandbox ${id}`);
-      const left = [...(await undo.undo())];
+      const left = (await undo.undo()).map(
+        ({ what, error: cause }) => new Error(`${what} could not be undone: ${messageOf(cause)}`, { cause }),
+      );
       // The record stays as long as there is something left to undo.
       if (left.length === 0) await this.store.delete(id).catch((cause) => left.push(cause));
       if (left.length === 0) throw error;
@@ -82,7 +83,8 @@ export class SandboxBuilder {
     await this.store.write(record);
 
     throwIfAborted(signal, doing);
-    undo.add('the namespaces', () => this.remover.letGo(record));
+    // Before the thing is made, so that a half-made one is undone too: each of these bears that it is not there.
+    undo.push('the namespaces', () => this.remover.letGo(record));
     const pinned = this.pinner.pin(
       {
         paths: record.namespaces,
@@ -101,7 +103,7 @@ export class SandboxBuilder {
       const connected = [];
       for (const attachment of planned) {
         throwIfAborted(signal, doing);
-        undo.add(`network "${attachment.network.name}"`, () => this.network.detach(attachment, netns));
+        undo.push(`network "${attachment.network.name}"`, () => this.network.detach(attachment, netns));
         connected.push(await this.network.attach(attachment, netns, signal));
       }
       record = { ...record, cni: connected, ips: this.network.addresses(connected) };

@@ -1,5 +1,5 @@
 import { mkdir, readFile, rm, rmdir } from 'node:fs/promises';
-import { messageOf, PodwrightError } from '@podwright/core';
+import { messageOf, PodwrightError, systemErrorCode } from '@podwright/core';
 import { HostExecutor, writeFileAtomic } from '@podwright/nsenter';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import { listDirectory } from './list-directory.js';
@@ -60,7 +60,7 @@ export class FileSandboxStore implements SandboxStore {
     try {
       text = await readFile(this.executor.hostPath(record), 'utf8');
     } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      if (systemErrorCode(error) === 'ENOENT') return undefined;
       throw new PodwrightError('corrupt-state', `The record ${record} cannot be read: ${messageOf(error)}.`, {
         cause: error,
         details: { id, path: record },
