@@ -122,10 +122,11 @@ describe('commands run in a container', () => {
     ]);
     expect(exitCode).toBe(0);
     const session = await agent.runtime.execInContainer({ uid }, { command: ['sleep', '100006'] });
-    const started = await processes(({ command }) => /^sleep 10000[2-6]$/.test(command));
-    expect(started.map(({ command }) => command).sort()).toEqual(
-      [2, 3, 4, 5, 6].map((n) => `sleep 10000${n}`),
-    );
+    const findStarted = () => processes(({ command }) => /^sleep 10000[2-6]$/.test(command));
+    await expect
+      .poll(async () => (await findStarted()).map(({ command }) => command).sort())
+      .toEqual([2, 3, 4, 5, 6].map((n) => `sleep 10000${n}`));
+    const started = await findStarted();
     const cgroups = await readFile(`/proc/${pid}/cgroup`, 'utf8');
     for (const { pid: child } of started) {
       expect(await readFile(`/proc/${child}/cgroup`, 'utf8')).toBe(cgroups);
