@@ -23,7 +23,9 @@ export interface Mutant<T> {
   readonly members: (original: T) => Partial<T>;
 }
 
-type Mutants<T> = { readonly [Member in keyof Required<T>]: readonly Mutant<T>[] };
+type Mutants<T, Members extends keyof T = keyof T> = {
+  readonly [Member in Members]-?: readonly Mutant<T>[];
+};
 
 /** The original with some of its members replaced. */
 export function broken<T extends object>(original: T, members: Partial<T>): T {
@@ -579,9 +581,8 @@ export const serviceMutants: Mutants<RuntimeService> = {
   ],
 };
 
-export const imageMutants: Mutants<ImageService> = {
-  // Not every backend has something to end; see the tests of those that do.
-  [Symbol.asyncDispose]: [],
+/** Without its disposal: not every backend has something to end. */
+export const imageMutants: Mutants<ImageService, Exclude<keyof ImageService, typeof Symbol.asyncDispose>> = {
   pullImage: [
     {
       what: 'starts at the call',
