@@ -16,7 +16,7 @@ afterEach(async () => {
 
 function suite<T extends object>(
   name: string,
-  mutants: { readonly [Member in keyof Required<T>]: readonly Mutant<T>[] },
+  mutants: { readonly [Member in keyof T]?: readonly Mutant<T>[] },
   wrap: (change: (original: T) => T) => Wrappers,
 ) {
   describe(name, () => {
