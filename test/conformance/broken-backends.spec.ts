@@ -21,7 +21,7 @@ function suite<T extends object>(
 ) {
   describe(name, () => {
     for (const member of Reflect.ownKeys(mutants)) {
-      const list: readonly Mutant<T>[] = Reflect.get(mutants, member);
+      const list: readonly Mutant<T>[] = Reflect.get(mutants, member) ?? [];
       it(`has a broken ${String(member)}`, () => expect(list.length).toBeGreaterThan(0));
       for (const { what, fails, members } of list) {
         it(`${String(member)}: ${what}: ${fails} notices`, async () => {
