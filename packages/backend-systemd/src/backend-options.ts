@@ -9,14 +9,25 @@ export const systemdBackendOptionsSchema = z.strictObject({
   binaries: z
     .record(z.string(), absolutePath)
     .default({})
-    .describe('paths of programs by name, such as {"crun": "/opt/crun"}; the others are looked up in $PATH'),
-  ociRuntime: z.enum(['crun', 'runc']).default('crun'),
-  execHandler: z.enum(['oci']).default('oci').describe('how commands enter containers'),
+    .describe(
+      'paths of programs that the agent runs, by name, such as {"crun": "/opt/crun"}; the others are looked up in $PATH',
+    ),
+  ociRuntime: z.enum(['crun', 'runc']).default('crun').describe('`crun` or `runc`'),
+  execHandler: z
+    .enum(['oci'])
+    .default('oci')
+    .describe('how commands enter containers; there is one way so far'),
   inContainer: z
     .strictObject({ hostRoot: absolutePath.default('/rootfs') })
     .optional()
-    .describe('the agent itself runs in a container that has the root of the host mounted there'),
-  dbusAddress: z.string().min(1).optional().describe('default: the system bus'),
+    .describe(
+      'the agent itself runs in a container, with the root of the host at `hostRoot`, default /rootfs',
+    ),
+  dbusAddress: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('of the bus that systemd is on; default: the system bus'),
   restartBackoff: z
     .strictObject({
       initialMs: z.int().min(0).default(10_000),
@@ -28,19 +39,23 @@ export const systemdBackendOptionsSchema = z.strictObject({
     .describe(
       'delay before a restart: none, then initialMs, doubled up to maxMs; anew after a run of resetMs',
     ),
-  startTimeoutMs: z.int().min(1).default(120_000).describe('for the start of a container'),
+  startTimeoutMs: z.int().min(1).default(120_000).describe('time for the start of a container'),
   insecureRegistries: z
     .array(z.string().min(1))
     .default([])
     .describe('registries reached without checking certificates, or over plain HTTP'),
   insecurePolicy: z.boolean().default(false).describe('take images without asking policy.json'),
-  signaturePolicy: absolutePath.optional().describe('path of a policy.json(5)'),
+  signaturePolicy: absolutePath.optional().describe("path of a policy.json(5); default: the host's"),
   imageStore: z
     .strictObject({ root: absolutePath, runRoot: absolutePath })
     .optional()
-    .describe("default: the host's own containers-storage, shared with podman"),
-  cniConfDir: absolutePath.optional(),
-  cniBinDirs: z.array(absolutePath).min(1).optional(),
+    .describe(
+      "`root` and `runRoot` of a store; default: the host's own containers-storage, shared with podman",
+    ),
+  cniConfDir: absolutePath
+    .optional()
+    .describe('networks of pods; see @podwright/sandbox for this and the next two'),
+  cniBinDirs: z.array(absolutePath).min(1).optional().describe('where CNI plugins lie'),
   defaultSubnet: z.string().optional().describe('addresses of the default network, in CIDR form'),
   seccompProfile: absolutePath.optional().describe("default: the host's /usr/share/containers/seccomp.json"),
 });

@@ -49,6 +49,8 @@ export class ContainerWatcher {
     for (const status of await this.containers.statuses(this.store.list())) {
       this.told.set(status.id, countsOf(status, NOTHING));
     }
+    // A start that failed after this is tried again.
+    this.subscription?.unsubscribe();
     this.subscription = this.manager.unitEvents.subscribe((event) => {
       if (event.type === 'relist') this.lookAtAll();
       else if (tellsNews(event)) {

@@ -49,7 +49,7 @@ export class HostReadiness {
     }
   }
 
-  async version(_options?: CallOptions): Promise<RuntimeVersion> {
+  async version(): Promise<RuntimeVersion> {
     const systemd = await this.manager.version();
     return {
       runtimeName: 'systemd',

@@ -50,7 +50,9 @@ export class HostTools {
     throw new PodwrightError(
       'missing-requirement',
       `The program ${name} is not on this host. On Debian and Ubuntu: apt-get install ${PACKAGES[name] ?? name}; ` +
-        `if it lies outside $PATH, name its path in backendOptions.binaries.`,
+        (CALLED_BY_NAME.includes(name)
+          ? 'it has to be in the $PATH that systemd gives to units.'
+          : 'if it lies outside $PATH, name its path in backendOptions.binaries.'),
       { details: { program: name } },
     );
   }

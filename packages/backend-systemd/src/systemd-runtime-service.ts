@@ -94,13 +94,16 @@ export class SystemdRuntimeService implements RuntimeService {
     if (this.closed) return;
     this.closed = true;
     this.watcher.stop();
-    if (this.state.access === 'exclusive') await this.rootfs.release();
-    await this.manager[Symbol.asyncDispose]();
+    try {
+      if (this.state.access === 'exclusive') await this.rootfs.release();
+    } finally {
+      await this.manager[Symbol.asyncDispose]();
+    }
   }
 
   async version(options?: CallOptions): Promise<RuntimeVersion> {
     this.enter(options);
-    return await this.readiness.version(options);
+    return await this.readiness.version();
   }
 
   async status(options?: CallOptions): Promise<RuntimeStatus> {

@@ -1,5 +1,6 @@
 import {
   type ContainerRuntime,
+  ImageService,
   type Pod,
   type PodEvent,
   type PodRecord,
@@ -587,6 +588,34 @@ describe('the life of a runtime', () => {
     await runtime[Symbol.asyncDispose]();
     expect(await run).toBe('cancelled');
     nothingIsLeft();
+  });
+
+  it('disposes of images and service, and closes its store also when one of them fails', async () => {
+    const ended: string[] = [];
+    const end = async (what: string) => {
+      ended.push(what);
+      if (what === 'images') throw new Error('stuck');
+    };
+    const images: ImageService = Object.create(backend, {
+      [Symbol.asyncDispose]: { value: () => end('images') },
+    });
+    backend[Symbol.asyncDispose] = () => end('service');
+    store.close = () => end('store');
+    const agent = await agentOver(backend, clock, async (container) => {
+      (await container.rebind(PodStore)).toConstantValue(store);
+      (await container.rebind(ImageService)).toConstantValue(images);
+    });
+    await agent.start();
+    await expect(agent[Symbol.asyncDispose]()).rejects.toThrow('stuck');
+    expect(ended).toEqual(['images', 'service', 'store']);
+    await agent[Symbol.asyncDispose]();
+  });
+
+  it('disposes once of a backend that is both in one', async () => {
+    let ended = 0;
+    backend[Symbol.asyncDispose] = async () => void ended++;
+    await runtime[Symbol.asyncDispose]();
+    expect(ended).toBe(1);
   });
 
   it('passes on what the backend is', async () => {

@@ -97,10 +97,9 @@ export class BackendPodRuntime implements ContainerRuntime {
     await this.locks.breakOffAll(
       new PodwrightError('closed', 'The runtime was closed while the pod was being started.'),
     );
-    const ends = await Promise.allSettled([
-      this.images[Symbol.asyncDispose]?.(),
-      this.service[Symbol.asyncDispose](),
-    ]);
+    // A backend may be both in one.
+    const parts = new Set<Partial<AsyncDisposable>>([this.images, this.service]);
+    const ends = await Promise.allSettled([...parts].map(async (part) => part[Symbol.asyncDispose]?.()));
     this.hub.stop();
     await this.store.close();
     for (const end of ends) if (end.status === 'rejected') throw end.reason;
