@@ -150,7 +150,11 @@ async function startContainer(
   await executor.run(runtimeCreate(programs.runtime, { id, bundle }));
   await executor.run(runtimeStart(programs.runtime, id));
   const { stdout } = await executor.run(runtimeState(programs.runtime, id));
-  return { id, bundle, spec, pid: Number(JSON.parse(stdout.toString()).pid) };
+  const pid = Number(JSON.parse(stdout.toString()).pid);
+  // The runtime lets its process go; that executes the program a moment later.
+  const program = spec.process.args.join('\0');
+  await expect.poll(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), { interval: 5 }).toContain(program);
+  return { id, bundle, spec, pid };
 }
 
 function statusOf(pid: number): Record<string, string> {
