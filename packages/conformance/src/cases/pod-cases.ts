@@ -210,10 +210,10 @@ export const podCases = section('pods', {
         await t.line(t.runtime.getContainerLogs({ uid, container: name }, { follow: true }), 'ready');
       }
       const before = Date.now();
-      await t.runtime.killPod({ uid }, { graceMs: 2000 });
+      await t.runtime.killPod({ uid }, { graceMs: 1200 });
       const tookMs = Date.now() - before;
       // One after the other would take three times the grace; a busy machine gets all of the time between.
-      assert.ok(tookMs >= 1900 && tookMs < 5500, `the kill took ${tookMs} ms of a grace of 2000 ms`);
+      assert.ok(tookMs >= 1100 && tookMs < 3500, `the kill took ${tookMs} ms of a grace of 1200 ms`);
       const { containers } = await t.runtime.getPodStatus({ uid });
       assert.deepEqual(
         containers.map((container) => lastOf(container).exitCode),
