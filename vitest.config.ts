@@ -16,6 +16,7 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.spec.ts', 'test/unit/**/*.spec.{ts,mjs}'],
           setupFiles: ['test/setup.ts'],
+          testTimeout: 20_000,
         },
       },
       {
@@ -47,6 +48,7 @@ export default defineConfig({
           include: ['test/conformance/*.spec.ts'],
           exclude: ['test/conformance/systemd*.spec.ts'],
           setupFiles: ['test/setup.ts'],
+          testTimeout: 20_000,
         },
       },
       {
