@@ -17,7 +17,13 @@ import { setUpOrExit } from './setup.mjs';
 import { readVitestReport, summaryOf } from './vitest-report.mjs';
 
 const PROJECTS = ['unit', 'conformance', 'packaging', 'boot', 'host'];
-const TIMEOUT_MS = { unit: 600_000, conformance: 600_000, packaging: 600_000, boot: 120_000, host: 1_800_000 };
+const TIMEOUT_MS = {
+  unit: 600_000,
+  conformance: 600_000,
+  packaging: 600_000,
+  boot: 120_000,
+  host: 1_800_000,
+};
 
 const args = process.argv.slice(2);
 const chosen = PROJECTS.filter((project) => args.includes(project));
