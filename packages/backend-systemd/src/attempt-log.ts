@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import type { ContainerAttempt } from '@podwright/core';
-import { parseConmonReport } from '@podwright/oci';
+import { parseConmonReport, runtimeErrors } from '@podwright/oci';
 
 /** One ended attempt as the record script of `launch-scripts.ts` wrote it. */
 export interface AttemptLine {
@@ -43,9 +43,11 @@ export function parseAttempts(text: string): AttemptLine[] {
   });
 }
 
-/** conmon gives its reason as JSON, the script and the OCI runtime as text. */
+/** conmon and the log of the OCI runtime give a reason as JSON, the script and the runtime's own output as text. */
 function startErrorOf(text: string): string {
   if (!text.startsWith('{')) return text;
+  const said = runtimeErrors(text);
+  if (said !== undefined) return said;
   try {
     const report = parseConmonReport(text);
     return 'error' in report ? report.error : text;

@@ -161,6 +161,7 @@ export class ContainerFactory {
       bundle: paths.bundle,
       containerPidFile: paths.pidFile,
       conmonPidFile: paths.conmonPidFile,
+      runtimeLogFile: paths.createLog,
       exitDir: paths.exitDir,
     });
     return {

@@ -20,6 +20,8 @@ export interface ContainerPaths {
   readonly run: string;
   readonly pidFile: string;
   readonly conmonPidFile: string;
+  /** What the OCI runtime said while it created the container. */
+  readonly createLog: string;
   readonly exitDir: string;
   /** There while a stop with a longer grace is under way: no restart follows. */
   readonly stoppingMarker: string;
@@ -82,6 +84,7 @@ export class HostLayout {
       run,
       pidFile: join(run, 'pid'),
       conmonPidFile: join(run, 'conmon.pid'),
+      createLog: join(run, 'create.log'),
       exitDir: join(run, 'exit'),
       startedMarker: join(state, 'started'),
       stoppingMarker: join(run, 'stopping'),

@@ -337,6 +337,19 @@ describe('the record script', () => {
     expect(await called()).toEqual([`crun <--root=/x y> <delete> <--force> <${ID}>`]);
   });
 
+  it('finds why a start failed in the words of the OCI runtime when the launch was killed before it said so', async () => {
+    const entry = (level: string, msg: string) => `${JSON.stringify({ msg, level, time: 'now' })}\n`;
+    const log = [
+      entry('warning', 'never mind'),
+      entry('error', 'open `/a\\b`: not there'),
+      entry('debug', ''),
+    ];
+    await writeFile(join(paths.run, 'create.log'), log.join(''));
+    await sh(recordScript(input()), { ...ENDED, SERVICE_RESULT: 'exit-code' });
+    expect(await lines()).toMatchObject([{ startError: 'open `/a\\b`: not there' }]);
+    expect(await readdir(paths.run)).not.toContain('create.log');
+  });
+
   it('says what systemd saw when conmon wrote no exit code', async () => {
     await writeFile(paths.startedMarker, 'i1\n');
     await sh(recordScript(input()), { ...ENDED, EXIT_CODE: 'killed', EXIT_STATUS: 'KILL' });

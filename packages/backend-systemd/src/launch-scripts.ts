@@ -152,7 +152,13 @@ if [ ! -e "$state/started" ] && [ ! -s start-error ]; then
     delete
     exit 0
   fi
-  echo "The start was broken off: systemd says $SERVICE_RESULT." >start-error
+  # conmon ends when it could not create the container, and systemd may then kill the launch before it has said why.
+  if [ -e create.log ]; then
+    while IFS= read -r line; do
+      case $line in *'"level":"error"'*) printf '%s\\n' "$line" >start-error ;; esac
+    done <create.log
+  fi
+  [ -s start-error ] || echo "The start was broken off: systemd says $SERVICE_RESULT." >start-error
 fi
 tab=$(printf '\\t')
 code=-
@@ -205,7 +211,7 @@ fi
   printf '%s\\n' "$error"
 ) >"$state/attempts.new" && mv "$state/attempts.new" "$state/attempts" && rm -f "$state/started"
 delete
-rm -f start-error pid conmon.pid ${shellQuote(`exit/${input.id}`)}
+rm -f start-error create.log pid conmon.pid ${shellQuote(`exit/${input.id}`)}
 `;
 }
 

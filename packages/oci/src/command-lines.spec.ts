@@ -70,6 +70,7 @@ describe('conmonCommand', () => {
   });
 
   it.each([
+    [{ runtimeLogFile: '/run/log' }, '--runtime-arg --log=/run/log --runtime-arg --log-format=json'],
     [{ k8sLogPath: '/var/log/0.log' }, '--log-path journald: --log-path k8s-file:/var/log/0.log'],
     [{ logTag: 'a/b' }, '--log-tag a/b'],
     [{ stdin: true, leaveStdinOpen: true }, '--stdin --leave-stdin-open'],

@@ -18,6 +18,8 @@ export interface ConmonOptions {
   readonly conmonPidFile: string;
   /** Directory in which a file named like the id gets the exit code. */
   readonly exitDir: string;
+  /** Where the runtime writes its own words about the creation: lines of JSON, for `runtimeErrors`. */
+  readonly runtimeLogFile?: string;
   /** Also writes the kubelet's log format to this file. */
   readonly k8sLogPath?: string;
   /** CONTAINER_TAG of the log lines. */
@@ -50,6 +52,9 @@ export function conmonCommand(options: ConmonOptions): CommandLine {
   const args = ['--api-version', '1', '--cid', options.id, '--cuuid', options.id, '--name', options.name];
   args.push('--runtime', options.runtime.path);
   for (const arg of runtimeGlobalArgs(options.runtime)) args.push('--runtime-arg', arg);
+  if (options.runtimeLogFile !== undefined) {
+    args.push('--runtime-arg', `--log=${options.runtimeLogFile}`, '--runtime-arg', '--log-format=json');
+  }
   args.push('--bundle', options.bundle, '--container-pidfile', options.containerPidFile);
   args.push('--conmon-pidfile', options.conmonPidFile, '--exit-dir', options.exitDir);
   args.push('--log-path', 'journald:');

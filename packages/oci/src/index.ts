@@ -43,6 +43,7 @@ export {
 export { killProcessTree } from './process-tree.js';
 export { readAllDeviceNodes, readDeviceNodes } from './read-device-nodes.js';
 export { type ResolvedUser, resolveUser, type UserFiles } from './resolve-user.js';
+export { runtimeErrors } from './runtime-errors.js';
 export type {
   OciCapabilities,
   OciDevice,
