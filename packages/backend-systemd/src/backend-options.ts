@@ -57,6 +57,11 @@ export const systemdBackendOptionsSchema = z.strictObject({
     .describe('networks of pods; see @podwright/sandbox for this and the next two'),
   cniBinDirs: z.array(absolutePath).min(1).optional().describe('where CNI plugins lie'),
   defaultSubnet: z.string().optional().describe('addresses of the default network, in CIDR form'),
+  defaultBridge: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/, 'has to be the name of an interface')
+    .optional()
+    .describe('interface of the default network; two agents on one host need one each, and a subnet'),
   seccompProfile: absolutePath.optional().describe("default: the host's /usr/share/containers/seccomp.json"),
 });
 

@@ -85,6 +85,7 @@ function libraryModules(
       ...(options.cniConfDir === undefined ? {} : { cniConfDir: options.cniConfDir }),
       ...(options.cniBinDirs === undefined ? {} : { cniBinDirs: options.cniBinDirs }),
       ...(options.defaultSubnet === undefined ? {} : { defaultSubnet: options.defaultSubnet }),
+      ...(options.defaultBridge === undefined ? {} : { defaultBridge: options.defaultBridge }),
     }),
     imagesModule({
       runDir: join(runDir, 'images'),
