@@ -51,7 +51,7 @@ export function validateReadOptions(options: JournalReadOptions): void {
 /**
  * The arguments of journalctl for one pass.
  *
- * Seen with systemd 252: `--lines` together with `--since` or a cursor gives the *first* entries, with `--until` none;
+ * Seen with systemd 252: `--lines` together with `--since` or a cursor gives the *first* entries;
  * only `--reverse` counts from the end, so a tail is found by a reverse pass of its own. `--after-cursor` leaves out
  * one entry too many when the entry it names is gone or fits no match, so the entry is asked for by `--cursor` and
  * left out by the reader. A time and a cursor exclude each other, so the reader compares times itself too.
