@@ -1,9 +1,13 @@
 import { Duplex } from 'node:stream';
 import {
+  type AttachOptions,
+  type AttachSession,
   type CallOptions,
   Clock,
   type ContainerConfig,
   type ContainerFilter,
+  type ContainerResources,
+  type ContainerStats,
   type ContainerStatus,
   type ExecOptions,
   type ExecSession,
@@ -16,7 +20,9 @@ import {
   type OrphanReport,
   type PodSandboxConfig,
   type PodSandboxFilter,
+  type PodSandboxStats,
   type PodSandboxStatus,
+  PodwrightError,
   type RuntimeEvent,
   type RuntimeFeatures,
   type RuntimeService,
@@ -41,7 +47,17 @@ export class RemoteRuntimeService implements RuntimeService {
   readonly #stop = new AbortController();
   #started: Promise<void> | undefined;
   /** Those of the far side, known once it was reached. */
-  #features: RuntimeFeatures = { supervisedRestart: false, kernel: false, execHandler: 'none', execGaps: [] };
+  #features: RuntimeFeatures = {
+    supervisedRestart: false,
+    kernel: false,
+    execHandler: 'none',
+    execGaps: [],
+    attach: false,
+    stats: false,
+    updateResources: false,
+    userNamespaces: false,
+    persist: false,
+  };
 
   constructor(
     @inject(RemoteHost) private readonly host: RemoteHost,
@@ -137,6 +153,25 @@ export class RemoteRuntimeService implements RuntimeService {
     connection.once('close', () => channel.close());
     void receive(channel, readable);
     return connection;
+  }
+
+  async attach(_id: string, _options?: AttachOptions): Promise<AttachSession> {
+    throw new PodwrightError(
+      'unsupported',
+      'This protocol carries no attach yet: use exec, or logs with follow.',
+    );
+  }
+
+  updateContainerResources(id: string, resources: ContainerResources, options?: CallOptions): Promise<void> {
+    return this.host.call('runtime', 'updateContainerResources', id, resources, options);
+  }
+
+  listContainerStats(filter?: ContainerFilter, options?: CallOptions): Promise<readonly ContainerStats[]> {
+    return this.host.call('runtime', 'listContainerStats', filter, options);
+  }
+
+  listPodSandboxStats(filter?: PodSandboxFilter, options?: CallOptions): Promise<readonly PodSandboxStats[]> {
+    return this.host.call('runtime', 'listPodSandboxStats', filter, options);
   }
 
   async removeOrphans(options?: CallOptions): Promise<OrphanReport> {

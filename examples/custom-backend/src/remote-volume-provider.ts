@@ -1,4 +1,4 @@
-import type { CallOptions, Pod, VolumeProvider } from '@podwright/core';
+import type { CallOptions, Pod, VolumeFile, VolumeProvider, VolumeUsage } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { RemoteHost } from './remote-host.js';
 
@@ -9,6 +9,14 @@ export class RemoteVolumeProvider implements VolumeProvider {
 
   setUp(pod: Pod, options?: CallOptions): Promise<ReadonlyMap<string, string>> {
     return this.host.call('volumes', 'setUp', pod, options);
+  }
+
+  update(pod: Pod, volume: string, files: readonly VolumeFile[], options?: CallOptions): Promise<void> {
+    return this.host.call('volumes', 'update', pod, volume, files, options);
+  }
+
+  usage(podUid: string, options?: CallOptions): Promise<readonly VolumeUsage[]> {
+    return this.host.call('volumes', 'usage', podUid, options);
   }
 
   tearDown(podUid: string, options?: CallOptions): Promise<void> {

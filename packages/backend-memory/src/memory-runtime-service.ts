@@ -1,8 +1,10 @@
 import type { Duplex } from 'node:stream';
 import {
+  type AttachSession,
   type CallOptions,
   type ContainerConfig,
   type ContainerFilter,
+  type ContainerStats,
   type ContainerStatus,
   type ExecOptions,
   type ExecSession,
@@ -13,6 +15,7 @@ import {
   type OrphanReport,
   type PodSandboxConfig,
   type PodSandboxFilter,
+  type PodSandboxStats,
   type PodSandboxStatus,
   PodwrightError,
   type RuntimeEvent,
@@ -45,6 +48,11 @@ export class MemoryRuntimeService implements RuntimeService {
     kernel: false,
     execHandler: 'simulated',
     execGaps: [],
+    attach: false,
+    stats: false,
+    updateResources: false,
+    userNamespaces: false,
+    persist: false,
   };
   readonly events = new Subject<RuntimeEvent>();
   #subscription: Subscription | undefined;
@@ -266,6 +274,22 @@ export class MemoryRuntimeService implements RuntimeService {
     return streamOf(connection);
   }
 
+  async attach(): Promise<AttachSession> {
+    throw notYet('attach');
+  }
+
+  async updateContainerResources(): Promise<void> {
+    throw notYet('updateContainerResources');
+  }
+
+  async listContainerStats(): Promise<readonly ContainerStats[]> {
+    throw notYet('listContainerStats');
+  }
+
+  async listPodSandboxStats(): Promise<readonly PodSandboxStats[]> {
+    throw notYet('listPodSandboxStats');
+  }
+
   async removeOrphans(options?: CallOptions): Promise<OrphanReport> {
     this.#check(options);
     return { removed: this.host.releaseOrphans().map((ip) => `address ${ip}`), errors: [] };
@@ -301,4 +325,8 @@ export class MemoryRuntimeService implements RuntimeService {
       throw new PodwrightError('not-found', `There is no container ${id}.`, { details: { id } });
     return container;
   }
+}
+
+function notYet(what: string): PodwrightError {
+  return new PodwrightError('unsupported', `This backend has no ${what}: look at its features.`);
 }

@@ -5,6 +5,7 @@ import {
   throwIfAborted,
   type Volume,
   type VolumeProvider,
+  type VolumeUsage,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import type { FileNode } from './machine/file-tree.js';
@@ -30,6 +31,14 @@ export class MemoryVolumeProvider implements VolumeProvider {
       paths.set(name, path);
     }
     return paths;
+  }
+
+  async update(): Promise<void> {
+    throw new PodwrightError('unsupported', 'No volume of objects is there to update.');
+  }
+
+  async usage(): Promise<readonly VolumeUsage[]> {
+    return [];
   }
 
   async tearDown(podUid: string, options?: CallOptions): Promise<void> {

@@ -12,6 +12,7 @@ import {
   UndoStack,
   type Volume,
   VolumeProvider,
+  type VolumeUsage,
 } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
@@ -72,6 +73,14 @@ export class HostVolumeProvider implements VolumeProvider {
       }
       throw error;
     }
+  }
+
+  async update(): Promise<void> {
+    throw new PodwrightError('unsupported', 'No volume of objects is there to update.');
+  }
+
+  async usage(): Promise<readonly VolumeUsage[]> {
+    return [];
   }
 
   async tearDown(podUid: string, options: CallOptions = {}): Promise<void> {

@@ -1,9 +1,11 @@
 import { mkdir } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import {
+  type AttachSession,
   type CallOptions,
   type ContainerConfig,
   type ContainerFilter,
+  type ContainerStats,
   type ContainerStatus,
   type ExecOptions,
   type ExecSession,
@@ -14,6 +16,7 @@ import {
   type OrphanReport,
   type PodSandboxConfig,
   type PodSandboxFilter,
+  type PodSandboxStats,
   type PodSandboxStatus,
   PodwrightError,
   type RuntimeEvent,
@@ -49,6 +52,11 @@ export class SystemdRuntimeService implements RuntimeService {
     kernel: true,
     execHandler: 'oci',
     execGaps: [],
+    attach: false,
+    stats: false,
+    updateResources: false,
+    userNamespaces: false,
+    persist: false,
   };
 
   private closed = false;
@@ -209,6 +217,22 @@ export class SystemdRuntimeService implements RuntimeService {
     );
   }
 
+  async attach(): Promise<AttachSession> {
+    throw notYet('attach');
+  }
+
+  async updateContainerResources(): Promise<void> {
+    throw notYet('updateContainerResources');
+  }
+
+  async listContainerStats(): Promise<readonly ContainerStats[]> {
+    throw notYet('listContainerStats');
+  }
+
+  async listPodSandboxStats(): Promise<readonly PodSandboxStats[]> {
+    throw notYet('listPodSandboxStats');
+  }
+
   async removeOrphans(options?: CallOptions): Promise<OrphanReport> {
     this.enter(options);
     return await this.orphans.collect(options);
@@ -225,4 +249,8 @@ export class SystemdRuntimeService implements RuntimeService {
     this.enter(options);
     await this.state.refresh();
   }
+}
+
+function notYet(what: string): PodwrightError {
+  return new PodwrightError('unsupported', `This backend has no ${what}: look at its features.`);
 }

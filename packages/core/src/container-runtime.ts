@@ -1,110 +1,39 @@
 import type { Duplex } from 'node:stream';
 import type { ServiceIdentifier } from 'inversify';
 import type { Observable } from 'rxjs';
+import type { CallOptions } from './call-options.js';
 import type { ImageFsInfo, PullEvent, PullOptions } from './image-service.js';
+import type { ConfigObject } from './manifest/config-object.js';
 import type { Pod, PullPolicy } from './manifest/pod.js';
-import type { ContainerAttempt, ContainerPhase, Image, StringMap } from './model.js';
+import type { ContainerResources, Image } from './model.js';
 import type { PodEvent } from './pod-events.js';
 import type {
-  CallOptions,
+  ContainerRef,
+  EphemeralContainer,
+  GcOptions,
+  GcPolicy,
+  GcResult,
+  PodFilter,
+  PodRef,
+  PodStats,
+  PodStatus,
+  PodSummary,
+  RunPodOptions,
+  RunPodResult,
+  SyncPodResult,
+} from './pod-types.js';
+import type { RuntimeFeatures, RuntimeStatus, RuntimeVersion } from './runtime-service.js';
+import type {
+  AttachOptions,
+  AttachSession,
   ExecOptions,
   ExecSession,
   ExecSyncOptions,
   ExecSyncResult,
   LogEntry,
   LogOptions,
-  RuntimeFeatures,
-  RuntimeStatus,
-  RuntimeVersion,
   StopOptions,
-} from './runtime-service.js';
-
-/** A pod by its uid, or by namespace (default `default`) and name. */
-export type PodRef = { readonly uid: string } | { readonly name: string; readonly namespace?: string };
-
-/** A container of a pod. `container` may be left out when the pod has only one. */
-export type ContainerRef = PodRef & { readonly container?: string };
-
-/** A container as it is now. */
-export interface PodContainer {
-  readonly name: string;
-  /** `backend://id`. */
-  readonly id: string;
-  readonly kind: 'init' | 'app';
-  readonly state: ContainerPhase;
-  readonly image: string;
-  readonly imageId: string;
-  readonly createdAtMs: number;
-  /** Starts after the first one, over all containers of this name. */
-  readonly restartCount: number;
-  /** Every run that is remembered, oldest first. */
-  readonly attempts: readonly ContainerAttempt[];
-  readonly nextStartAtMs?: number;
-  /** An app container that runs and whose readiness probe, if it has one, succeeds; an init container that has ended well. */
-  readonly ready: boolean;
-  readonly reason?: string;
-  readonly message?: string;
-}
-
-export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
-
-/** A pod in short, for lists. */
-export interface PodSummary {
-  readonly uid: string;
-  readonly name: string;
-  readonly namespace: string;
-  readonly labels: StringMap;
-  readonly annotations: StringMap;
-  readonly createdAtMs: number;
-  readonly phase: PodPhase;
-  readonly ips: readonly string[];
-  readonly containers: readonly PodContainer[];
-}
-
-/** A pod in full; `toApiPodStatus(pod, status)` makes a Kubernetes PodStatus of it. */
-export interface PodStatus extends PodSummary {
-  /** Absent when the agent's store has no manifest of it. */
-  readonly manifest?: Pod;
-  readonly sandboxIds: readonly string[];
-  readonly sandboxReady: boolean;
-}
-
-export interface PodFilter {
-  /** Also pods of which nothing runs any more. Default: running ones only. */
-  readonly all?: boolean;
-  readonly namespace?: string;
-  /** All of them have to be there with these values. */
-  readonly labels?: StringMap;
-}
-
-export interface RunPodResult {
-  readonly uid: string;
-  readonly name: string;
-  readonly namespace: string;
-  readonly ips: readonly string[];
-}
-
-/** What garbage collection keeps. */
-export interface GcPolicy {
-  /** Ended containers and pods younger than this stay, in milliseconds. */
-  readonly minAgeMs: number;
-  /** Ended containers of one name in one pod that stay; negative: no limit. */
-  readonly maxPerPodContainer: number;
-  /** Ended containers that stay in all; negative: no limit. */
-  readonly maxContainers: number;
-}
-
-export interface GcOptions extends CallOptions {
-  /** All pods are known to their sources: what belongs to a pod that is gone may go. Default false. */
-  readonly allSourcesReady?: boolean;
-}
-
-export interface GcResult {
-  /** In words: what was removed. */
-  readonly removed: readonly string[];
-  /** One failure does not stop the rest. */
-  readonly errors: readonly Error[];
-}
+} from './stream-types.js';
 
 /**
  * The interface of this library: runs pods on one machine, whatever backend does the work.
@@ -131,7 +60,30 @@ export interface ContainerRuntime {
    * containers at once. Whatever it made is undone when it fails.
    * @throws PodwrightError kind `already-exists`, `image-not-found`, `container-start-failed`, `port-in-use`, …
    */
-  runPod(pod: Pod, options?: CallOptions): Promise<RunPodResult>;
+  runPod(pod: Pod, options?: RunPodOptions): Promise<RunPodResult>;
+  /**
+   * Makes a pod be as its manifest says: starts it if it is not there, restarts what ended or changed, ends what the
+   * manifest no longer has, and touches nothing else. Failed actions are in the result; the rest is done all the same.
+   * @throws PodwrightError kind `invalid-manifest`, `unsupported`, …: what `runPod` throws before it makes anything
+   */
+  syncPod(pod: Pod, options?: RunPodOptions): Promise<SyncPodResult>;
+  /**
+   * Gives a pod's volumes new content of its ConfigMaps and Secrets; readers see all of the old or all of the new.
+   * Environment variables and subPath mounts keep theirs, as in Kubernetes.
+   * @throws PodwrightError kind `not-found`, `failed-precondition` (an immutable object would change)
+   */
+  updateObjects(pod: PodRef, objects: readonly ConfigObject[], options?: CallOptions): Promise<void>;
+  /**
+   * Changes a container's limits, live when it runs.
+   * @throws as `RuntimeService.updateContainerResources`
+   */
+  updateContainerResources(
+    container: ContainerRef,
+    resources: ContainerResources,
+    options?: CallOptions,
+  ): Promise<void>;
+  /** Adds a container to a running pod and starts it. @throws PodwrightError kind `not-found`, `already-exists`, … */
+  runEphemeralContainer(pod: PodRef, container: EphemeralContainer, options?: CallOptions): Promise<void>;
   /** Ends all containers of a pod within one grace budget; its record, logs and exit codes stay. Of one that is gone: nothing. */
   killPod(pod: PodRef, options?: StopOptions): Promise<void>;
   /** Kills it if it runs, and removes all that is left of it. Of one that is gone: nothing. */
@@ -151,8 +103,15 @@ export interface ContainerRuntime {
   ): Promise<ExecSyncResult>;
   /** Starts a command with streams. */
   execInContainer(container: ContainerRef, options: ExecOptions): Promise<ExecSession>;
+  /** Connects to a container's first process. @throws as `RuntimeService.attach` */
+  attachContainer(container: ContainerRef, options?: AttachOptions): Promise<AttachSession>;
   /** A connection to a TCP port inside the pod. */
   portForward(pod: PodRef, port: number, options?: CallOptions): Promise<Duplex>;
+
+  /** What running pods use now. @throws PodwrightError kind `unsupported` */
+  stats(filter?: PodFilter, options?: CallOptions): Promise<readonly PodStats[]>;
+  /** Cold: `stats` at once and then every `intervalMs` (default 10,000) until it is unsubscribed. */
+  watchStats(options?: PodFilter & { readonly intervalMs?: number }): Observable<readonly PodStats[]>;
 
   /** Cold: subscribing pulls, unsubscribing cancels. See `ImageService.pullImage`. */
   pullImage(reference: string, options?: PullOptions): Observable<PullEvent>;

@@ -1,7 +1,8 @@
 import type { ServiceIdentifier } from 'inversify';
 import type { Observable } from 'rxjs';
+import type { CallOptions } from './call-options.js';
 import type { Image } from './model.js';
-import type { CallOptions } from './runtime-service.js';
+import type { PullSecret } from './pull-secret.js';
 
 export interface RegistryAuth {
   readonly username: string;
@@ -13,6 +14,11 @@ export interface PullOptions {
   readonly auth?: RegistryAuth;
   /** Path of a file in the format of containers-auth.json(5), for this pull only. */
   readonly authFile?: string;
+  /**
+   * Pull secrets: those of them that fit the image are tried one after the other (`credentialsFor`), then what the host
+   * has. Not asked when `auth` is given.
+   */
+  readonly credentials?: readonly PullSecret[];
 }
 
 /** Progress of a pull. `done` is the last event and carries the image. */
@@ -44,7 +50,7 @@ export interface ImageService {
    * Cold: subscribing starts the pull, unsubscribing cancels it, the last event is `done`.
    * @param reference any form that docker takes: `busybox`, `host:5000/name:tag`, `name@sha256:…`
    * Errors: PodwrightError kind `invalid-argument`, `image-not-found`, `unauthorized`, `unreachable`, `no-space`,
-   *   `permission-denied` (the host's signature policy), `missing-requirement`
+   *   `signature-rejected` (the host's signature policy), `permission-denied`, `missing-requirement`
    */
   pullImage(reference: string, options?: PullOptions): Observable<PullEvent>;
   /** The image by name, digest or id; undefined when it is not there. */
@@ -56,7 +62,7 @@ export interface ImageService {
    */
   removeImage(reference: string, options?: CallOptions): Promise<void>;
   /**
-   * Loads an OCI or docker archive (a tar file) or an OCI layout directory.
+   * Loads an OCI or docker archive (a tar file, compressed or not) or an OCI layout directory.
    * @param path on the host
    * @param options `reference`: the name to give it; without it the archive's own names are used
    * @throws PodwrightError kind `not-found`, `invalid-argument` (no archive), `no-space`

@@ -1,21 +1,16 @@
 // The contracts of Podwright. Start reading at container-runtime.ts (what agents call) and runtime-service.ts (what
 // backends implement).
 export type { BackendContext, BackendModuleFactory, RuntimeAccess } from './backend-module.js';
+export type { CallOptions } from './call-options.js';
 export { Clock, SystemClock } from './clock.js';
-export {
-  type ContainerRef,
-  ContainerRuntime,
-  type GcOptions,
-  type GcPolicy,
-  type GcResult,
-  type PodContainer,
-  type PodFilter,
-  type PodPhase,
-  type PodRef,
-  type PodStatus,
-  type PodSummary,
-  type RunPodResult,
-} from './container-runtime.js';
+export { ContainerRuntime } from './container-runtime.js';
+export type {
+  ContainerConfig,
+  ContainerFilter,
+  ContainerMetadata,
+  ContainerStatus,
+  TerminationMessage,
+} from './container-types.js';
 export {
   type ApiContainerState,
   type ApiContainerStatus,
@@ -28,9 +23,18 @@ export {
 } from './deciders/api-pod-status.js';
 export { crashLoopDelayMs } from './deciders/crash-loop.js';
 export { computeGc, type GcContainer, type GcDecision, type GcPod } from './deciders/garbage-collection.js';
+export {
+  computeImageGc,
+  type GcImage,
+  type ImageGcDecision,
+  type ImageGcPolicy,
+  type ImageGcState,
+} from './deciders/image-gc.js';
+export { type PullFailures, pullBackoffMs, withPullFailure } from './deciders/image-pull-backoff.js';
 export { type PodPhaseInput, podPhase } from './deciders/pod-phase.js';
 export { containerResources, podResources, type QosClass, qosClass } from './deciders/resources.js';
 export { type ErrorKind, messageOf, PodwrightError } from './errors.js';
+export { isPinned } from './image-patterns.js';
 export {
   formatImageReference,
   type ImageReference,
@@ -44,8 +48,10 @@ export {
   type PullOptions,
   type RegistryAuth,
 } from './image-service.js';
+export { anonymousVolumes, declaredVolumes } from './image-volumes.js';
 export { KeyedMutex, throwIfAborted } from './keyed-mutex.js';
 export { Logger, silentLogger } from './logger.js';
+export type { ConfigObject } from './manifest/config-object.js';
 export { expandEnv, expandVariables } from './manifest/expansion.js';
 export {
   type Container,
@@ -58,7 +64,9 @@ export {
 export type { ManifestProblem } from './manifest/problems.js';
 export { defaultPullPolicy } from './manifest/pull-policy.js';
 export { quantityBytes, quantityMillis } from './manifest/quantity.js';
+export type { VolumeFile } from './manifest/volume-files.js';
 export {
+  type AppArmorProfile,
   type ContainerAttempt,
   type ContainerPhase,
   type ContainerResources,
@@ -68,6 +76,8 @@ export {
   type DnsConfig,
   type EnvVar,
   formatContainerId,
+  type HostAlias,
+  type IdMapping,
   type Image,
   type IpcMode,
   type Mount,
@@ -82,7 +92,9 @@ export {
   type Rlimit,
   type SandboxState,
   type SeccompProfile,
+  type SeLinuxOptions,
   type StringMap,
+  type UserNamespaceMode,
 } from './model.js';
 export type { OciImageConfig, OciImageExecution } from './oci-image-config.js';
 export { parseOptions } from './parse-options.js';
@@ -95,33 +107,66 @@ export {
   type ProbeResult,
   ProbeResults,
   VolumeProvider,
+  type VolumeSetUpOptions,
+  type VolumeUsage,
 } from './pod-plugs.js';
+export type {
+  ContainerKind,
+  ContainerRef,
+  EphemeralContainer,
+  GcOptions,
+  GcPolicy,
+  GcResult,
+  PodActionResult,
+  PodContainer,
+  PodFilter,
+  PodPhase,
+  PodRef,
+  PodStats,
+  PodStatus,
+  PodSummary,
+  RunPodOptions,
+  RunPodResult,
+  SyncPodResult,
+} from './pod-types.js';
 export {
-  type CallOptions,
-  type ContainerConfig,
-  type ContainerFilter,
-  type ContainerMetadata,
-  type ContainerStatus,
-  type ExecOptions,
-  type ExecSession,
-  type ExecSyncOptions,
-  type ExecSyncResult,
-  type LogEntry,
-  type LogOptions,
   type OrphanReport,
-  type PodSandboxConfig,
-  type PodSandboxFilter,
-  type PodSandboxMetadata,
-  type PodSandboxStatus,
   type RuntimeCondition,
   type RuntimeEvent,
   type RuntimeFeatures,
   RuntimeService,
   type RuntimeStatus,
   type RuntimeVersion,
-  type StopOptions,
-  type TerminalSize,
 } from './runtime-service.js';
+export type {
+  PodSandboxConfig,
+  PodSandboxFilter,
+  PodSandboxMetadata,
+  PodSandboxStatus,
+} from './sandbox-types.js';
+export type {
+  ContainerStats,
+  CpuStats,
+  FilesystemUsage,
+  IoStats,
+  MemoryStats,
+  NetworkInterfaceStats,
+  PodSandboxStats,
+} from './stats.js';
+export type {
+  AttachEnd,
+  AttachOptions,
+  AttachSession,
+  ExecOptions,
+  ExecSession,
+  ExecSyncOptions,
+  ExecSyncResult,
+  LogEntry,
+  LogOptions,
+  StopOptions,
+  TerminalSize,
+} from './stream-types.js';
+export { credentialsFor, type PullSecret, pullSecretOf } from './pull-secret.js';
 export { systemErrorCode, systemErrorKind } from './system-errors.js';
 export { UndoStack } from './undo-stack.js';
 export { compareVersions } from './versions.js';

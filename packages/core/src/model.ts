@@ -62,7 +62,23 @@ export type RestartOwner =
 /** `pod`: one of the pod's own; `node`: the host's; `container`: each container's own. */
 export type NetworkMode = 'pod' | 'node';
 export type IpcMode = 'pod' | 'node';
-export type PidMode = 'container' | 'node';
+/** `pod`: one for all containers of the pod, with a first process of the pod's own. */
+export type PidMode = 'container' | 'pod' | 'node';
+/** `pod`: the pod's own ids, root in it being nobody on the host; `node`: the host's. */
+export type UserNamespaceMode = 'pod' | 'node';
+
+/** One line of the pod's /etc/hosts. */
+export interface HostAlias {
+  readonly ip: string;
+  readonly hostnames: readonly string[];
+}
+
+/** A range of ids inside a user namespace and where it lies on the host (user_namespaces(7)). */
+export interface IdMapping {
+  readonly containerId: number;
+  readonly hostId: number;
+  readonly size: number;
+}
 
 export type Protocol = 'TCP' | 'UDP' | 'SCTP';
 
@@ -87,7 +103,11 @@ export interface Mount {
   readonly hostPath: string;
   readonly containerPath: string;
   readonly readOnly?: boolean;
+  /** Mounts below it become read-only too; a kernel that cannot do that is kind `unsupported`. Only with `readOnly`. */
+  readonly recursiveReadOnly?: boolean;
   readonly propagation?: MountPropagation;
+  /** Path below `hostPath` to show instead of it; no link in it leads out of `hostPath`. Made as a directory if absent. */
+  readonly subPath?: string;
 }
 
 /** A device node of the host given to a container. */
@@ -107,6 +127,15 @@ export interface ContainerResources {
   readonly memoryLimitBytes?: number;
   readonly memoryRequestBytes?: number;
   readonly pidsLimit?: number;
+  /** Memory and swap together; not below `memoryLimitBytes`. */
+  readonly memorySwapLimitBytes?: number;
+  /** Cores and memory nodes it may use, as in cpuset(7): `0-2,4`. */
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+  /** Bytes by page size as the kernel writes it, e.g. `{'2MB': 4194304}`. */
+  readonly hugepageLimits?: Readonly<Record<string, number>>;
+  /** -1000 to 1000, proc(5): how soon the kernel kills it when memory is short. */
+  readonly oomScoreAdj?: number;
 }
 
 /** A resource limit of a process (setrlimit(2)), such as RLIMIT_NOFILE. */
@@ -122,6 +151,20 @@ export interface SeccompProfile {
   readonly localhostPath?: string;
 }
 
+export interface AppArmorProfile {
+  readonly type: 'RuntimeDefault' | 'Unconfined' | 'Localhost';
+  /** Name of a profile that the kernel has loaded, for `Localhost` only. */
+  readonly localhostProfile?: string;
+}
+
+/** Parts of an SELinux label; absent ones are the host's defaults. */
+export interface SeLinuxOptions {
+  readonly user?: string;
+  readonly role?: string;
+  readonly type?: string;
+  readonly level?: string;
+}
+
 export interface ContainerSecurity {
   readonly privileged?: boolean;
   /** User id; wins over the image's user. */
@@ -132,6 +175,8 @@ export interface ContainerSecurity {
   /** Refuse to start as user 0. */
   readonly runAsNonRoot?: boolean;
   readonly supplementalGroups?: readonly number[];
+  /** `Merge` (default): also the groups that the image's group file gives the user; `Strict`: only those above. */
+  readonly supplementalGroupsPolicy?: 'Merge' | 'Strict';
   /** With or without `CAP_`; `ALL` is allowed. */
   readonly addCapabilities?: readonly string[];
   readonly dropCapabilities?: readonly string[];
@@ -139,6 +184,8 @@ export interface ContainerSecurity {
   /** False sets no_new_privs. */
   readonly allowPrivilegeEscalation?: boolean;
   readonly seccomp?: SeccompProfile;
+  readonly appArmor?: AppArmorProfile;
+  readonly seLinux?: SeLinuxOptions;
   /** Absent: the OCI default lists; empty: none. */
   readonly maskedPaths?: readonly string[];
   readonly readOnlyPaths?: readonly string[];
@@ -159,4 +206,8 @@ export interface Image {
   /** User name of the image's configuration, if it is a name. */
   readonly username?: string;
   readonly labels: StringMap;
+  /** Garbage collection leaves it alone. */
+  readonly pinned?: boolean;
+  /** Paths that the image declares as volumes (`declaredVolumes`); absent: none. */
+  readonly volumes?: readonly string[];
 }

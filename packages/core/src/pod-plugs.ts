@@ -1,13 +1,18 @@
 import type { ServiceIdentifier } from 'inversify';
+import type { CallOptions } from './call-options.js';
+import type { ContainerConfig } from './container-types.js';
+import type { ConfigObject } from './manifest/config-object.js';
 import type { Container, Pod } from './manifest/pod.js';
-import type { Mount } from './model.js';
-import type { CallOptions, ContainerConfig, PodSandboxStatus } from './runtime-service.js';
+import type { VolumeFile } from './manifest/volume-files.js';
+import type { IdMapping, Mount } from './model.js';
+import type { ContainerKind } from './pod-types.js';
+import type { PodSandboxStatus } from './sandbox-types.js';
 
 /** What is known when a container's configuration is made. */
 export interface ContainerOptionsContext {
   readonly pod: Pod;
   readonly container: Container;
-  readonly kind: 'init' | 'app';
+  readonly kind: ContainerKind;
   readonly sandbox: PodSandboxStatus;
   /** Mounts of the container's volumes, in the order of its manifest. */
   readonly volumeMounts: readonly Mount[];
@@ -23,6 +28,21 @@ export const ContainerOptionsGenerator: ServiceIdentifier<ContainerOptionsGenera
   'podwright.core.ContainerOptionsGenerator',
 );
 
+/** What one volume holds now. */
+export interface VolumeUsage {
+  /** Name in the manifest. */
+  readonly name: string;
+  readonly usedBytes: number;
+  readonly inodesUsed: number;
+}
+
+export interface VolumeSetUpOptions extends CallOptions {
+  /** Content of the volumes that are made of objects (configMap, secret, projected, downwardAPI), by volume name. */
+  readonly files?: ReadonlyMap<string, readonly VolumeFile[]>;
+  /** Where the pod's ids lie on the host, when it has a user namespace of its own. */
+  readonly idMappings?: readonly IdMapping[];
+}
+
 /** Gives a pod its volumes. Bound by each backend, because it is done on the backend's host. */
 export interface VolumeProvider {
   /**
@@ -30,7 +50,11 @@ export interface VolumeProvider {
    * @returns the path on the backend's host for each volume name
    * @throws PodwrightError kind `not-found` (hostPath), `unsupported`, `no-space`
    */
-  setUp(pod: Pod, options?: CallOptions): Promise<ReadonlyMap<string, string>>;
+  setUp(pod: Pod, options?: VolumeSetUpOptions): Promise<ReadonlyMap<string, string>>;
+  /** Gives a volume made of objects new content, all at once. @throws PodwrightError kind `not-found` */
+  update(pod: Pod, volume: string, files: readonly VolumeFile[], options?: CallOptions): Promise<void>;
+  /** Of the volumes that lie on the pod's own storage: emptyDir and those made of objects. */
+  usage(podUid: string, options?: CallOptions): Promise<readonly VolumeUsage[]>;
   /** Removes what `setUp` made for this pod; a hostPath's content is never touched. Idempotent. */
   tearDown(podUid: string, options?: CallOptions): Promise<void>;
 }
@@ -55,6 +79,12 @@ export interface PodRecord {
   /** The manifest after defaults, with the uid set. */
   readonly manifest: Pod;
   readonly createdAtMs: number;
+  /** The ConfigMaps and Secrets that it was given. */
+  readonly objects?: readonly ConfigObject[];
+  readonly persist?: boolean;
+  /** Why the pod as a whole was ended, e.g. `Evicted`, `DeadlineExceeded`. */
+  readonly reason?: string;
+  readonly message?: string;
   /** `preparing` until every container was started; `running`; `killed` when somebody asked for its end. */
   readonly state: 'preparing' | 'running' | 'killed';
 }

@@ -1,29 +1,22 @@
-import type { Duplex, Readable, Writable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import type { ServiceIdentifier } from 'inversify';
 import type { Observable } from 'rxjs';
+import type { CallOptions } from './call-options.js';
+import type { ContainerConfig, ContainerFilter, ContainerStatus } from './container-types.js';
+import type { ContainerAttempt, ContainerResources, StringMap } from './model.js';
+import type { PodSandboxConfig, PodSandboxFilter, PodSandboxStatus } from './sandbox-types.js';
+import type { ContainerStats, PodSandboxStats } from './stats.js';
 import type {
-  ContainerAttempt,
-  ContainerPhase,
-  ContainerResources,
-  ContainerSecurity,
-  Device,
-  DnsConfig,
-  EnvVar,
-  IpcMode,
-  Mount,
-  NetworkMode,
-  PidMode,
-  PortMapping,
-  RestartOwner,
-  Rlimit,
-  SandboxState,
-  StringMap,
-} from './model.js';
-
-/** Every call takes a signal; when it fires, the call is undone as far as it got and fails with kind `cancelled`. */
-export interface CallOptions {
-  readonly signal?: AbortSignal;
-}
+  AttachOptions,
+  AttachSession,
+  ExecOptions,
+  ExecSession,
+  ExecSyncOptions,
+  ExecSyncResult,
+  LogEntry,
+  LogOptions,
+  StopOptions,
+} from './stream-types.js';
 
 /** What a backend can do beyond the plain contract. Nothing is left out silently: the rest is kind `unsupported`. */
 export interface RuntimeFeatures {
@@ -35,6 +28,16 @@ export interface RuntimeFeatures {
   readonly execHandler: 'oci' | 'nsenter' | 'simulated' | 'none';
   /** What exec cannot reapply of the container's confinement, such as `seccomp`; empty with the oci handler. */
   readonly execGaps: readonly string[];
+  /** `attach`, and containers with `stdin` or `tty`. */
+  readonly attach: boolean;
+  /** `listContainerStats` and `listPodSandboxStats`. */
+  readonly stats: boolean;
+  /** `updateContainerResources`. */
+  readonly updateResources: boolean;
+  /** Pods with a user namespace of their own. */
+  readonly userNamespaces: boolean;
+  /** Pods that come back after a reboot of the host. */
+  readonly persist: boolean;
 }
 
 export interface RuntimeVersion {
@@ -57,190 +60,6 @@ export interface RuntimeCondition {
 
 export interface RuntimeStatus {
   readonly conditions: readonly RuntimeCondition[];
-}
-
-/** A pod's identity, and which sandbox of it this is, counted from 0. */
-export interface PodSandboxMetadata {
-  readonly name: string;
-  readonly namespace: string;
-  readonly uid: string;
-  readonly attempt: number;
-}
-
-export interface PodSandboxConfig {
-  readonly metadata: PodSandboxMetadata;
-  readonly labels: StringMap;
-  readonly annotations: StringMap;
-  /** Name inside the UTS namespace; with the node's network it is the node's own. */
-  readonly hostname?: string;
-  readonly network: NetworkMode;
-  readonly ipc: IpcMode;
-  /** Default for the pod's containers. */
-  readonly pid: PidMode;
-  /** Absent: the node's own resolv.conf. */
-  readonly dns?: DnsConfig;
-  readonly portMappings: readonly PortMapping[];
-  /** Limits over the whole pod. */
-  readonly resources?: ContainerResources;
-}
-
-export interface PodSandboxFilter {
-  readonly id?: string;
-  readonly state?: SandboxState;
-  /** All of them have to be there with these values. */
-  readonly labels?: StringMap;
-  readonly podUid?: string;
-}
-
-export interface PodSandboxStatus {
-  readonly id: string;
-  readonly metadata: PodSandboxMetadata;
-  readonly state: SandboxState;
-  readonly createdAtMs: number;
-  /** The pod's addresses, the primary one first; the node's with the node's network. */
-  readonly ips: readonly string[];
-  readonly network: NetworkMode;
-  readonly labels: StringMap;
-  readonly annotations: StringMap;
-}
-
-/** A container's name in its pod, and which container of that name this is, counted from 0. */
-export interface ContainerMetadata {
-  readonly name: string;
-  readonly attempt: number;
-}
-
-export interface ContainerConfig {
-  readonly metadata: ContainerMetadata;
-  /** A name or an id; it has to be in the store. */
-  readonly image: string;
-  /** Replaces the image's entrypoint and drops its arguments. */
-  readonly command?: readonly string[];
-  /** Replaces the image's arguments. */
-  readonly args?: readonly string[];
-  readonly workingDir?: string;
-  /** Wins over the image's environment by name. */
-  readonly env: readonly EnvVar[];
-  readonly mounts: readonly Mount[];
-  readonly devices: readonly Device[];
-  readonly labels: StringMap;
-  readonly annotations: StringMap;
-  readonly resources: ContainerResources;
-  readonly security: ContainerSecurity;
-  readonly rlimits?: readonly Rlimit[];
-  readonly sysctls?: StringMap;
-  readonly restart: RestartOwner;
-  /** Name such as `SIGTERM`; absent: the image's, else SIGTERM. */
-  readonly stopSignal?: string;
-  /** Time between the stop signal and SIGKILL when whoever stops it names no other. */
-  readonly terminationGraceMs: number;
-}
-
-export interface ContainerFilter {
-  readonly id?: string;
-  readonly sandboxId?: string;
-  readonly podUid?: string;
-  readonly state?: ContainerPhase;
-  readonly labels?: StringMap;
-}
-
-export interface ContainerStatus {
-  readonly id: string;
-  readonly sandboxId: string;
-  readonly podUid: string;
-  readonly metadata: ContainerMetadata;
-  readonly state: ContainerPhase;
-  readonly createdAtMs: number;
-  /** As in the configuration. */
-  readonly image: string;
-  /** The store's id of the image in use. */
-  readonly imageId: string;
-  readonly labels: StringMap;
-  readonly annotations: StringMap;
-  readonly mounts: readonly Mount[];
-  /**
-   * Every run of this container that the backend remembers, oldest first. One when the caller restarts; with
-   * `restart.by: 'backend'` one for each start. Empty until it was started.
-   */
-  readonly attempts: readonly ContainerAttempt[];
-  /** While `waiting`: when the backend starts it again. */
-  readonly nextStartAtMs?: number;
-  /** Why it waits or never started, e.g. `CrashLoopBackOff`, `CreateContainerError`. */
-  readonly reason?: string;
-  readonly message?: string;
-}
-
-/** One line of a container, or a part of a long one. */
-export interface LogEntry {
-  /** Microseconds since the epoch. */
-  readonly timestampUs: number;
-  readonly stream: 'stdout' | 'stderr';
-  /** The line without its line feed, byte for byte. */
-  readonly line: Buffer;
-  /** True when the line goes on in the next entry of the same stream. */
-  readonly partial: boolean;
-  /** Where to go on: pass it as `LogOptions.afterCursor`. */
-  readonly cursor: string;
-}
-
-export interface LogOptions extends CallOptions {
-  /** Go on with what comes, until the container has ended for good or the caller stops. Default: a snapshot. */
-  readonly follow?: boolean;
-  /** Only the last so many lines; absent: all. */
-  readonly tail?: number;
-  readonly sinceMs?: number;
-  readonly untilMs?: number;
-  /** The attempt before the present one. Kind `not-found` when there is none. */
-  readonly previous?: boolean;
-  /** Go on after this entry. */
-  readonly afterCursor?: string;
-  /** Stop after so many bytes of lines, line feeds included. */
-  readonly limitBytes?: number;
-}
-
-export interface ExecSyncResult {
-  readonly stdout: Buffer;
-  readonly stderr: Buffer;
-  readonly exitCode: number;
-}
-
-export interface ExecSyncOptions extends CallOptions {
-  /** The command and all its children are killed then, and the call fails with kind `timeout`. Absent: no limit. */
-  readonly timeoutMs?: number;
-  /** Bytes kept of stdout and of stderr each; default 16 MiB. What is over is dropped and said in the log. */
-  readonly outputLimitBytes?: number;
-}
-
-export interface TerminalSize {
-  readonly columns: number;
-  readonly rows: number;
-}
-
-export interface ExecOptions extends CallOptions {
-  readonly command: readonly string[];
-  /** Ask for the command's standard input; without it, it reads end of file at once. */
-  readonly stdin?: boolean;
-  /** Give it a terminal; stderr then comes with stdout. */
-  readonly tty?: boolean;
-  /** Size of the terminal at the start. */
-  readonly terminalSize?: TerminalSize;
-}
-
-/** A running command. End `stdin` to half-close; `kill` ends it and its children. */
-export interface ExecSession {
-  readonly stdin?: Writable;
-  readonly stdout: Readable;
-  /** Absent with a terminal. */
-  readonly stderr?: Readable;
-  /** The command's exit code, 128 + n when signal n ended it; after the output was given in full. */
-  readonly exitCode: Promise<number>;
-  resize(size: TerminalSize): Promise<void>;
-  kill(): Promise<void>;
-}
-
-export interface StopOptions extends CallOptions {
-  /** Time for the container to end by itself; 0 kills at once. Absent: its `terminationGraceMs`. */
-  readonly graceMs?: number;
 }
 
 /** What happened in a backend. `attempt` counts from 0. */
@@ -346,6 +165,22 @@ export interface RuntimeService {
    *   `missing-requirement` (socat)
    */
   portForward(sandboxId: string, port: number, options?: CallOptions): Promise<Duplex>;
+
+  /**
+   * Connects to a running container's first process: what it writes from now on, and its standard input.
+   * @throws PodwrightError kind `not-found`, `failed-precondition` (not running, or no `stdin`), `unsupported`
+   */
+  attach(id: string, options?: AttachOptions): Promise<AttachSession>;
+  /**
+   * Changes the limits of a container, live when it runs; what is left out stays.
+   * @throws PodwrightError kind `not-found`, `failed-precondition` (ended, or it uses more than the new limit),
+   *   `invalid-argument`, `unsupported`
+   */
+  updateContainerResources(id: string, resources: ContainerResources, options?: CallOptions): Promise<void>;
+  /** Of running containers, newest first. @throws PodwrightError kind `unsupported` */
+  listContainerStats(filter?: ContainerFilter, options?: CallOptions): Promise<readonly ContainerStats[]>;
+  /** Of ready sandboxes, newest first. @throws PodwrightError kind `unsupported` */
+  listPodSandboxStats(filter?: PodSandboxFilter, options?: CallOptions): Promise<readonly PodSandboxStats[]>;
 
   /** Removes what is this backend's own and belongs to no sandbox or container that it knows. */
   removeOrphans(options?: CallOptions): Promise<OrphanReport>;

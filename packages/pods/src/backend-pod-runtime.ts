@@ -1,7 +1,10 @@
 import type { Duplex } from 'node:stream';
 import {
+  type AttachOptions,
+  type AttachSession,
   type CallOptions,
   type ContainerRef,
+  type ContainerResources,
   type ContainerRuntime,
   type ContainerStatus,
   type ExecOptions,
@@ -20,6 +23,7 @@ import {
   type PodEvent,
   type PodFilter,
   type PodRef,
+  type PodStats,
   type PodStatus,
   PodStore,
   type PodSummary,
@@ -28,6 +32,7 @@ import {
   type PullOptions,
   type PullPolicy,
   parsePod,
+  type RunPodOptions,
   type RunPodResult,
   type RuntimeAccess,
   type RuntimeFeatures,
@@ -35,6 +40,7 @@ import {
   type RuntimeStatus,
   type RuntimeVersion,
   type StopOptions,
+  type SyncPodResult,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { defer, type Observable } from 'rxjs';
@@ -115,7 +121,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     return this.service.status(options);
   }
 
-  async runPod(pod: Pod, options: CallOptions = {}): Promise<RunPodResult> {
+  async runPod(pod: Pod, options: RunPodOptions = {}): Promise<RunPodResult> {
     this.checkMayChange('run a pod');
     // Also for callers without types: a uid becomes a file name.
     const manifest = parsePod(pod);
@@ -133,6 +139,40 @@ export class BackendPodRuntime implements ContainerRuntime {
   async removePod(pod: PodRef, options: StopOptions = {}): Promise<void> {
     this.checkMayChange('remove a pod');
     await this.end(pod, options, (uid) => this.ender.remove(uid, options));
+  }
+
+  async syncPod(_pod: Pod): Promise<SyncPodResult> {
+    throw new PodwrightError('unsupported', 'syncPod is not there yet.');
+  }
+
+  async updateObjects(_pod: PodRef): Promise<void> {
+    throw new PodwrightError('unsupported', 'updateObjects is not there yet.');
+  }
+
+  async runEphemeralContainer(_pod: PodRef): Promise<void> {
+    throw new PodwrightError('unsupported', 'runEphemeralContainer is not there yet.');
+  }
+
+  async updateContainerResources(
+    container: ContainerRef,
+    resources: ContainerResources,
+    options: CallOptions = {},
+  ): Promise<void> {
+    const { id } = await this.newest(container, options);
+    await this.service.updateContainerResources(id, resources, options);
+  }
+
+  async attachContainer(container: ContainerRef, options: AttachOptions = {}): Promise<AttachSession> {
+    const { id } = await this.newest(container, options);
+    return this.service.attach(id, options);
+  }
+
+  async stats(_filter: PodFilter = {}): Promise<readonly PodStats[]> {
+    throw new PodwrightError('unsupported', 'stats is not there yet.');
+  }
+
+  watchStats(): Observable<readonly PodStats[]> {
+    return defer(() => this.stats());
   }
 
   async getPods(filter: PodFilter = {}, options: CallOptions = {}): Promise<readonly PodSummary[]> {

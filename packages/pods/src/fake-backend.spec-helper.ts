@@ -1,10 +1,12 @@
 import { PassThrough } from 'node:stream';
 import {
+  type AttachSession,
   type CallOptions,
   Clock,
   type ContainerAttempt,
   type ContainerConfig,
   ContainerRuntime,
+  type ContainerStats,
   type ContainerStatus,
   type Image,
   ImageService,
@@ -12,6 +14,7 @@ import {
   Logger,
   type Pod,
   type PodSandboxConfig,
+  type PodSandboxStats,
   type PodSandboxStatus,
   PodwrightError,
   type PullEvent,
@@ -53,7 +56,17 @@ type Hook = (call: string, subject: string, signal?: AbortSignal) => Promise<voi
 /** The smallest backend with which PodRuntime can be seen at work. It notes every call. */
 export class FakeBackend implements RuntimeService, ImageService, VolumeProvider {
   readonly type = 'fake';
-  features: RuntimeFeatures = { supervisedRestart: true, kernel: false, execHandler: 'none', execGaps: [] };
+  features: RuntimeFeatures = {
+    supervisedRestart: true,
+    kernel: false,
+    execHandler: 'none',
+    execGaps: [],
+    attach: false,
+    stats: false,
+    updateResources: false,
+    userNamespaces: false,
+    persist: false,
+  };
   readonly events = new Subject<RuntimeEvent>();
   readonly calls: string[] = [];
   readonly sandboxes = new Map<string, Mutable<PodSandboxStatus> & { config: PodSandboxConfig }>();
@@ -195,6 +208,22 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
     return stream;
   }
 
+  async attach(): Promise<AttachSession> {
+    throw notYet('attach');
+  }
+
+  async updateContainerResources(): Promise<void> {
+    throw notYet('updateContainerResources');
+  }
+
+  async listContainerStats(): Promise<readonly ContainerStats[]> {
+    throw notYet('listContainerStats');
+  }
+
+  async listPodSandboxStats(): Promise<readonly PodSandboxStats[]> {
+    throw notYet('listPodSandboxStats');
+  }
+
   async removeOrphans() {
     return { removed: ['orphan'], errors: [] };
   }
@@ -236,6 +265,14 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
     await this.note('setUp', pod.metadata.name, options.signal);
     this.volumes.set(pod.metadata.uid, pod);
     return new Map(pod.spec.volumes.map(({ name }) => [name, `/volumes/${name}`]));
+  }
+
+  async update(): Promise<void> {
+    throw notYet('update of volumes');
+  }
+
+  async usage(): Promise<readonly VolumeUsage[]> {
+    return [];
   }
 
   async tearDown(podUid: string): Promise<void> {
@@ -342,4 +379,8 @@ export function untilAborted(signal: AbortSignal | undefined): Promise<never> {
       once: true,
     });
   });
+}
+
+function notYet(what: string): PodwrightError {
+  return new PodwrightError('unsupported', `This backend has no ${what}: look at its features.`);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { PodContainer, PodStatus } from '../container-runtime.js';
 import { parsePod } from '../manifest/pod.js';
+import type { PodContainer, PodStatus } from '../pod-types.js';
 import { type ApiPodStatus, toApiPodStatus } from './api-pod-status.js';
 
 const MANIFEST = parsePod({

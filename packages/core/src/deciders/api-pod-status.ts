@@ -1,6 +1,6 @@
-import type { PodContainer, PodPhase, PodStatus } from '../container-runtime.js';
 import type { Pod } from '../manifest/pod.js';
 import type { ContainerAttempt } from '../model.js';
+import type { PodContainer, PodPhase, PodStatus } from '../pod-types.js';
 import { type QosClass, qosClass } from './resources.js';
 
 /** A moment in RFC 3339, as Kubernetes writes it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GcPolicy } from '../container-runtime.js';
+import type { GcPolicy } from '../pod-types.js';
 import { computeGc, type GcContainer, type GcPod } from './garbage-collection.js';
 
 const NOW = 1000;

@@ -1,5 +1,5 @@
-import type { GcPolicy } from '../container-runtime.js';
 import type { ContainerPhase } from '../model.js';
+import type { GcPolicy } from '../pod-types.js';
 
 /** A container as garbage collection sees it. */
 export interface GcContainer {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { PodContainer, PodPhase } from '../container-runtime.js';
+import type { PodContainer, PodPhase } from '../pod-types.js';
 import { type PodPhaseInput, podPhase } from './pod-phase.js';
 
 /** `running`, `created`, `waiting:1` (between attempts, the last ended with 1) or `exited:0`; `-` is one that is not there. */

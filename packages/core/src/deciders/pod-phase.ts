@@ -1,5 +1,5 @@
-import type { PodContainer, PodPhase } from '../container-runtime.js';
 import type { RestartPolicy } from '../model.js';
+import type { PodContainer, PodPhase } from '../pod-types.js';
 
 /** What a pod's phase is decided from. */
 export interface PodPhaseInput {

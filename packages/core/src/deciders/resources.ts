@@ -2,6 +2,9 @@ import type { Container, Pod } from '../manifest/pod.js';
 import { quantityBytes, quantityMillis } from '../manifest/quantity.js';
 import type { ContainerResources } from '../model.js';
 
+/** Resources that are summed over a pod. */
+type AmountKey = 'cpuLimitMillis' | 'cpuRequestMillis' | 'memoryLimitBytes' | 'memoryRequestBytes';
+
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
 
 /**
@@ -29,11 +32,11 @@ export function containerResources(container: Container): ContainerResources {
 export function podResources(pod: Pod): ContainerResources {
   const apps = pod.spec.containers.map(containerResources);
   const inits = pod.spec.initContainers.map(containerResources);
-  const total = (key: keyof ContainerResources) => {
+  const total = (key: AmountKey) => {
     const sum = apps.reduce((all, resources) => all + (resources[key] ?? 0), 0);
     return Math.max(sum, ...inits.map((resources) => resources[key] ?? 0));
   };
-  const isComplete = (key: keyof ContainerResources) =>
+  const isComplete = (key: AmountKey) =>
     [...apps, ...inits].every((resources) => resources[key] !== undefined);
   const limits = (['cpuLimitMillis', 'memoryLimitBytes'] as const).filter(isComplete);
   const requests = (['cpuRequestMillis', 'memoryRequestBytes'] as const).filter((key) => total(key) > 0);

@@ -1,0 +1,151 @@
+import type { CallOptions } from './call-options.js';
+import type { ConfigObject } from './manifest/config-object.js';
+import type { Container, Pod, PullPolicy } from './manifest/pod.js';
+import type { ContainerAttempt, ContainerPhase, EnvVar, StringMap } from './model.js';
+import type { VolumeUsage } from './pod-plugs.js';
+import type { PodSandboxStats } from './stats.js';
+
+/** `ephemeral`: added to a running pod for debugging. */
+export type ContainerKind = 'init' | 'app' | 'ephemeral';
+
+/** A pod by its uid, or by namespace (default `default`) and name. */
+export type PodRef = { readonly uid: string } | { readonly name: string; readonly namespace?: string };
+
+/** A container of a pod. `container` may be left out when the pod has only one. */
+export type ContainerRef = PodRef & { readonly container?: string };
+
+/** A container as it is now. */
+export interface PodContainer {
+  readonly name: string;
+  /** `backend://id`. */
+  readonly id: string;
+  readonly kind: ContainerKind;
+  readonly state: ContainerPhase;
+  readonly image: string;
+  readonly imageId: string;
+  readonly createdAtMs: number;
+  /** Starts after the first one, over all containers of this name. */
+  readonly restartCount: number;
+  /** Every run that is remembered, oldest first. */
+  readonly attempts: readonly ContainerAttempt[];
+  readonly nextStartAtMs?: number;
+  /** An app container that runs and whose readiness probe, if it has one, succeeds; an init container that has ended well. */
+  readonly ready: boolean;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+export type PodPhase = 'Pending' | 'Running' | 'Succeeded' | 'Failed' | 'Unknown';
+
+/** A pod in short, for lists. */
+export interface PodSummary {
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly labels: StringMap;
+  readonly annotations: StringMap;
+  readonly createdAtMs: number;
+  readonly phase: PodPhase;
+  /** Why the pod as a whole was ended, e.g. `Evicted`, `DeadlineExceeded`. */
+  readonly reason?: string;
+  readonly message?: string;
+  readonly ips: readonly string[];
+  readonly containers: readonly PodContainer[];
+}
+
+/** A pod in full; `toApiPodStatus(pod, status)` makes a Kubernetes PodStatus of it. */
+export interface PodStatus extends PodSummary {
+  /** Absent when the agent's store has no manifest of it. */
+  readonly manifest?: Pod;
+  readonly sandboxIds: readonly string[];
+  readonly sandboxReady: boolean;
+}
+
+export interface PodFilter {
+  /** Also pods of which nothing runs any more. Default: running ones only. */
+  readonly all?: boolean;
+  readonly namespace?: string;
+  /** All of them have to be there with these values. */
+  readonly labels?: StringMap;
+}
+
+export interface RunPodOptions extends CallOptions {
+  /** ConfigMaps and Secrets of the pod's namespace that its manifest may name, also for its image pull secrets. */
+  readonly objects?: readonly ConfigObject[];
+  /** The pod comes back after a reboot of the host, before any agent runs. Needs `features.persist`. */
+  readonly persist?: boolean;
+}
+
+export interface RunPodResult {
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+  readonly ips: readonly string[];
+}
+
+/** What garbage collection keeps. */
+export interface GcPolicy {
+  /** Ended containers and pods younger than this stay, in milliseconds. */
+  readonly minAgeMs: number;
+  /** Ended containers of one name in one pod that stay; negative: no limit. */
+  readonly maxPerPodContainer: number;
+  /** Ended containers that stay in all; negative: no limit. */
+  readonly maxContainers: number;
+}
+
+/** One thing that `syncPod` did. */
+export interface PodActionResult {
+  readonly action:
+    | 'kill-pod'
+    | 'create-sandbox'
+    | 'kill-container'
+    | 'start-container'
+    | 'resize-container'
+    | 'wait';
+  /** Absent when it is about the whole pod. */
+  readonly container?: string;
+  /** Why it was done, or when it will be: `wait` is for a back-off. */
+  readonly message: string;
+  /** Absent when it succeeded. */
+  readonly error?: Error;
+}
+
+export interface SyncPodResult extends RunPodResult {
+  /** In the order in which they were done; empty when the pod was as wanted. */
+  readonly actions: readonly PodActionResult[];
+}
+
+/** A container to add to a running pod, for debugging; fields as those of `spec.ephemeralContainers`. */
+export interface EphemeralContainer {
+  readonly name: string;
+  readonly image: string;
+  readonly command?: readonly string[];
+  readonly args?: readonly string[];
+  readonly env?: readonly EnvVar[];
+  readonly stdin?: boolean;
+  readonly tty?: boolean;
+  /** Container of the pod whose PID namespace it joins; absent: one of its own. */
+  readonly targetContainerName?: string;
+  readonly imagePullPolicy?: PullPolicy;
+  /** Container settings that it shares with the rest of the pod, or its own; as in a manifest. */
+  readonly securityContext?: Container['securityContext'];
+}
+
+/** What a pod uses now. */
+export interface PodStats extends PodSandboxStats {
+  readonly volumes: readonly VolumeUsage[];
+}
+
+export interface GcOptions extends CallOptions {
+  /** Say what would be removed, and remove nothing. */
+  readonly dryRun?: boolean;
+  /** All pods are known to their sources: what belongs to a pod that is gone may go. Default false. */
+  readonly allSourcesReady?: boolean;
+}
+
+export interface GcResult {
+  /** In words: what was removed, or with `dryRun` would be. */
+  readonly removed: readonly string[];
+  /** One failure does not stop the rest. */
+  readonly errors: readonly Error[];
+}

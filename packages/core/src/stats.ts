@@ -1,0 +1,66 @@
+import type { PodSandboxMetadata } from './sandbox-types.js';
+
+export interface CpuStats {
+  /** Time used since the container's cgroup was made, over all cores, in nanoseconds. */
+  readonly usageNanoseconds: number;
+}
+
+export interface MemoryStats {
+  /** What cannot be given back under pressure: usage less the inactive file cache, as the kubelet counts. */
+  readonly workingSetBytes: number;
+  readonly usageBytes: number;
+  /** Limit less working set; absent without a limit. */
+  readonly availableBytes?: number;
+  readonly rssBytes?: number;
+}
+
+/** Bytes read from and written to block devices. */
+export interface IoStats {
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+}
+
+export interface FilesystemUsage {
+  /** Directory on the host that was measured. */
+  readonly mountpoint: string;
+  readonly usedBytes: number;
+  readonly inodesUsed: number;
+}
+
+export interface NetworkInterfaceStats {
+  /** Name inside the pod, e.g. `eth0`. */
+  readonly name: string;
+  readonly rxBytes: number;
+  readonly rxErrors: number;
+  readonly txBytes: number;
+  readonly txErrors: number;
+}
+
+/** What a running container uses now. */
+export interface ContainerStats {
+  readonly id: string;
+  readonly sandboxId: string;
+  readonly podUid: string;
+  readonly name: string;
+  readonly timestampMs: number;
+  readonly cpu: CpuStats;
+  readonly memory: MemoryStats;
+  /** Absent where the host's cgroups do not count it. */
+  readonly io?: IoStats;
+  readonly pids: number;
+  readonly writableLayer: FilesystemUsage;
+}
+
+/** What a ready sandbox uses now, its containers included. */
+export interface PodSandboxStats {
+  readonly id: string;
+  readonly metadata: PodSandboxMetadata;
+  readonly timestampMs: number;
+  readonly cpu: CpuStats;
+  readonly memory: MemoryStats;
+  readonly io?: IoStats;
+  readonly pids: number;
+  /** Without the loopback interface; empty with the node's network. */
+  readonly network: readonly NetworkInterfaceStats[];
+  readonly containers: readonly ContainerStats[];
+}
