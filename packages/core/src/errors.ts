@@ -7,6 +7,8 @@
  * - `missing-requirement`: a program, a kernel facility or a configuration is absent or too old.
  * - `permission-denied`: the caller lacks a right.
  * - `image-not-found`, `unauthorized`, `unreachable`, `no-space`: told apart for images and networks.
+ * - `signature-rejected`: the host's signature policy (policy.json) does not take this image.
+ * - `image-pull-back-off`: pulls of the image have failed; the next one waits, `details.retryAtMs` says until when.
  * - `port-in-use`: a host port is taken.
  * - `timeout`, `cancelled`: the time ran out, or the caller's `AbortSignal` fired.
  * - `command-failed`, `job-failed`: a program or a systemd job ended badly; the details carry its own words.
@@ -30,6 +32,8 @@ export type ErrorKind =
   | 'unauthorized'
   | 'unreachable'
   | 'no-space'
+  | 'signature-rejected'
+  | 'image-pull-back-off'
   | 'port-in-use'
   | 'timeout'
   | 'cancelled'

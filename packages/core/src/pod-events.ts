@@ -1,8 +1,8 @@
 import type { ServiceIdentifier } from 'inversify';
 
-/** What an event is about, as in Kubernetes' ObjectReference. */
+/** What an event is about, as in Kubernetes' ObjectReference. `Node`: the machine; namespace and uid are empty then. */
 export interface PodObjectReference {
-  readonly kind: 'Pod';
+  readonly kind: 'Pod' | 'Node';
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
@@ -19,6 +19,8 @@ export type PodEventReason =
   | 'Failed'
   | 'Killing'
   | 'BackOff'
+  | 'ImageGCFailed'
+  | 'FreeDiskSpaceFailed'
   | 'SandboxCreated'
   | 'Removed';
 
