@@ -1,7 +1,13 @@
+import type { RuntimeFeatures } from '@podwright/core';
 import type { CaseContext } from './case-context.js';
 
 /** What not every backend can show. A target that lacks one says why; nothing is left out without a word. */
-export type Need = 'kernel' | 'supervisedRestart' | 'hostPort' | 'orphans';
+export type Need = FeatureNeed | 'hostPort' | 'orphans';
+
+/** Needs that a backend's `features` tell too: what it says it has, it has to show. */
+export type FeatureNeed = keyof {
+  [Name in keyof RuntimeFeatures as RuntimeFeatures[Name] extends boolean ? Name : never]: true;
+};
 
 /** One behaviour that every backend has. */
 export interface ConformanceCase {
