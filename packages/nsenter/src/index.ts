@@ -1,6 +1,7 @@
 // Running commands on the host. Start reading at host-executor.ts, then local-host-executor.ts; for an agent in a
 // container at nsenter.ts.
 export { type AtomicFileOptions, syncDirectory, writeFileAtomic } from './atomic-file.js';
+export { FakeMounter, type FakeMounterOptions } from './fake-mounter.js';
 export { createFakeNsenter, type FakeNsenterOptions } from './fake-nsenter.js';
 export {
   type HostCommand,
@@ -11,6 +12,26 @@ export {
 } from './host-executor.js';
 export { HostRootNsenter } from './host-root-nsenter.js';
 export { LocalHostExecutor, LocalHostExecutorOptions } from './local-host-executor.js';
+export { LocalMounter } from './local-mounter.js';
+export {
+  isAtOrBelow,
+  isMountedAt,
+  type Mount,
+  type MountPropagation,
+  mountOf,
+  mountRefs,
+  parseMountInfo,
+} from './mount-info.js';
+export { bindPlan, type MountPlan, type MountRequest, mountArguments } from './mount-plan.js';
+export {
+  type CleanUpOptions,
+  type MountCallOptions,
+  Mounter,
+  type MounterCallOptions,
+  PROPAGATIONS,
+  type Propagation,
+  type UnmountCallOptions,
+} from './mounter.js';
 export { AgentExecutor, HOST_TOOL_DIRS, Nsenter, NsenterOptions, REQUIRED_HOST_TOOLS } from './nsenter.js';
 export {
   type NamespaceKind,
@@ -21,6 +42,7 @@ export {
 } from './nsenter-command.js';
 export { NsenterHostExecutor } from './nsenter-host-executor.js';
 export { type NsenterModuleOptions, nsenterModule } from './nsenter-module.js';
+export { NsenterMounter } from './nsenter-mounter.js';
 export { PortForwarder, type PortForwardTarget, SocatPortForwarder } from './port-forwarder.js';
 export {
   isInUnit,
