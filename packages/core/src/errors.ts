@@ -15,6 +15,7 @@
  * - `container-start-failed`: the container could not be created or started by its runtime.
  * - `unavailable`: a daemon cannot be reached now (the D-Bus system bus, a CRI socket); trying later may help.
  * - `corrupt-state`: a state file cannot be read.
+ * - `empty-id`: something that has to have an id has an empty one.
  * - `closed`: the object was already disposed of.
  * - `internal`: a defect of ours.
  */
@@ -42,6 +43,7 @@ export type ErrorKind =
   | 'container-start-failed'
   | 'unavailable'
   | 'corrupt-state'
+  | 'empty-id'
   | 'closed'
   | 'internal';
 
