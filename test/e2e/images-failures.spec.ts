@@ -71,10 +71,10 @@ describe('a failed pull', () => {
     writeFileSync(at('policy.json'), '{"default":[{"type":"reject"}]}');
     const { pull, images } = await start({ policyPath: at('policy.json') });
     const error = await failure(pull(testImages.busybox));
-    expect(error).toMatchObject({ kind: 'permission-denied' });
+    expect(error).toMatchObject({ kind: 'signature-rejected' });
     expect(error.message).toContain('policy.json');
     expect(await images.listImages()).toEqual([]);
-    expect(await failure(images.loadImage(testArchives.oci))).toMatchObject({ kind: 'permission-denied' });
+    expect(await failure(images.loadImage(testArchives.oci))).toMatchObject({ kind: 'signature-rejected' });
     const lax = await start({ insecurePolicy: true });
     expect(imageOf(await lax.pull(testImages.busybox)).repoTags).toEqual([testImages.busybox]);
   });
@@ -88,7 +88,7 @@ describe('a failed pull', () => {
     writeFileSync(lists, JSON.stringify([...layers, { id, flags: { incomplete: true } }]));
     mkdirSync(at('store/overlay', id, 'diff'), { recursive: true });
     const { pull } = await start({ policyPath: at('policy.json') });
-    expect(await failure(pull(testImages.web))).toMatchObject({ kind: 'permission-denied' });
+    expect(await failure(pull(testImages.web))).toMatchObject({ kind: 'signature-rejected' });
     expect(layerIds()).toHaveLength(1);
     expect(existsSync(at('store/overlay', id))).toBe(false);
   });

@@ -1,9 +1,6 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, open, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import { type CallOptions, type Image, messageOf, PodwrightError } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
@@ -12,7 +9,8 @@ import { parseImageConfig } from './image-config.js';
 import { recordedName } from './image-lookup.js';
 import { ImageStore } from './image-store.js';
 import { LeftoverLayers } from './leftover-layers.js';
-import { chooseManifest, type Descriptor, hostPlatform, parseManifest } from './manifest.js';
+import { chooseManifest, type Descriptor, hostPlatform, noPlatform, parseManifest } from './manifest.js';
+import { PlainArchives } from './plain-archives.js';
 import { Skopeo } from './skopeo.js';
 import { EVERYTHING, StoreLocks } from './store-locks.js';
 import { type WorkDir, WorkDirs } from './work-dirs.js';
@@ -36,6 +34,7 @@ export class ArchiveLoader {
     @inject(ImageStore) private readonly store: ImageStore,
     @inject(StoreLocks) private readonly locks: StoreLocks,
     @inject(WorkDirs) private readonly workDirs: WorkDirs,
+    @inject(PlainArchives) private readonly plain: PlainArchives,
     @inject(LeftoverLayers) private readonly leftovers: LeftoverLayers,
   ) {}
 
@@ -100,7 +99,7 @@ export class ArchiveLoader {
       },
     );
     if (isDirectory) return await this.#layoutEntries(path, path, work);
-    const archive = await this.#plainArchive(path, work, options);
+    const archive = await this.plain.archive(path, work, options);
     const members = await this.#tar(archive, path, ['--list'], options);
     const kind = archiveKind(members.toString('utf8').split('\n'));
     if (kind === undefined) {
@@ -147,12 +146,12 @@ export class ArchiveLoader {
     if (manifest?.type === 'image') return { config: manifest.config.digest };
     const chosen = manifest && chooseManifest(manifest.manifests, hostPlatform(process.arch));
     if (chosen !== undefined) return await this.#layoutConfig(layout, chosen, path);
-    throw manifest === undefined
+    throw manifest?.type !== 'index'
       ? new PodwrightError(
           'invalid-argument',
           `${path} is damaged: ${descriptor.digest} in it is no manifest.`,
         )
-      : new PodwrightError('image-not-found', `${path} has no image for the platform of this host.`);
+      : noPlatform(`The image in ${path}`, manifest.manifests);
   }
 
   /** A layout with one image only: skopeo 1.9 can choose among several by an unambiguous name alone. */
@@ -164,33 +163,6 @@ export class ArchiveLoader {
     await writeFile(join(reached, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [plain] }));
     await symlink(join(layout, 'blobs'), join(reached, 'blobs'));
     return path;
-  }
-
-  /**
-   * The archive without compression, which skopeo 1.9 does not take off, and under a path without a colon, which it
-   * would take for the path's end.
-   */
-  async #plainArchive(path: string, work: WorkDir, { signal }: CallOptions): Promise<string> {
-    const plain = join(work.path, 'archive.tar');
-    const [from, to] = [this.executor.hostPath(path), this.executor.hostPath(plain)];
-    if (!(await isGzip(from))) {
-      await symlink(path, to);
-      return plain;
-    }
-    try {
-      await pipeline(createReadStream(from), createGunzip(), createWriteStream(to), {
-        ...(signal && { signal }),
-      });
-      return plain;
-    } catch (cause) {
-      if (signal?.aborted) throw new PodwrightError('cancelled', `Loading ${path} was cancelled.`, { cause });
-      const isFull = cause instanceof Error && 'code' in cause && cause.code === 'ENOSPC';
-      throw new PodwrightError(
-        isFull ? 'no-space' : 'invalid-argument',
-        `${path} cannot be decompressed: ${messageOf(cause)}.`,
-        { cause },
-      );
-    }
   }
 
   async #dockerEntries(archive: string, path: string, options: CallOptions): Promise<readonly Entry[]> {
@@ -249,14 +221,4 @@ export class ArchiveLoader {
 
 function hexOf(digest: string): string {
   return digest.slice(digest.indexOf(':') + 1);
-}
-
-async function isGzip(path: string): Promise<boolean> {
-  const file = await open(path);
-  try {
-    const { bytesRead, buffer } = await file.read(Buffer.alloc(2), 0, 2, 0);
-    return bytesRead === 2 && buffer[0] === 0x1f && buffer[1] === 0x8b;
-  } finally {
-    await file.close();
-  }
 }

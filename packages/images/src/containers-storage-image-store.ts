@@ -6,10 +6,19 @@ import { inject, injectable } from 'inversify';
 import type { Observable } from 'rxjs';
 import { parseImageConfig } from './image-config.js';
 import { findImage } from './image-lookup.js';
+import { PIN_PREFIX } from './image-pins.js';
 import type { CopyTarget, ImageStore, StoredImage, StoredLayer, StoredRecord } from './image-store.js';
+import { ImagesOptions } from './images-options.js';
 import { StorageCommand } from './storage-command.js';
 import { type InStore, StoreFiles, type StoreSnapshot } from './store-files.js';
-import { configKey, type ImageRecord, type LayerRecord, layerChain, layersBelow } from './store-records.js';
+import {
+  type ContainerRecord,
+  configKey,
+  type ImageRecord,
+  type LayerRecord,
+  layerChain,
+  layersBelow,
+} from './store-records.js';
 import { StoreUsage } from './store-usage.js';
 import { toImage } from './to-image.js';
 
@@ -27,6 +36,7 @@ export class ContainersStorageImageStore implements ImageStore {
     @inject(StorageCommand) private readonly storage: StorageCommand,
     @inject(StoreFiles) private readonly files: StoreFiles,
     @inject(StoreUsage) private readonly disk: StoreUsage,
+    @inject(ImagesOptions) private readonly options: ImagesOptions,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
@@ -142,11 +152,10 @@ export class ContainersStorageImageStore implements ImageStore {
     const said = `${stdout.toString('utf8')}${stderr.toString('utf8')}`.trim();
     const container = /used by ([0-9a-f]+): image is in use by a container/.exec(said)?.[1];
     if (container !== undefined) {
-      throw new PodwrightError(
-        'in-use',
-        `The image ${id} is used by the container ${container}, which podman, buildah or another program made in this store: remove that container first.`,
-        { details: { imageId: id, users: [container] } },
-      );
+      const user = describeUser(container, await this.files.containers());
+      throw new PodwrightError('in-use', `The image ${id} is used by ${user}: remove what uses it first.`, {
+        details: { imageId: id, users: [container] },
+      });
     }
     throw new PodwrightError('command-failed', `containers-storage ${command} ${id} failed: ${said}`, {
       details: { exitCode, stderr: said },
@@ -189,7 +198,7 @@ export class ContainersStorageImageStore implements ImageStore {
     const config = parseImageConfig((await this.files.bigData(record, key)).toString('utf8'), what);
     const chain = chainOf(record, snapshot);
     const lowerDirs = await Promise.all(chain.map((layer) => this.#layerDir(layer, what)));
-    return { image: toImage(record, config, chain), config, lowerDirs };
+    return { image: toImage(record, config, chain, this.options.pinnedImages), config, lowerDirs };
   }
 
   /** The short link to a layer's files; the long path where a crash lost the link. */
@@ -226,6 +235,15 @@ function toStoredLayer(layer: LayerRecord, used: boolean): StoredLayer {
     sizeBytes: layer['diff-size'] ?? 0,
     used,
   };
+}
+
+/** Who made a container of the store, as far as its record tells. */
+function describeUser(id: string, containers: readonly ContainerRecord[]): string {
+  const found = containers.find((container) => container.id === id);
+  const [name = ''] = found?.names ?? [];
+  if (name.startsWith(PIN_PREFIX))
+    return `containers of another Podwright agent (${found?.metadata ?? name})`;
+  return `the container ${id}${name === '' ? '' : ` (${name})`}, which podman, buildah or another program made in this store`;
 }
 
 function notFound(imageId: string): PodwrightError {

@@ -1,23 +1,27 @@
-import { access } from 'node:fs/promises';
 import {
   type Image,
   type ImageReference,
-  messageOf,
   PodwrightError,
   type PullEvent,
   type PullOptions,
   parseImageReference,
 } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { catchError, EMPTY, exhaustMap, map } from 'rxjs';
 import { recordedName } from './image-lookup.js';
 import { ImageStore } from './image-store.js';
 import { LeftoverLayers } from './leftover-layers.js';
-import { chooseManifest, type Descriptor, hostPlatform, parseManifest } from './manifest.js';
+import {
+  chooseManifest,
+  type Descriptor,
+  hostPlatform,
+  type Manifest,
+  noPlatform,
+  parseManifest,
+} from './manifest.js';
 import { PullProgress } from './pull-progress.js';
-import { authSecrets } from './registry-auth.js';
-import { Skopeo, type SkopeoCall, type SkopeoSource } from './skopeo.js';
+import { isRefusal, type PullSource, PullSources, refusedByAll } from './pull-sources.js';
+import { Skopeo, type SkopeoCall } from './skopeo.js';
 import { EVERYTHING, StoreLocks } from './store-locks.js';
 import { type WorkDir, WorkDirs } from './work-dirs.js';
 
@@ -29,6 +33,12 @@ interface Contents {
   readonly layers: readonly Descriptor[];
 }
 
+/** What a registry answered, and with which credentials it did. */
+interface Reached {
+  readonly source: PullSource;
+  readonly manifest: Manifest | undefined;
+}
+
 /** Pulls one image from a registry into the store. */
 @injectable()
 export class ImagePuller {
@@ -37,7 +47,7 @@ export class ImagePuller {
     @inject(ImageStore) private readonly store: ImageStore,
     @inject(StoreLocks) private readonly locks: StoreLocks,
     @inject(WorkDirs) private readonly workDirs: WorkDirs,
-    @inject(HostExecutor) private readonly executor: HostExecutor,
+    @inject(PullSources) private readonly sources: PullSources,
     @inject(LeftoverLayers) private readonly leftovers: LeftoverLayers,
   ) {}
 
@@ -55,14 +65,14 @@ export class ImagePuller {
     const call: SkopeoCall = { doing: `Pulling ${name}`, signal };
     emit({ type: 'resolving', reference: name });
     await using work = await this.workDirs.create();
-    const source = await this.#source(name, options, work);
-    const contents = await this.#contents(source, parseImageReference(name), call);
+    const reached = await this.#reach(name, options, work, call);
+    const contents = await this.#contents(reached, parseImageReference(name), call);
     using lease = await this.locks.shared(lockKeys(contents), signal);
     const before = await this.store.allLayers({ signal });
     const progress = new PullProgress(contents?.layers ?? []);
     progress.begin(before).forEach(emit);
     try {
-      await this.#copy(name, source, work, call, progress, emit);
+      await this.#copy(name, reached.source, work, call, progress, emit);
     } catch (error) {
       lease[Symbol.dispose]();
       await this.leftovers.remove(contents?.layers.map(({ digest }) => digest) ?? [], before);
@@ -78,7 +88,7 @@ export class ImagePuller {
 
   async #copy(
     name: string,
-    source: SkopeoSource,
+    source: PullSource,
     work: WorkDir,
     call: SkopeoCall,
     progress: PullProgress,
@@ -99,39 +109,32 @@ export class ImagePuller {
     }
   }
 
-  async #source(name: string, options: PullOptions, work: WorkDir): Promise<SkopeoSource> {
-    const { registry } = parseImageReference(name);
-    const source = { name: `docker://${name}`, registry };
-    if (options.auth !== undefined) {
-      if (options.authFile !== undefined) {
-        throw new PodwrightError(
-          'invalid-argument',
-          'auth and authFile exclude each other: give one of them.',
-        );
+  /** Asks with one credential after the other until the registry shows the manifest. */
+  async #reach(name: string, options: PullOptions, work: WorkDir, call: SkopeoCall): Promise<Reached> {
+    const sources = await this.sources.of(name, options, work);
+    const refusals: PodwrightError[] = [];
+    for (const source of sources) {
+      try {
+        return { source, manifest: parseManifest(await this.skopeo.rawManifest(source, call)) };
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        refusals.push(error);
       }
-      const authFile = await work.writeAuthFile(registry, options.auth);
-      return { ...source, authFile, secrets: authSecrets(options.auth) };
     }
-    if (options.authFile === undefined) return source;
-    // Skopeo takes a missing file for one without credentials.
-    await access(this.executor.hostPath(options.authFile)).catch((cause: unknown) => {
-      throw new PodwrightError('invalid-argument', `The auth file cannot be read: ${messageOf(cause)}.`, {
-        cause,
-      });
-    });
-    return { ...source, authFile: options.authFile };
+    throw refusedByAll(refusals, sources);
   }
 
   /** Undefined when the manifest is of a kind that only skopeo understands; it then fails or succeeds by itself. */
   async #contents(
-    source: SkopeoSource,
+    { source, manifest }: Reached,
     reference: ImageReference,
     call: SkopeoCall,
   ): Promise<Contents | undefined> {
-    const top = parseManifest(await this.skopeo.rawManifest(source, call));
-    if (top?.type !== 'index') return top && { config: top.config.digest, layers: top.layers };
-    const chosen = chooseManifest(top.manifests, hostPlatform(process.arch));
-    if (chosen === undefined) return undefined;
+    if (manifest?.type !== 'index') {
+      return manifest && { config: manifest.config.digest, layers: manifest.layers };
+    }
+    const chosen = chooseManifest(manifest.manifests, hostPlatform(process.arch));
+    if (chosen === undefined) throw noPlatform(`${call.doing} failed: the image`, manifest.manifests);
     const name = `docker://${reference.registry}/${reference.repository}@${chosen.digest}`;
     const own = parseManifest(await this.skopeo.rawManifest({ ...source, name }, call));
     return own?.type === 'image' ? { config: own.config.digest, layers: own.layers } : undefined;

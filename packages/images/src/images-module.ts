@@ -2,11 +2,16 @@ import { ImageService } from '@podwright/core';
 import { ContainerModule } from 'inversify';
 import { ArchiveLoader } from './archive-loader.js';
 import { ContainersStorageImageStore } from './containers-storage-image-store.js';
+import { ImageMounter, OverlayImageMounter } from './image-mounter.js';
+import { ContainersStorageImagePins, ImagePins } from './image-pins.js';
 import { ImagePuller } from './image-puller.js';
 import { ImageStore } from './image-store.js';
 import { ImageUsers, NoImageUsers } from './image-users.js';
+import { DirectoryImageVolumes, ImageVolumes } from './image-volumes.js';
 import { checkImagesOptions, ImagesOptions } from './images-options.js';
 import { LeftoverLayers } from './leftover-layers.js';
+import { PlainArchives } from './plain-archives.js';
+import { PullSources } from './pull-sources.js';
 import { SharedPulls } from './shared-pulls.js';
 import { Skopeo } from './skopeo.js';
 import { SkopeoImageService } from './skopeo-image-service.js';
@@ -17,8 +22,8 @@ import { StoreUsage } from './store-usage.js';
 import { WorkDirs } from './work-dirs.js';
 
 /**
- * Binds `ImageService`, and to be rebound `ImageStore`, `ImageUsers` and `StoreLocks`. Needs `HostExecutor` and
- * `Logger`.
+ * Binds `ImageService`, `ImageMounter`, `ImageVolumes`, and to be rebound `ImageStore`, `ImageUsers`, `ImagePins` and
+ * `StoreLocks`. Needs `HostExecutor` and `Logger`.
  * @throws PodwrightError kind `invalid-argument` for a wrong option
  */
 export function imagesModule(options: ImagesOptions): ContainerModule {
@@ -31,11 +36,16 @@ export function imagesModule(options: ImagesOptions): ContainerModule {
     bind(ImageStore).to(ContainersStorageImageStore).inSingletonScope();
     bind(ImageUsers).to(NoImageUsers).inSingletonScope();
     bind(StoreLocks).to(InProcessStoreLocks).inSingletonScope();
+    bind(ImagePins).to(ContainersStorageImagePins).inSingletonScope();
+    bind(ImageMounter).to(OverlayImageMounter).inSingletonScope();
+    bind(ImageVolumes).to(DirectoryImageVolumes).inSingletonScope();
     bind(WorkDirs).toSelf().inSingletonScope();
     bind(Skopeo).toSelf().inSingletonScope();
     bind(LeftoverLayers).toSelf().inSingletonScope();
     bind(ImagePuller).toSelf().inSingletonScope();
+    bind(PullSources).toSelf().inSingletonScope();
     bind(SharedPulls).toSelf().inSingletonScope();
+    bind(PlainArchives).toSelf().inSingletonScope();
     bind(ArchiveLoader).toSelf().inSingletonScope();
     bind(ImageService).to(SkopeoImageService).inSingletonScope();
   });

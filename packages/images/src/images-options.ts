@@ -13,6 +13,13 @@ export interface ImagesOptions {
   readonly storeRunRoot?: string;
   /** Registries, `host` or `host:port`, that are reached without checking certificates, or over plain HTTP. */
   readonly insecureRegistries?: readonly string[];
+  /**
+   * Path on the host of an auth file (containers-auth.json(5)) for pulls that bring none. Default: the host's own,
+   * /run/containers/0/auth.json, then $HOME/.docker/config.json of root.
+   */
+  readonly authFile?: string;
+  /** Images that garbage collection leaves alone: names, ids, or patterns with `*`, as `isPinned` reads them. */
+  readonly pinnedImages?: readonly string[];
   /** Path of a registries.conf(5). Default: the host's. */
   readonly registriesConf?: string;
   /** Path of a policy.json(5). Default: the host's. */
@@ -33,6 +40,7 @@ export function checkImagesOptions(options: ImagesOptions): ImagesOptions {
     'tmpDir',
     'storeRoot',
     'storeRunRoot',
+    'authFile',
     'registriesConf',
     'policyPath',
   ] as const) {

@@ -1,3 +1,5 @@
+import { PodwrightError } from '@podwright/core';
+
 /** A blob or a manifest as a manifest names it. */
 export interface Descriptor {
   readonly digest: string;
@@ -48,6 +50,26 @@ export function chooseManifest(manifests: readonly Descriptor[], host: Platform)
     fitting.find(({ platform }) => platform?.variant === undefined) ??
     fitting[0]
   );
+}
+
+/**
+ * The error for a list that has nothing for this host; it names what there is.
+ * @param what the beginning of the sentence, such as `Pulling busybox failed: the image`
+ */
+export function noPlatform(what: string, manifests: readonly Descriptor[]): PodwrightError {
+  const wanted = platformName(hostPlatform(process.arch));
+  const there = manifests.flatMap(({ platform }) => (platform === undefined ? [] : [platformName(platform)]));
+  // Attestations of builders lie in lists as images for a platform that is none.
+  const known = [...new Set(there)].filter((name) => !name.startsWith('unknown/')).sort();
+  return new PodwrightError(
+    'image-not-found',
+    `${what} is not made for this platform: there is ${known.join(', ') || 'none'}, and not ${wanted}.`,
+    { details: { platform: wanted, platforms: known } },
+  );
+}
+
+function platformName({ os, architecture, variant }: Platform): string {
+  return [os, architecture, ...(variant === undefined ? [] : [variant])].join('/');
 }
 
 const GO_ARCHITECTURES: Readonly<Record<string, string>> = {

@@ -75,8 +75,8 @@ export class SharedPulls {
 }
 
 /** Somebody with other credentials must not get an image on the strength of mine. */
-function credentialsKey({ auth, authFile }: PullOptions): string {
+function credentialsKey({ auth, authFile, credentials = [] }: PullOptions): string {
   return createHash('sha256')
-    .update(JSON.stringify([auth?.username, auth?.password, authFile]))
+    .update(JSON.stringify([auth?.username, auth?.password, authFile, credentials]))
     .digest('hex');
 }

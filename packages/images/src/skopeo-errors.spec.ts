@@ -78,8 +78,8 @@ const REGISTRY: readonly [string, ErrorKind][] = [
     'writing blob: storing blob to file "/t/storage2/1": write /t/storage2/1: no space left on device',
     'no-space',
   ],
-  [`Source image rejected: Running image docker://${R}/bb:1 is rejected by policy.`, 'permission-denied'],
-  ['Source image rejected: A signature was required, but no signature exists', 'permission-denied'],
+  [`Source image rejected: Running image docker://${R}/bb:1 is rejected by policy.`, 'signature-rejected'],
+  ['Source image rejected: A signature was required, but no signature exists', 'signature-rejected'],
   ['Error loading trust policy: open /nope.json: no such file or directory', 'missing-requirement'],
   [
     `Error loading trust policy: invalid policy in "bad.json": invalid character '\\n' in string literal`,
@@ -103,7 +103,7 @@ const ARCHIVE: readonly [string, ErrorKind][] = [
     'invalid-argument',
   ],
   ['writing blob: storing blob to file "/t/1": write /t/1: no space left on device', 'no-space'],
-  ['Source image rejected: Running image oci:x is rejected by policy.', 'permission-denied'],
+  ['Source image rejected: Running image oci:x is rejected by policy.', 'signature-rejected'],
 ];
 
 describe('skopeoError', () => {

@@ -35,7 +35,7 @@ const CASES: readonly Case[] = [
   },
   {
     pattern: /Source image rejected|rejected by policy|signature was required/,
-    kind: 'permission-denied',
+    kind: 'signature-rejected',
     advice:
       'the signature policy (policy.json) does not allow this image; change the policy or sign the image',
   },

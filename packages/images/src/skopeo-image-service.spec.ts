@@ -3,6 +3,8 @@ import { HostExecutor } from '@podwright/nsenter';
 import { Container } from 'inversify';
 import { NEVER } from 'rxjs';
 import { describe, expect, it } from 'vitest';
+import { ImageMounter } from './image-mounter.js';
+import { ImagePins } from './image-pins.js';
 import { ImageStore, type StoredRecord } from './image-store.js';
 import { ImageUsers } from './image-users.js';
 import { imagesModule } from './images-module.js';
@@ -15,7 +17,13 @@ const RECORD: StoredRecord = {
   layers: [{ id: 'l', diffDigest: 'sha256:d', compressedDigest: 'sha256:c', sizeBytes: 1, used: true }],
 };
 
-async function setUp(record: StoredRecord = RECORD, users: readonly string[] = []) {
+interface Uses {
+  readonly users?: readonly string[];
+  /** Places where the image is mounted. */
+  readonly mounts?: readonly string[];
+}
+
+async function setUp(record: StoredRecord = RECORD, { users = [], mounts = [] }: Uses = {}) {
   const calls: string[] = [];
   const state: { record: StoredRecord | undefined } = { record };
   const never = () => Promise.reject(new Error('not needed'));
@@ -48,6 +56,18 @@ async function setUp(record: StoredRecord = RECORD, users: readonly string[] = [
       return users;
     },
   });
+  (await container.rebind(ImagePins)).toConstantValue({
+    hold: never,
+    release: async (id) => {
+      calls.push(`release ${id.slice(0, 8)}`);
+    },
+    releaseUnused: never,
+  });
+  (await container.rebind(ImageMounter)).toConstantValue({
+    mount: never,
+    unmount: never,
+    list: async () => mounts.map((target) => ({ target, imageId: record.id })),
+  });
   return { images: container.get(ImageService), locks: container.get(StoreLocks), calls, state };
 }
 
@@ -55,21 +75,24 @@ describe('removing an image', () => {
   it('asks who uses it and then deletes', async () => {
     const { images, calls } = await setUp();
     await images.removeImage('x:1');
-    expect(calls).toEqual(['users sha256:a', 'delete sha256:a']);
+    expect(calls).toEqual(['users sha256:a', 'release sha256:a', 'delete sha256:a']);
   });
 
   it('only takes the name away while there are others', async () => {
-    const { images, calls } = await setUp({ ...RECORD, names: [NAME, 'localhost/y:1'] }, ['somebody']);
+    const { images, calls } = await setUp(
+      { ...RECORD, names: [NAME, 'localhost/y:1'] },
+      { users: ['somebody'] },
+    );
     await images.removeImage('x:1');
     expect(calls).toEqual(['names sha256:a localhost/y:1']);
   });
 
   it('names who uses it', async () => {
-    const { images, calls } = await setUp(RECORD, ['container web', 'container db']);
+    const { images, calls } = await setUp(RECORD, { users: ['container web'], mounts: ['/volumes/x'] });
     await expect(images.removeImage('x:1')).rejects.toMatchObject({
       kind: 'in-use',
-      message: expect.stringContaining('container web, container db') as string,
-      details: { imageId: RECORD.id, users: ['container web', 'container db'] },
+      message: expect.stringContaining('container web, the mount at /volumes/x') as string,
+      details: { imageId: RECORD.id, users: ['container web', 'the mount at /volumes/x'] },
     });
     expect(calls).toEqual(['users sha256:a']);
   });
@@ -82,7 +105,7 @@ describe('removing an image', () => {
     expect(calls).toEqual([]);
     lease[Symbol.dispose]();
     await removal;
-    expect(calls).toEqual(['users sha256:a', 'delete sha256:a']);
+    expect(calls).toEqual(['users sha256:a', 'release sha256:a', 'delete sha256:a']);
   });
 
   it('looks again when it had to wait: the name may mean another image by now', async () => {
@@ -93,7 +116,7 @@ describe('removing an image', () => {
     state.record = { ...RECORD, id: `sha256:${'b'.repeat(64)}` };
     lease[Symbol.dispose]();
     await removal;
-    expect(calls).toEqual(['users sha256:b', 'delete sha256:b']);
+    expect(calls).toEqual(['users sha256:b', 'release sha256:b', 'delete sha256:b']);
   });
 
   it('is done when the image is gone', async () => {

@@ -11,6 +11,8 @@ import { inject, injectable } from 'inversify';
 import type { Observable } from 'rxjs';
 import { ArchiveLoader } from './archive-loader.js';
 import { namesAfterRemoval } from './image-lookup.js';
+import { ImageMounter } from './image-mounter.js';
+import { ImagePins } from './image-pins.js';
 import { ImageStore, type StoredRecord } from './image-store.js';
 import { ImageUsers } from './image-users.js';
 import { digestsOf } from './pull-progress.js';
@@ -23,6 +25,8 @@ export class SkopeoImageService implements ImageService {
   constructor(
     @inject(ImageStore) private readonly store: ImageStore,
     @inject(ImageUsers) private readonly users: ImageUsers,
+    @inject(ImagePins) private readonly pins: ImagePins,
+    @inject(ImageMounter) private readonly mounter: ImageMounter,
     @inject(StoreLocks) private readonly locks: StoreLocks,
     @inject(SharedPulls) private readonly pulls: SharedPulls,
     @inject(ArchiveLoader) private readonly loader: ArchiveLoader,
@@ -75,7 +79,8 @@ export class SkopeoImageService implements ImageService {
       await this.store.setNames(id, left, options);
       return;
     }
-    const users = await this.users.users(id);
+    const mounted = (await this.mounter.list()).filter(({ imageId }) => imageId === id);
+    const users = [...(await this.users.users(id)), ...mounted.map(({ target }) => `the mount at ${target}`)];
     if (users.length > 0) {
       throw new PodwrightError(
         'in-use',
@@ -83,6 +88,7 @@ export class SkopeoImageService implements ImageService {
         { details: { imageId: id, users } },
       );
     }
+    await this.pins.release(id);
     await this.store.delete(id, options);
   }
 }

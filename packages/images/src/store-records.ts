@@ -25,8 +25,11 @@ export interface LayerRecord {
 /** An entry of overlay-containers/containers.json (containers.go). */
 export interface ContainerRecord {
   readonly id: string;
+  readonly names?: readonly string[] | null;
   readonly image?: string;
   readonly layer?: string;
+  /** Text of whoever made it. */
+  readonly metadata?: string;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Image, OciImageConfig } from '@podwright/core';
+import { declaredVolumes, type Image, isPinned, type OciImageConfig } from '@podwright/core';
 import { nameParts } from './image-lookup.js';
 import { type ImageRecord, type LayerRecord, manifestDigests } from './store-records.js';
 
@@ -12,7 +12,12 @@ export function imageUser(
 }
 
 /** What the contract shows of an image, with names and digests as podman shows them. */
-export function toImage(record: ImageRecord, config: OciImageConfig, chain: readonly LayerRecord[]): Image {
+export function toImage(
+  record: ImageRecord,
+  config: OciImageConfig,
+  chain: readonly LayerRecord[],
+  pinnedPatterns: readonly string[] = [],
+): Image {
   const repoTags = new Set<string>();
   const repoDigests = new Set<string>();
   for (const name of record.names ?? []) {
@@ -24,13 +29,15 @@ export function toImage(record: ImageRecord, config: OciImageConfig, chain: read
   }
   const createdAtMs = Date.parse(config.created ?? record.created ?? '');
   const dataBytes = Object.values(record['big-data-sizes'] ?? {}).reduce((sum, size) => sum + size, 0);
+  const names = { id: `sha256:${record.id}`, repoTags: [...repoTags], repoDigests: [...repoDigests] };
+  const volumes = declaredVolumes(config.config);
   return {
-    id: `sha256:${record.id}`,
-    repoTags: [...repoTags],
-    repoDigests: [...repoDigests],
+    ...names,
     sizeBytes: chain.reduce((sum, layer) => sum + (layer['diff-size'] ?? 0), dataBytes),
     ...(Number.isNaN(createdAtMs) ? {} : { createdAtMs }),
     ...imageUser(config.config?.User),
     labels: config.config?.Labels ?? {},
+    ...(isPinned(names, pinnedPatterns) ? { pinned: true } : {}),
+    ...(volumes.length === 0 ? {} : { volumes }),
   };
 }

@@ -11,7 +11,7 @@ import { authFileContent } from './registry-auth.js';
 export interface WorkDir extends AsyncDisposable {
   /** Path on the host of a directory for big files. */
   readonly path: string;
-  /** Writes the credentials to a file that only root reads. @returns its path on the host */
+  /** Writes credentials to a file that only root reads, each to one of its own. @returns its path on the host */
   writeAuthFile(registry: string, auth: RegistryAuth): Promise<string>;
 }
 
@@ -42,7 +42,7 @@ export class WorkDirs {
       const start = `${this.#prefix}${await this.#self()}-`;
       const reached = await mkdtemp(this.executor.hostPath(join(this.#tmpDir, start)));
       const name = basename(reached);
-      return this.#workDir(join(this.#tmpDir, name), join(this.#authDir, `${name}.json`));
+      return this.#workDir(join(this.#tmpDir, name), join(this.#authDir, name));
     } catch (error) {
       throw cannotWrite(`${this.#tmpDir} or ${this.#authDir}`, error);
     }
@@ -87,11 +87,15 @@ export class WorkDirs {
     return identity?.startTimeTicks === startTimeTicks;
   }
 
-  #workDir(path: string, authPath: string): WorkDir {
-    const [reachedDir, reachedAuth] = [this.executor.hostPath(path), this.executor.hostPath(authPath)];
+  #workDir(path: string, authPrefix: string): WorkDir {
+    const reachedDir = this.executor.hostPath(path);
+    const written: string[] = [];
     return {
       path,
       writeAuthFile: async (registry, auth) => {
+        const authPath = `${authPrefix}-${written.length}.json`;
+        const reachedAuth = this.executor.hostPath(authPath);
+        written.push(reachedAuth);
         try {
           await writeFile(reachedAuth, authFileContent(registry, auth), { mode: 0o600, flag: 'wx' });
         } catch (error) {
@@ -100,7 +104,7 @@ export class WorkDirs {
         return authPath;
       },
       [Symbol.asyncDispose]: async () => {
-        await rm(reachedAuth, { force: true });
+        for (const reachedAuth of written) await rm(reachedAuth, { force: true });
         await rm(reachedDir, { recursive: true, force: true });
       },
     };
