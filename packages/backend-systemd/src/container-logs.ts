@@ -36,7 +36,7 @@ export class ContainerLogs {
    */
   async *read(id: string, options: LogOptions): AsyncIterable<LogEntry> {
     const record = this.store.require(id);
-    const attempts = await this.store.attempts(id);
+    const attempts = this.store.attempts(id);
     if (options.previous !== true && options.follow === true) yield* this.follow(record, attempts, options);
     else yield* this.snapshot(record, attempts, options);
   }

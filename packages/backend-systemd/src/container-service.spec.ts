@@ -90,6 +90,7 @@ beforeEach(async () => {
     sandboxes,
     new PodSlices(systemd),
     systemd,
+    { warm: () => undefined },
     parseBackendOptions({ startTimeoutMs: 5000 }),
     clock,
     silentLogger,
@@ -223,11 +224,11 @@ describe('stop', () => {
 
   it('with no grace kills first, while no other attempt may begin', async () => {
     const seen: boolean[] = [];
-    onKill = async () => void seen.push((await store.attempts(CONTAINER_ID)).stopping);
+    onKill = async () => void seen.push(store.attempts(CONTAINER_ID).stopping);
     systemd.onStop = () => endAttempt(0);
     await service.stop(CONTAINER_ID, { graceMs: 0 });
     expect([seen, kills()]).toEqual([[true], ['KILL']]);
-    expect((await store.attempts(CONTAINER_ID)).stopping).toBe(false);
+    expect(store.attempts(CONTAINER_ID).stopping).toBe(false);
   });
 
   it('with a longer grace sends the signal itself, and waits for the end', async () => {
@@ -254,7 +255,7 @@ describe('stop', () => {
     onKill = async () => caller.abort();
     const error = await errorOf(() => service.stop(CONTAINER_ID, { graceMs: 20_000, signal: caller.signal }));
     expect([error.kind, kills()]).toEqual(['cancelled', ['TERM']]);
-    expect((await store.attempts(CONTAINER_ID)).stopping).toBe(false);
+    expect(store.attempts(CONTAINER_ID).stopping).toBe(false);
     expect((await status()).state).toBe('running');
   });
 

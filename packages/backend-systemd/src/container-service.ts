@@ -30,6 +30,7 @@ import {
 } from 'rxjs';
 import { toAttempts } from './attempt-log.js';
 import { SystemdBackendOptions } from './backend-options.js';
+import { CgroupLock } from './cgroup-lock.js';
 import type { ContainerRecord } from './container-record.js';
 import { deriveState } from './container-state.js';
 import { ContainerStore, type WrittenAttempts } from './container-store.js';
@@ -53,6 +54,7 @@ export class ContainerService {
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
     @inject(PodSlices) private readonly slices: PodSlices,
     @inject(SystemdManager) private readonly manager: SystemdManager,
+    @inject(CgroupLock) private readonly cgroupLock: CgroupLock,
     @inject(SystemdBackendOptions) private readonly options: SystemdBackendOptions,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
@@ -64,7 +66,8 @@ export class ContainerService {
 
   private async startLocked(record: ContainerRecord, options: CallOptions): Promise<void> {
     const { id } = record;
-    const { lines, started } = await this.store.attempts(id);
+    this.cgroupLock.warm();
+    const { lines, started } = this.store.attempts(id);
     if (lines.length > 0 || started !== undefined) {
       throw new PodwrightError('failed-precondition', `Container ${id} was started before; make a new one.`, {
         details: { id },
@@ -107,7 +110,7 @@ export class ContainerService {
    * of its end, without a start error.
    */
   private async didRun(id: string): Promise<boolean> {
-    const { started, lines } = await this.store.attempts(id);
+    const { started, lines } = this.store.attempts(id);
     const [line] = lines;
     return started !== undefined || (line !== undefined && line.startError === undefined);
   }
@@ -123,7 +126,7 @@ export class ContainerService {
       this.logger.error(`Container ${id} failed to start, and could not be stopped: ${messageOf(stopError)}`);
     }
     if (!PodwrightError.is(error, 'job-failed')) return error;
-    const { lines } = await this.store.attempts(id);
+    const { lines } = this.store.attempts(id);
     const reason = lines.at(-1)?.startError ?? messageOf(error);
     return new PodwrightError(
       'container-start-failed',
@@ -181,7 +184,7 @@ export class ContainerService {
 
   /** Number of the last attempt that has ended; -1 when there is none. */
   private async lastEnded(id: string): Promise<number> {
-    return (await this.store.attempts(id)).lines.at(-1)?.number ?? -1;
+    return this.store.attempts(id).lines.at(-1)?.number ?? -1;
   }
 
   /** Signals the first process; conmon sees its end and tells it. Of one that is gone: nothing. */
@@ -225,9 +228,9 @@ export class ContainerService {
   async status(record: ContainerRecord): Promise<ContainerStatus> {
     // Files and unit are read one after the other: what changed in between is read again.
     for (;;) {
-      const before = await this.store.attempts(record.id);
+      const before = this.store.attempts(record.id);
       const unit = await this.unitOf(record.id);
-      const written = await this.store.attempts(record.id);
+      const written = this.store.attempts(record.id);
       const isSame =
         before.lines.at(-1)?.number === written.lines.at(-1)?.number &&
         before.started?.invocation === written.started?.invocation;
@@ -248,7 +251,7 @@ export class ContainerService {
     return await Promise.all(
       records.map(async (record) => {
         const unit = unitState(rows.get(containerUnitName(record.id)));
-        const written = await this.store.attempts(record.id);
+        const written = this.store.attempts(record.id);
         // Started after systemd was asked, or ended without a record: only a closer look tells.
         if (written.started && unit.activeState === 'inactive') return await this.status(record);
         return this.toStatus(record, unit, written);

@@ -154,14 +154,14 @@ describe('attempts', () => {
   beforeEach(() => store.add(containerRecord(), FILES));
 
   it('are none before the first start', async () => {
-    expect(await store.attempts(CONTAINER_ID)).toEqual({ lines: [], started: undefined, stopping: false });
+    expect(store.attempts(CONTAINER_ID)).toEqual({ lines: [], started: undefined, stopping: false });
   });
 
   it('are those that ended, and the one that runs', async () => {
     await writeFile(paths().attempts, LINE);
     await writeFile(paths().startedMarker, 'i2\n');
     await utimes(paths().startedMarker, 5, 5.25);
-    const { lines, started } = await store.attempts(CONTAINER_ID);
+    const { lines, started } = store.attempts(CONTAINER_ID);
     expect(lines).toMatchObject([{ number: 0, invocation: 'i1' }]);
     expect(started).toEqual({ invocation: 'i2', atMs: 5250 });
   });
@@ -172,14 +172,14 @@ describe('attempts', () => {
   ])('do not run twice: %s', async (_what, marker) => {
     await writeFile(paths().attempts, LINE);
     await writeFile(paths().startedMarker, marker);
-    expect((await store.attempts(CONTAINER_ID)).started).toBeUndefined();
+    expect(store.attempts(CONTAINER_ID).started).toBeUndefined();
   });
 
   it('know of a stop under way', async () => {
     await store.markStopping(CONTAINER_ID, true);
-    expect((await store.attempts(CONTAINER_ID)).stopping).toBe(true);
+    expect(store.attempts(CONTAINER_ID).stopping).toBe(true);
     await store.markStopping(CONTAINER_ID, false);
     await store.markStopping(CONTAINER_ID, false);
-    expect((await store.attempts(CONTAINER_ID)).stopping).toBe(false);
+    expect(store.attempts(CONTAINER_ID).stopping).toBe(false);
   });
 });

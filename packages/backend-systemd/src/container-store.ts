@@ -1,4 +1,5 @@
-import { chmod, mkdir, open, readdir, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmod, mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type ContainerFilter,
@@ -11,7 +12,7 @@ import { HostExecutor, syncDirectory, writeFileAtomic } from '@podwright/nsenter
 import { inject, injectable } from 'inversify';
 import { type AttemptLine, parseAttempts } from './attempt-log.js';
 import { type ContainerRecord, parseRecord, serializeRecord } from './container-record.js';
-import { ignoreMissing, isMissing, isThere, readIfThere } from './files.js';
+import { ignoreMissing, isMissing, readNow } from './files.js';
 import { HostLayout } from './host-layout.js';
 
 /** Files of a container that are written once. */
@@ -122,19 +123,20 @@ export class ContainerStore {
   async add(record: ContainerRecord, files: ContainerFiles): Promise<void> {
     const paths = this.layout.container(record.id);
     const preparing = this.host.hostPath(join(this.layout.containersDir, `${PREPARING}${record.id}`));
-    const write = async (name: string, text: string) => await writePrivate(join(preparing, name), text);
+    const write = (name: string, text: string) => writePrivate(join(preparing, name), text);
     try {
-      // One after the other: when one fails, none is still being written while all are removed.
-      await mkdir(join(preparing, 'bundle'), { recursive: true, mode: 0o700 });
+      // At once, as they are small: a turn of the event loop for each would take longer. What has to outlive a loss of
+      // power is written after them.
+      mkdirSync(join(preparing, 'bundle'), { recursive: true, mode: 0o700 });
       // The root directory of the container: everybody may look into it.
-      await mkdir(join(preparing, 'upper'));
-      await chmod(join(preparing, 'upper'), 0o755);
-      await mkdir(join(preparing, 'work'), { mode: 0o700 });
-      await write(join('bundle', 'config.json'), files.ociConfig);
-      await write('launch', files.launch);
-      await write('record', files.record);
-      if (files.stop !== undefined) await write('stop', files.stop);
-      await mkdir(this.host.hostPath(paths.exitDir), { recursive: true, mode: 0o700 });
+      mkdirSync(join(preparing, 'upper'));
+      chmodSync(join(preparing, 'upper'), 0o755);
+      mkdirSync(join(preparing, 'work'), { mode: 0o700 });
+      write(join('bundle', 'config.json'), files.ociConfig);
+      write('launch', files.launch);
+      write('record', files.record);
+      if (files.stop !== undefined) write('stop', files.stop);
+      mkdirSync(this.host.hostPath(paths.exitDir), { recursive: true, mode: 0o700 });
       await writeFileAtomic(join(preparing, 'container.json'), serializeRecord(record), { mode: 0o600 });
       await rename(preparing, this.host.hostPath(paths.state));
       await syncDirectory(this.host.hostPath(this.layout.containersDir));
@@ -157,21 +159,24 @@ export class ContainerStore {
     await rm(removing, { recursive: true, force: true });
   }
 
-  /** What the unit's scripts wrote; nothing when it never ran. */
-  async attempts(id: string): Promise<WrittenAttempts> {
+  /**
+   * What the unit's scripts wrote; nothing when it never ran. Read at once: these are a few small files, and each turn of
+   * the event loop in between would make a start or a status longer than reading them takes.
+   */
+  attempts(id: string): WrittenAttempts {
     const paths = this.layout.container(id);
     // The marker is read first: it goes away after the attempt's line was written.
-    const started = await this.readMarker(this.host.hostPath(paths.startedMarker));
-    const lines = parseAttempts(await readIfThere(this.host.hostPath(paths.attempts)));
+    const started = this.readMarker(this.host.hostPath(paths.startedMarker));
+    const lines = parseAttempts(readNow(this.host.hostPath(paths.attempts)) ?? '');
     const ended = started !== undefined && lines.some((line) => line.invocation === started.invocation);
-    const stopping = await isThere(this.host.hostPath(paths.stoppingMarker));
-    return { lines, started: ended ? undefined : started, stopping };
+    const stopping = statSync(this.host.hostPath(paths.stoppingMarker), { throwIfNoEntry: false });
+    return { lines, started: ended ? undefined : started, stopping: stopping !== undefined };
   }
 
   /** Until it is taken back, no attempt follows the one that runs. */
   async markStopping(id: string, stopping: boolean): Promise<void> {
     const path = this.host.hostPath(this.layout.container(id).stoppingMarker);
-    if (stopping) await writePrivate(path, '');
+    if (stopping) writePrivate(path, '');
     else await rm(path, { force: true });
   }
 
@@ -194,9 +199,9 @@ export class ContainerStore {
     return outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
   }
 
-  private async readMarker(path: string): Promise<{ invocation: string; atMs: number } | undefined> {
-    const stats = await ignoreMissing(stat(path));
-    const text = (await readIfThere(path)).trim();
+  private readMarker(path: string): { invocation: string; atMs: number } | undefined {
+    const stats = statSync(path, { throwIfNoEntry: false });
+    const text = stats === undefined ? '' : (readNow(path) ?? '').trim();
     // Between its making and its first byte it tells nothing yet.
     return stats === undefined || text === ''
       ? undefined
@@ -216,12 +221,7 @@ function storeError(what: string, error: unknown, undoErrors: readonly unknown[]
   });
 }
 
-/** `open` with its own mode, so that no moment passes in which others can read it. */
-async function writePrivate(path: string, text: string): Promise<void> {
-  const file = await open(path, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-  } finally {
-    await file.close();
-  }
+/** With its own mode from the beginning, so that no moment passes in which others can read it. */
+function writePrivate(path: string, text: string): void {
+  writeFileSync(path, text, { mode: 0o600 });
 }

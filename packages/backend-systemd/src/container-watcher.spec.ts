@@ -180,4 +180,50 @@ describe('ContainerWatcher', () => {
     await settled();
     expect([told(), systemd.unitEvents.observed]).toEqual([[], false]);
   });
+
+  it('looks once, when a start is over, whatever its unit tells on the way', async () => {
+    is('created', []);
+    await watcher.start();
+    await watcher.lookAfter(CONTAINER_ID, async () => {
+      systemd.unitEvents.next({
+        type: 'changed',
+        unit: UNIT,
+        properties: { ActiveState: 'active' },
+        invalidated: [],
+      });
+      await settled();
+      expect(looks).toBe(0);
+      is('running', [runs(0)]);
+    });
+    expect(told()).toEqual(['started 0']);
+    expect(looks).toBe(1);
+  });
+
+  it('looks after a start that failed when its unit told something', async () => {
+    is('created', []);
+    await watcher.start();
+    const failing = watcher.lookAfter(CONTAINER_ID, async () => {
+      systemd.unitEvents.next({
+        type: 'changed',
+        unit: UNIT,
+        properties: { ActiveState: 'failed' },
+        invalidated: [],
+      });
+      is('exited', [ended(0, { reason: 'ContainerCannotRun' })]);
+      throw new Error('no');
+    });
+    await expect(failing).rejects.toThrow('no');
+    await settled();
+    expect(told()).toEqual(['exited 0']);
+  });
+
+  it('looks again at what is told after a start', async () => {
+    is('created', []);
+    await watcher.start();
+    await watcher.lookAfter(CONTAINER_ID, async () => is('running', [runs(0)]));
+    is('exited', [ended(0)]);
+    systemd.unitEvents.next({ type: 'removed', unit: UNIT });
+    await settled();
+    expect(told()).toEqual(['started 0', 'exited 0']);
+  });
 });

@@ -29,6 +29,8 @@ export class ContainerWatcher {
   private readonly mutex = new KeyedMutex();
   /** Containers whose next look has not begun. */
   private readonly waiting = new Set<string>();
+  /** Containers that are not looked at because somebody will when they are done with it; whether there was a reason to. */
+  private readonly held = new Map<string, { count: number; missed: boolean }>();
   private subscription: Subscription | undefined;
 
   constructor(
@@ -78,6 +80,30 @@ export class ContainerWatcher {
     });
   }
 
+  /**
+   * Does something to a container whose signals on the way tell nothing: it is looked at once, afterwards.
+   * @throws what `action` throws
+   */
+  async lookAfter(id: string, action: () => Promise<void>): Promise<void> {
+    const held = this.held.get(id) ?? { count: 0, missed: false };
+    held.count++;
+    this.held.set(id, held);
+    try {
+      await action();
+    } catch (error) {
+      this.letGo(id, held);
+      if (held.missed) this.look(id);
+      throw error;
+    }
+    this.letGo(id, held);
+    await this.refresh(id);
+  }
+
+  private letGo(id: string, held: { count: number }): void {
+    held.count--;
+    if (held.count === 0) this.held.delete(id);
+  }
+
   /** Looks at a container and tells what is new. */
   async refresh(id: string): Promise<void> {
     await this.mutex.run(id, () => this.lookNow(id));
@@ -92,7 +118,9 @@ export class ContainerWatcher {
 
   /** One look serves all signals that come before it begins. */
   private look(id: string): void {
-    if (this.waiting.has(id)) return;
+    const held = this.held.get(id);
+    if (held !== undefined) held.missed = true;
+    if (held !== undefined || this.waiting.has(id)) return;
     this.waiting.add(id);
     this.mutex
       .run(id, async () => {

@@ -1,5 +1,5 @@
 // Files that may not be there; any other failure to read them is one.
-import { readFile, stat } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { systemErrorCode } from '@podwright/core';
 
 export function isMissing(error: unknown): boolean {
@@ -14,11 +14,12 @@ export async function ignoreMissing<T>(done: Promise<T>): Promise<T | undefined>
   });
 }
 
-/** The empty text for a file that is not there. */
-export async function readIfThere(path: string): Promise<string> {
-  return (await ignoreMissing(readFile(path, 'utf8'))) ?? '';
-}
-
-export async function isThere(path: string): Promise<boolean> {
-  return (await ignoreMissing(stat(path))) !== undefined;
+/** The text of a small file, read at once; undefined when there is no such file. */
+export function readNow(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    return undefined;
+  }
 }

@@ -13,6 +13,7 @@ import {
 } from '@podwright/core';
 import { SandboxManager, type SandboxRecord } from '@podwright/sandbox';
 import { inject, injectable } from 'inversify';
+import { CgroupLock } from './cgroup-lock.js';
 import { ContainerFactory } from './container-factory.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
@@ -31,11 +32,14 @@ export class PodUnits {
     @inject(ContainerFactory) private readonly factory: ContainerFactory,
     @inject(ContainerService) private readonly containers: ContainerService,
     @inject(ContainerWatcher) private readonly watcher: ContainerWatcher,
+    @inject(CgroupLock) private readonly cgroupLock: CgroupLock,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
   async run(config: PodSandboxConfig, options: CallOptions): Promise<string> {
+    // Here and below: a start follows.
+    this.cgroupLock.warm();
     const id = randomBytes(32).toString('hex');
     const cgroupParent = this.slices.nameOf(config.metadata.uid);
     const record = await this.sandboxes.create({ ...config, cgroupParent }, id, options.signal);
@@ -108,6 +112,7 @@ export class PodUnits {
     return await this.mutex.run(
       sandboxId,
       async () => {
+        this.cgroupLock.warm();
         const sandbox = await this.requireReady(sandboxId);
         const { name, attempt } = config.metadata;
         const same = this.store

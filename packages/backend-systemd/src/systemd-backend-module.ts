@@ -8,6 +8,7 @@ import { sandboxModule } from '@podwright/sandbox';
 import { systemdModule } from '@podwright/systemd';
 import { ContainerModule } from 'inversify';
 import { parseBackendOptions, SystemdBackendOptions } from './backend-options.js';
+import { CgroupLock } from './cgroup-lock.js';
 import { ContainerExec } from './container-exec.js';
 import { ContainerFactory } from './container-factory.js';
 import { ContainerImageUsers } from './container-image-users.js';
@@ -45,6 +46,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
       StateLoader,
       HostTools,
       HostReadiness,
+      CgroupLock,
       ContainerStore,
       ImageUserFiles,
       ContainerFactory,

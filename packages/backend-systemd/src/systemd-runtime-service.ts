@@ -158,8 +158,7 @@ export class SystemdRuntimeService implements RuntimeService {
 
   async startContainer(id: string, options?: CallOptions): Promise<void> {
     this.enter(options);
-    await this.containers.start(id, options);
-    await this.watcher.refresh(id);
+    await this.watcher.lookAfter(id, () => this.containers.start(id, options));
   }
 
   async stopContainer(id: string, options?: StopOptions): Promise<void> {
