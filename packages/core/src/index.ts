@@ -51,8 +51,23 @@ export {
 export { anonymousVolumes, declaredVolumes } from './image-volumes.js';
 export { KeyedMutex, throwIfAborted } from './keyed-mutex.js';
 export { Logger, silentLogger } from './logger.js';
-export type { ConfigObject } from './manifest/config-object.js';
+export {
+  type ConfigMap,
+  type ConfigObject,
+  configContent,
+  parseConfigObject,
+  type Secret,
+} from './manifest/config-object.js';
+export {
+  type ContainerEnv,
+  type ContainerEnvContext,
+  containerEnv,
+  expandSubPath,
+  type SkippedKeys,
+} from './manifest/container-env.js';
 export { expandEnv, expandVariables } from './manifest/expansion.js';
+export { type ManifestField, manifestFields } from './manifest/known-fields.js';
+export { type Manifests, parseManifests } from './manifest/manifests.js';
 export {
   type Container,
   type Pod,
@@ -64,7 +79,8 @@ export {
 export type { ManifestProblem } from './manifest/problems.js';
 export { defaultPullPolicy } from './manifest/pull-policy.js';
 export { quantityBytes, quantityMillis } from './manifest/quantity.js';
-export type { VolumeFile } from './manifest/volume-files.js';
+export type { NodeCapacity } from './manifest/value-lookup.js';
+export { type VolumeFile, type VolumeFilesContext, volumeFiles } from './manifest/volume-files.js';
 export {
   type AppArmorProfile,
   type ContainerAttempt,
@@ -129,6 +145,7 @@ export type {
   RunPodResult,
   SyncPodResult,
 } from './pod-types.js';
+export { credentialsFor, type PullSecret, pullSecretOf } from './pull-secret.js';
 export {
   type OrphanReport,
   type RuntimeCondition,
@@ -166,7 +183,6 @@ export type {
   StopOptions,
   TerminalSize,
 } from './stream-types.js';
-export { credentialsFor, type PullSecret, pullSecretOf } from './pull-secret.js';
 export { systemErrorCode, systemErrorKind } from './system-errors.js';
 export { UndoStack } from './undo-stack.js';
 export { compareVersions } from './versions.js';

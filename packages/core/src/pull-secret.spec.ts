@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PodwrightError } from './errors.js';
+import { parseConfigObject } from './manifest/config-object.js';
 import { credentialsFor, type PullSecret, pullSecretOf } from './pull-secret.js';
 
 const auth = (user: string) => ({ username: user, password: 'pw' });
@@ -95,21 +96,20 @@ describe('credentialsFor', () => {
 });
 
 describe('pullSecretOf', () => {
-  const metadata = { name: 'regcred', namespace: 'default' };
-  const content = (key: string) => ({ [key]: Buffer.from('{}').toString('base64') });
+  const object = (kind: string, key: string) =>
+    parseConfigObject({
+      ...{ apiVersion: 'v1', kind, metadata: { name: 'regcred' } },
+      data: { [key]: Buffer.from('{}').toString('base64') },
+    });
   it.each(['.dockerconfigjson', '.dockercfg'])('takes a Secret with %s', (key) => {
-    expect(pullSecretOf({ kind: 'Secret', metadata, content: content(key) })).toEqual({
+    expect(pullSecretOf(object('Secret', key))).toEqual({
       type: `kubernetes.io/${key.slice(1)}`,
       content: '{}',
       name: 'default/regcred',
     });
   });
   it('refuses another one', () => {
-    expect(() => pullSecretOf({ kind: 'Secret', metadata, content: content('password') })).toThrow(
-      'no pull secret',
-    );
-    expect(() => pullSecretOf({ kind: 'ConfigMap', metadata, content: content('.dockercfg') })).toThrow(
-      'ConfigMap',
-    );
+    expect(() => pullSecretOf(object('Secret', 'password'))).toThrow('no pull secret');
+    expect(() => pullSecretOf(object('ConfigMap', '.dockercfg'))).toThrow('ConfigMap');
   });
 });

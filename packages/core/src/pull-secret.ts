@@ -25,8 +25,8 @@ const KEYS = {
 export function pullSecretOf(object: ConfigObject): PullSecret {
   const name = `${object.metadata.namespace}/${object.metadata.name}`;
   for (const key of ['.dockerconfigjson', '.dockercfg'] as const) {
-    const encoded = object.content[key];
-    if (object.kind === 'Secret' && encoded !== undefined) {
+    const encoded = object.kind === 'Secret' ? object.data[key] : undefined;
+    if (encoded !== undefined) {
       return { type: KEYS[key], content: Buffer.from(encoded, 'base64').toString('utf8'), name };
     }
   }

@@ -25,27 +25,83 @@ export function containerResources(container: Container): ContainerResources {
   };
 }
 
+/** What the manifest's `spec.resources` limits all containers together to, in numbers; a quantity of 0 means none. */
+export function podLimits({ spec }: Pod): Pick<ContainerResources, 'cpuLimitMillis' | 'memoryLimitBytes'> {
+  const cpu = amount(spec.resources?.limits.cpu, quantityMillis);
+  const memory = amount(spec.resources?.limits.memory, quantityBytes);
+  return {
+    ...(cpu === undefined ? {} : { cpuLimitMillis: cpu }),
+    ...(memory === undefined ? {} : { memoryLimitBytes: memory }),
+  };
+}
+
 /**
- * Limits over a whole pod: what its containers have together, or its largest init container if that is more. A limit
- * only when every container has it: one without may use all that there is.
+ * Limits over a whole pod: those of `spec.resources`; else what its containers and sidecars have together, or an init
+ * container with the sidecars before it if that is more. Without `spec.resources` it has a limit only when every
+ * container has it: one without may use all that there is. `spec.overhead` comes on top.
+ * Source: KEP-753 "Sidecar containers", section "Resources calculation"; KEP-2837 "Pod level resource specifications".
  */
 export function podResources(pod: Pod): ContainerResources {
-  const apps = pod.spec.containers.map(containerResources);
-  const inits = pod.spec.initContainers.map(containerResources);
-  const total = (key: AmountKey) => {
-    const sum = apps.reduce((all, resources) => all + (resources[key] ?? 0), 0);
-    return Math.max(sum, ...inits.map((resources) => resources[key] ?? 0));
+  const { spec } = pod;
+  const apps = spec.containers.map(containerResources);
+  const inits = spec.initContainers.map(containerResources);
+  const together = (key: AmountKey) => {
+    let sidecars = 0;
+    let largestInit = 0;
+    for (const [index, { restartPolicy }] of spec.initContainers.entries()) {
+      const own = inits[index]?.[key] ?? 0;
+      if (restartPolicy === 'Always') sidecars += own;
+      largestInit = Math.max(largestInit, restartPolicy === 'Always' ? sidecars : sidecars + own);
+    }
+    return Math.max(
+      apps.reduce((sum, resources) => sum + (resources[key] ?? 0), sidecars),
+      largestInit,
+    );
   };
   const isComplete = (key: AmountKey) =>
     [...apps, ...inits].every((resources) => resources[key] !== undefined);
-  const limits = (['cpuLimitMillis', 'memoryLimitBytes'] as const).filter(isComplete);
-  const requests = (['cpuRequestMillis', 'memoryRequestBytes'] as const).filter((key) => total(key) > 0);
-  return Object.fromEntries([...limits, ...requests].map((key) => [key, total(key)]));
+  const stated = statedPodAmounts(pod);
+  const overhead = podOverhead(pod);
+  const result: { -readonly [Key in AmountKey]?: number } = {};
+  for (const key of ['cpuLimitMillis', 'memoryLimitBytes'] as const) {
+    const limit = stated[key] ?? (isComplete(key) ? together(key) : undefined);
+    if (limit !== undefined) result[key] = limit + overhead[key];
+  }
+  for (const key of ['cpuRequestMillis', 'memoryRequestBytes'] as const) {
+    const request = (stated[key] ?? together(key)) + overhead[key];
+    if (request > 0) result[key] = request;
+  }
+  return result;
 }
 
-/** Kubernetes' quality-of-service class: by limits and requests as they stand in the manifest. */
+/** As for a container: a lone limit is the request too. A lone request of a pod limits nothing. */
+function statedPodAmounts(pod: Pod): { readonly [Key in AmountKey]?: number | undefined } {
+  const requests = pod.spec.resources?.requests;
+  const limits = podLimits(pod);
+  return {
+    ...limits,
+    cpuRequestMillis: amount(requests?.cpu, quantityMillis) ?? limits.cpuLimitMillis,
+    memoryRequestBytes: amount(requests?.memory, quantityBytes) ?? limits.memoryLimitBytes,
+  };
+}
+
+function podOverhead({ spec: { overhead } }: Pod): Readonly<Record<AmountKey, number>> {
+  const cpu = amount(overhead?.cpu, quantityMillis) ?? 0;
+  const memory = amount(overhead?.memory, quantityBytes) ?? 0;
+  return { cpuLimitMillis: cpu, cpuRequestMillis: cpu, memoryLimitBytes: memory, memoryRequestBytes: memory };
+}
+
+/**
+ * Kubernetes' quality-of-service class: by limits and requests as they stand in the manifest; those of the whole pod, if
+ * it has any.
+ */
 export function qosClass(pod: Pod): QosClass {
-  const amounts = [...pod.spec.initContainers, ...pod.spec.containers].flatMap(({ resources }) =>
+  const { resources: shared, initContainers, containers } = pod.spec;
+  const isShared = [shared?.limits, shared?.requests].some(
+    (amounts) => Object.keys(amounts ?? {}).length > 0,
+  );
+  const holders = shared && isShared ? [{ resources: shared }] : [...initContainers, ...containers];
+  const amounts = holders.flatMap(({ resources }) =>
     (['cpu', 'memory'] as const).map((name) => {
       const limit = resources.limits[name];
       const parse = name === 'cpu' ? quantityMillis : quantityBytes;

@@ -118,3 +118,23 @@ function isIpv6(text: string): boolean {
 function utf8Length(text: string): number {
   return new TextEncoder().encode(text).length;
 }
+
+/** A path below some directory: relative and without `..`; empty is the directory itself. */
+export function relativePathProblem(text: string): string | undefined {
+  if (text.startsWith('/')) return 'has to be a relative path';
+  if (text.includes('\0')) return 'must not contain a NUL character';
+  return text.split('/').includes('..') ? 'must not contain ".."' : undefined;
+}
+
+/** Where a file of a volume lies: names that begin with `..` are the volume's own, for changing all files at once. */
+export function itemPathProblem(text: string): string | undefined {
+  if (normalizedPath(text) === '/') return 'has to be the path of a file in the volume';
+  return relativePathProblem(text) ?? (text.startsWith('..') ? 'must not begin with ".."' : undefined);
+}
+
+/** A key of a ConfigMap or a Secret: it can be the name of a file. */
+export function configKeyProblem(text: string): string | undefined {
+  if (text.length > 253) return 'is longer than 253 characters';
+  if (!/^[-._a-zA-Z0-9]+$/.test(text)) return 'has to consist of letters, digits, "-", "_" and "."';
+  return text === '.' || text.startsWith('..') ? 'must not be "." or begin with ".."' : undefined;
+}

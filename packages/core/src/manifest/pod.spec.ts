@@ -47,13 +47,17 @@ describe('parsePod', () => {
         containers: [
           {
             ...{ name: 'web', image: 'web:1', imagePullPolicy: 'IfNotPresent' },
-            ...{ env: [], ports: [], resources: { limits: {}, requests: {} } },
-            ...{ volumeMounts: [], securityContext: {} },
+            ...{ env: [], envFrom: [], ports: [], resources: { limits: {}, requests: {} } },
+            ...{ resizePolicy: [], volumeMounts: [], securityContext: {} },
+            ...{ stdin: false, stdinOnce: false, tty: false },
+            ...{ terminationMessagePath: '/dev/termination-log', terminationMessagePolicy: 'File' },
           },
         ],
         volumes: [],
         ...{ restartPolicy: 'Always', terminationGracePeriodSeconds: 30, dnsPolicy: 'ClusterFirst' },
         ...{ hostNetwork: false, hostPID: false, hostIPC: false },
+        ...{ hostUsers: true, shareProcessNamespace: false, setHostnameAsFQDN: false },
+        ...{ hostAliases: [], imagePullSecrets: [], enableServiceLinks: true },
         securityContext: { supplementalGroups: [], sysctls: [] },
       },
     });
@@ -362,17 +366,17 @@ describe('a manifest that is not valid', () => {
       /node/,
     ],
     [
-      'a field of later',
-      withContainer({ livenessProbe: {} }),
-      'spec.containers[0].livenessProbe',
-      /^is not supported by Podwright yet: remove it$/,
+      'a field that is refused',
+      withContainer({ volumeDevices: [] }),
+      'spec.containers[0].volumeDevices',
+      /^is not supported by Podwright: use a hostPath volume of type BlockDevice/,
     ],
     ['a scheduler’s field', manifest({ nodeSelector: {} }), 'spec.nodeSelector', /no scheduler/],
     [
       'another kind of volume',
-      manifest({ volumes: [{ name: 'v', secret: {} }] }),
-      'spec.volumes[0].secret',
-      /use hostPath or emptyDir/,
+      manifest({ volumes: [{ name: 'v', persistentVolumeClaim: {} }] }),
+      'spec.volumes[0].persistentVolumeClaim',
+      /use hostPath/,
     ],
     [
       'a misspelt field',
@@ -397,7 +401,7 @@ describe('a manifest that is not valid', () => {
         'The pod manifest is not valid, 4 problems:',
         '- spec.containers[0].ports[0].containerPort has to be at most 65535 (found 70000).',
         '- spec.containers[0].volumeMounts[0].mountPath has to be an absolute path (found "x").',
-        '- status is not supported by Podwright yet: it is written by a Kubernetes API server: remove it.',
+        '- status is not supported by Podwright: it is written by a Kubernetes API server, remove it.',
         '- spec.containers[0].volumeMounts[0].name has to be the name of a volume of spec.volumes (the pod has none) (found "no").',
       ].join('\n'),
     );

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { PodwrightError } from '../errors.js';
-import { unknownFieldMessage } from './known-fields.js';
+import { type ManifestKind, unknownFieldMessage } from './known-fields.js';
 
 /** One thing that is wrong with a manifest. */
 export interface ManifestProblem {
@@ -23,34 +23,44 @@ export function formatPath(path: readonly PropertyKey[]): string {
   return parts.length === 0 ? 'the manifest' : parts.join('');
 }
 
-/** Makes a problem; the values of environment variables are left out, they may be secrets. */
+const CONTENT_FIELDS: readonly PropertyKey[] = ['data', 'binaryData', 'stringData'];
+
+/** Makes a problem; values of environment variables and contents of objects are left out, they may be secrets. */
 export function problemAt(input: unknown, path: readonly PropertyKey[], message: string): ManifestProblem {
   const value = valueAt(input, path);
-  const secret = path.includes('env') && path.at(-1) === 'value';
+  const secret = (path.includes('env') && path.at(-1) === 'value') || CONTENT_FIELDS.includes(path[0] ?? '');
   return { path: formatPath(path), message, ...(value === undefined || secret ? {} : { value }) };
 }
 
 /** What zod found, in the words of this package. */
-export function problemsOfIssues(input: unknown, issues: readonly z.core.$ZodIssue[]): ManifestProblem[] {
+export function problemsOfIssues(
+  kind: ManifestKind,
+  input: unknown,
+  issues: readonly z.core.$ZodIssue[],
+): ManifestProblem[] {
   return issues.flatMap((issue) => {
     if (issue.code !== 'unrecognized_keys')
       return [problemAt(input, issue.path, messageOfIssue(input, issue))];
     return issue.keys.map((key) =>
-      problemAt(input, [...issue.path, key], unknownFieldMessage(issue.path, key)),
+      problemAt(input, [...issue.path, key], unknownFieldMessage(kind, issue.path, key)),
     );
   });
 }
 
-/** The one error of a manifest, with everything that is wrong with it. */
-export function manifestError(problems: readonly ManifestProblem[], cause?: unknown): PodwrightError {
+/** The one error of a manifest, with everything that is wrong with it. @param what e.g. `pod manifest` */
+export function manifestError(
+  what: string,
+  problems: readonly ManifestProblem[],
+  cause?: unknown,
+): PodwrightError {
   const lines = problems.map(({ path, message, value }) => {
     const isObject = typeof value === 'object' && value !== null;
     return `${path} ${message}${value === undefined || isObject ? '' : ` (found ${shown(value)})`}.`;
   });
   const message =
     lines.length === 1
-      ? `The pod manifest is not valid: ${lines[0]}`
-      : `The pod manifest is not valid, ${lines.length} problems:\n${lines.map((line) => `- ${line}`).join('\n')}`;
+      ? `The ${what} is not valid: ${lines[0]}`
+      : `The ${what} is not valid, ${lines.length} problems:\n${lines.map((line) => `- ${line}`).join('\n')}`;
   return new PodwrightError('invalid-manifest', message, { cause, details: { problems } });
 }
 
