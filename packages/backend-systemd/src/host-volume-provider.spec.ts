@@ -3,18 +3,18 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Pod, PodwrightError, parsePod, silentLogger } from '@podwright/core';
+import { FakeMounter } from '@podwright/nsenter';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { HostLayout } from './host-layout.js';
 import { HostVolumeProvider } from './host-volume-provider.js';
-import { errorOf, type FakeHost, fakeHost } from './testing.spec-helper.js';
+import { errorOf, fakeHost } from './testing.spec-helper.js';
 
 const UID = 'a1';
 
 let root: string;
-let host: FakeHost;
+let mounter: FakeMounter;
 let volumes: HostVolumeProvider;
-/** Paths of the host that are mounted, oldest first. */
-let mounts: string[];
+/** A path at which nothing can be mounted or unmounted. */
 let fails: string | undefined;
 
 function pod(...specs: readonly object[]): Pod {
@@ -31,29 +31,21 @@ const disk = (name: string) => ({ name, emptyDir: {} });
 const missing = { name: 'missing', hostPath: { path: '/nowhere', type: 'Directory' } };
 const below = (path: string) => readdir(join(root, path)).catch(() => undefined);
 
-async function writeTable(): Promise<void> {
-  const lines = mounts.map((path, index) => `${index} 1 0:${index} / ${path} rw - tmpfs tmpfs rw\n`);
-  await writeFile(join(root, 'proc/1/mountinfo'), lines.join(''));
-}
+const provider = () =>
+  new HostVolumeProvider(fakeHost({ root }), mounter, new HostLayout('/state', '/run/p'), silentLogger);
+const mounted = async () => (await mounter.list()).map(({ path }) => path);
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'podwright-volumes-'));
-  await mkdir(join(root, 'proc/1'), { recursive: true });
-  mounts = ['/'];
   fails = undefined;
-  await writeTable();
-  host = fakeHost({
-    root,
-    run: async ({ command, args }) => {
-      const path = args.at(-1) ?? '';
-      if (path === fails) throw new PodwrightError('command-failed', `${command} ${path} failed.`);
-      if (command === 'mount') mounts.push(path);
-      if (command === 'umount') mounts.splice(mounts.lastIndexOf(path), 1);
-      await writeTable();
-      return {};
+  mounter = new FakeMounter({
+    before: (action) => {
+      if (fails !== undefined && action.split(' ').includes(fails)) {
+        throw new PodwrightError('command-failed', `${action} failed.`);
+      }
     },
   });
-  volumes = new HostVolumeProvider(host, new HostLayout('/state', '/run/p'), silentLogger);
+  volumes = provider();
 });
 
 afterEach(() => rm(root, { recursive: true }));
@@ -66,8 +58,8 @@ describe('emptyDir volumes', () => {
       shm: `/run/p/volumes/${UID}/shm`,
     });
     for (const path of paths.values()) expect((await stat(join(root, path))).mode & 0o7777).toBe(0o777);
-    expect(host.commands).toEqual([
-      `mount -t tmpfs -o mode=0777,nosuid,nodev,size=1048576 tmpfs /run/p/volumes/${UID}/shm`,
+    expect(mounter.actions).toEqual([
+      `mount tmpfs tmpfs /run/p/volumes/${UID}/shm mode=0777,nosuid,nodev,size=1048576`,
     ]);
   });
 
@@ -76,7 +68,7 @@ describe('emptyDir volumes', () => {
     await writeFile(join(root, 'state/volumes', UID, 'data/file'), '');
     await chmod(join(root, 'state/volumes', UID, 'data'), 0o700);
     expect(await volumes.setUp(pod(disk('data'), memory('shm')))).toEqual(first);
-    expect(host.commands).toHaveLength(1);
+    expect(mounter.actions).toHaveLength(1);
     expect(await below(`state/volumes/${UID}/data`)).toEqual(['file']);
     expect((await stat(join(root, 'state/volumes', UID, 'data'))).mode & 0o777).toBe(0o700);
   });
@@ -90,7 +82,7 @@ describe('emptyDir volumes', () => {
 describe('setUp that fails', () => {
   it('leaves nothing of what it made', async () => {
     expect((await errorOf(() => volumes.setUp(pod(disk('a'), memory('b'), missing)))).kind).toBe('not-found');
-    expect(mounts).toEqual(['/']);
+    expect(await mounted()).toEqual(['/']);
     expect([await below('state/volumes'), await below('run/p/volumes')]).toEqual([[], []]);
   });
 
@@ -101,7 +93,7 @@ describe('setUp that fails', () => {
     await errorOf(() => volumes.setUp(pod(disk('a'), memory('b'), disk('new'), missing)));
     expect(await below(`state/volumes/${UID}`)).toEqual(['a']);
     expect(await below(`state/volumes/${UID}/a`)).toEqual(['precious']);
-    expect(mounts).toContain(`/run/p/volumes/${UID}/b`);
+    expect(await mounted()).toContain(`/run/p/volumes/${UID}/b`);
     expect(await below('state/volumes/other')).toEqual(['x']);
   });
 
@@ -122,30 +114,30 @@ describe('tearDown', () => {
   beforeEach(() => volumes.setUp(pod(disk('a'), memory('b'))));
 
   it('removes all, also for an agent that did not make it, and may be done again', async () => {
-    const next = new HostVolumeProvider(host, new HostLayout('/state', '/run/p'), silentLogger);
+    const next = provider();
     await next.tearDown(UID);
     await next.tearDown(UID);
-    expect(mounts).toEqual(['/']);
+    expect(await mounted()).toEqual(['/']);
     expect([await below('state/volumes'), await below('run/p/volumes')]).toEqual([[], []]);
   });
 
   it('first unmounts what a container mounted in them, the innermost first', async () => {
-    mounts.push(`/state/volumes/${UID}/a/nfs`, `/state/volumes/${UID}/a/nfs/deep`, `/state/volumes/${UID}0`);
-    await writeTable();
-    host.commands.splice(0);
+    mounter.add(`/state/volumes/${UID}/a/nfs`);
+    mounter.add(`/state/volumes/${UID}/a/nfs/deep`);
+    mounter.add(`/state/volumes/${UID}0`);
+    mounter.actions.splice(0);
     await volumes.tearDown(UID);
-    expect(host.commands).toEqual([
-      `umount /run/p/volumes/${UID}/b`,
-      `umount /state/volumes/${UID}/a/nfs/deep`,
-      `umount /state/volumes/${UID}/a/nfs`,
+    expect(mounter.actions).toEqual([
+      `unmount /run/p/volumes/${UID}/b`,
+      `unmount /state/volumes/${UID}/a/nfs/deep`,
+      `unmount /state/volumes/${UID}/a/nfs`,
     ]);
-    expect(mounts).toEqual(['/', `/state/volumes/${UID}0`]);
+    expect(await mounted()).toEqual(['/', `/state/volumes/${UID}0`]);
   });
 
   it('removes nothing below what cannot be unmounted', async () => {
     fails = `/state/volumes/${UID}/a/nfs`;
-    mounts.push(fails);
-    await writeTable();
+    mounter.add(fails);
     await mkdir(join(root, fails));
     await writeFile(join(root, fails, 'precious'), '');
     expect((await errorOf(() => volumes.tearDown(UID))).kind).toBe('command-failed');

@@ -14,10 +14,9 @@ import {
   VolumeProvider,
   type VolumeUsage,
 } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import { HostExecutor, Mounter } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { HostLayout } from './host-layout.js';
-import { mountsAt } from './host-mounts.js';
 
 type HostPathType = NonNullable<Volume['hostPath']>['type'];
 
@@ -51,6 +50,7 @@ interface FileKind {
 export class HostVolumeProvider implements VolumeProvider {
   constructor(
     @inject(HostExecutor) private readonly host: HostExecutor,
+    @inject(Mounter) private readonly mounter: Mounter,
     @inject(HostLayout) private readonly layout: HostLayout,
     @inject(Logger) private readonly logger: Logger,
   ) {}
@@ -94,9 +94,7 @@ export class HostVolumeProvider implements VolumeProvider {
    * Should that fail nothing is removed, because it would be the content of something else.
    */
   private async removeTree(path: string, options: CallOptions): Promise<void> {
-    for (const mount of (await mountsAt(this.host, path)).toReversed()) {
-      await this.host.run({ command: 'umount', args: [mount.path], ...options });
-    }
+    await this.mounter.unmountTree(path, options);
     await rm(this.host.hostPath(path), { recursive: true, force: true });
   }
 
@@ -135,13 +133,9 @@ export class HostVolumeProvider implements VolumeProvider {
   }
 
   private async mountTmpfs(path: string, sizeLimit: string | undefined, options: CallOptions): Promise<void> {
-    if ((await mountsAt(this.host, path)).some((mount) => mount.path === path)) return;
-    const size = sizeLimit === undefined ? '' : `,size=${quantityBytes(sizeLimit)}`;
-    await this.host.run({
-      command: 'mount',
-      args: ['-t', 'tmpfs', '-o', `mode=0777,nosuid,nodev${size}`, 'tmpfs', path],
-      ...options,
-    });
+    if (await this.mounter.isMountPoint(path)) return;
+    const size = sizeLimit === undefined ? [] : [`size=${quantityBytes(sizeLimit)}`];
+    await this.mounter.mount('tmpfs', path, 'tmpfs', ['mode=0777', 'nosuid', 'nodev', ...size], options);
   }
 
   private async checkHostPath(name: string, volume: NonNullable<Volume['hostPath']>): Promise<string> {

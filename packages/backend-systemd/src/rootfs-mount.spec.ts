@@ -1,46 +1,34 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PodwrightError } from '@podwright/core';
+import { FakeMounter } from '@podwright/nsenter';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { HostLayout } from './host-layout.js';
 import { RootfsMount } from './rootfs-mount.js';
-import { CONTAINER_ID, errorOf, type FakeHost, fakeHost } from './testing.spec-helper.js';
+import { CONTAINER_ID, errorOf, fakeHost } from './testing.spec-helper.js';
 
 let root: string;
-let host: FakeHost;
+let mounter: FakeMounter;
 let rootfs: RootfsMount;
 let containers: number;
-let isMounted: boolean;
-let isShared: boolean;
 
-const ROOTFS = 'run/p/rootfs';
-const MOUNT = 'mount -t tmpfs -o mode=0700,size=16m,nosuid,nodev podwright-rootfs /run/p/rootfs';
-const PRIVATE = 'mount --make-private /run/p/rootfs';
-
-async function writeTable(): Promise<void> {
-  const own = `2 1 0:2 / /run/p/rootfs rw ${isShared ? 'shared:7 ' : ''}- tmpfs podwright-rootfs rw\n`;
-  await writeFile(join(root, 'proc/1/mountinfo'), `1 0 8:1 / / rw - ext4 x rw\n${isMounted ? own : ''}`);
-}
+const ROOTFS = '/run/p/rootfs';
+const MOUNT = `mount tmpfs podwright-rootfs ${ROOTFS} mode=0700,size=16m,nosuid,nodev,private`;
+const store = { list: () => Array.from({ length: containers }) };
+const rootfsMount = (mounts: FakeMounter): RootfsMount =>
+  Reflect.construct(RootfsMount, [fakeHost({ root }), mounts, new HostLayout('/state', '/run/p'), store]);
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'podwright-rootfs-'));
-  await mkdir(join(root, 'proc/1'), { recursive: true });
-  [containers, isMounted, isShared] = [0, false, false];
-  host = fakeHost({
-    root,
-    run: async ({ command, args }) => {
-      if (args.includes('--make-private')) isShared = false;
-      else [isMounted, isShared] = [command === 'mount', command === 'mount'];
-      // What is in a tmpfs goes with it.
-      if (command === 'umount') await rm(join(root, ROOTFS, CONTAINER_ID), { recursive: true });
-      await writeTable();
-      return {};
+  containers = 0;
+  mounter = new FakeMounter({
+    // What is in a tmpfs goes with it.
+    before: async (action) => {
+      if (action.startsWith('unmount')) await rm(join(root, ROOTFS, CONTAINER_ID), { recursive: true });
     },
   });
-  await writeTable();
-  const store = { list: () => Array.from({ length: containers }) };
-  rootfs = Reflect.construct(RootfsMount, [host, new HostLayout('/state', '/run/p'), store]);
+  rootfs = rootfsMount(mounter);
 });
 
 afterEach(() => rm(root, { recursive: true }));
@@ -48,30 +36,32 @@ afterEach(() => rm(root, { recursive: true }));
 it('is mounted once, and private, with a directory for the container', async () => {
   await Promise.all([rootfs.ensure(CONTAINER_ID), rootfs.ensure(CONTAINER_ID)]);
   expect(await readdir(join(root, ROOTFS))).toEqual([CONTAINER_ID]);
-  expect(host.commands).toEqual([MOUNT, PRIVATE]);
+  expect(mounter.actions).toEqual([MOUNT]);
 });
 
 it('is made private when an agent ended before it had done so', async () => {
-  [isMounted, isShared] = [true, true];
-  await writeTable();
+  mounter.add(ROOTFS, { propagation: { peerGroup: 7, unbindable: false } });
   await rootfs.ensure(CONTAINER_ID);
-  expect(host.commands).toEqual([PRIVATE]);
+  expect(mounter.actions).toEqual([`private ${ROOTFS}`]);
 });
 
 it('goes with the last container', async () => {
   await rootfs.ensure(CONTAINER_ID);
   containers = 1;
   await rootfs.release();
-  expect(isMounted).toBe(true);
+  expect(await mounter.isMountPoint(ROOTFS)).toBe(true);
   containers = 0;
   await rootfs.release();
   await rootfs.release();
-  expect(host.commands.slice(2)).toEqual(['umount /run/p/rootfs']);
+  expect(mounter.actions.slice(1)).toEqual([`unmount ${ROOTFS}`]);
   expect(await readdir(join(root, 'run/p'))).toEqual([]);
 });
 
 it('tells when it cannot be mounted', async () => {
-  const failing = fakeHost({ root, run: () => Promise.reject(new PodwrightError('command-failed', 'No.')) });
-  const broken: RootfsMount = Reflect.construct(RootfsMount, [failing, new HostLayout('/s', '/run/p'), {}]);
-  expect((await errorOf(() => broken.ensure(CONTAINER_ID))).kind).toBe('command-failed');
+  const failing = new FakeMounter({
+    before: () => {
+      throw new PodwrightError('command-failed', 'No.');
+    },
+  });
+  expect((await errorOf(() => rootfsMount(failing).ensure(CONTAINER_ID))).kind).toBe('command-failed');
 });

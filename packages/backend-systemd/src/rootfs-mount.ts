@@ -1,10 +1,9 @@
 import { mkdir, rmdir } from 'node:fs/promises';
 import { KeyedMutex } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import { HostExecutor, Mounter } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { ContainerStore } from './container-store.js';
 import { HostLayout } from './host-layout.js';
-import { type HostMount, mountsAt } from './host-mounts.js';
 
 const KEY = 'rootfs';
 
@@ -19,6 +18,7 @@ export class RootfsMount {
 
   constructor(
     @inject(HostExecutor) private readonly host: HostExecutor,
+    @inject(Mounter) private readonly mounter: Mounter,
     @inject(HostLayout) private readonly layout: HostLayout,
     @inject(ContainerStore) private readonly store: ContainerStore,
   ) {}
@@ -27,17 +27,15 @@ export class RootfsMount {
   async ensure(containerId: string): Promise<void> {
     await this.mutex.run(KEY, async () => {
       const path = this.layout.rootfsDir;
-      const there = await this.mount();
+      const there = await this.mounter.getMount(path);
       if (there === undefined) {
         await mkdir(this.host.hostPath(path), { recursive: true, mode: 0o700 });
-        const options = 'mode=0700,size=16m,nosuid,nodev';
-        await this.host.run({
-          command: 'mount',
-          args: ['-t', 'tmpfs', '-o', options, 'podwright-rootfs', path],
-        });
+        const options = ['mode=0700', 'size=16m', 'nosuid', 'nodev', 'private'];
+        await this.mounter.mount('podwright-rootfs', path, 'tmpfs', options);
+      } else if (there.propagation.peerGroup !== undefined) {
+        // An agent may have ended between the mount and the step that makes it private.
+        await this.mounter.setPropagation(path, 'private');
       }
-      // An agent may have ended between the two.
-      if (there?.shared !== false) await this.host.run({ command: 'mount', args: ['--make-private', path] });
       await mkdir(this.host.hostPath(this.layout.container(containerId).rootfs), { recursive: true });
     });
   }
@@ -45,14 +43,9 @@ export class RootfsMount {
   /** Takes it away when no container is left. */
   async release(): Promise<void> {
     await this.mutex.run(KEY, async () => {
-      if (this.store.list().length > 0 || (await this.mount()) === undefined) return;
-      await this.host.run({ command: 'umount', args: [this.layout.rootfsDir] });
+      if (this.store.list().length > 0 || !(await this.mounter.unmountIfMounted(this.layout.rootfsDir)))
+        return;
       await rmdir(this.host.hostPath(this.layout.rootfsDir));
     });
-  }
-
-  private async mount(): Promise<HostMount | undefined> {
-    const { rootfsDir } = this.layout;
-    return (await mountsAt(this.host, rootfsDir)).find(({ path }) => path === rootfsDir);
   }
 }

@@ -1,5 +1,5 @@
 import { PodwrightError } from '@podwright/core';
-import { isAtOrBelow, isMountedAt, type Mount, mountOf, mountRefs } from './mount-info.js';
+import { isAtOrBelow, type Mount, mountAt, mountOf, mountRefs } from './mount-info.js';
 import type { CleanUpOptions, MountCallOptions, Mounter, Propagation } from './mounter.js';
 
 export interface FakeMounterOptions {
@@ -90,11 +90,15 @@ export class FakeMounter implements Mounter {
   }
 
   async isLikelyNotMountPoint(path: string): Promise<boolean> {
-    return !isMountedAt(this.#table, path);
+    return mountAt(this.#table, path) === undefined;
   }
 
   async isMountPoint(path: string): Promise<boolean> {
-    return isMountedAt(this.#table, path);
+    return mountAt(this.#table, path) !== undefined;
+  }
+
+  async getMount(path: string): Promise<Mount | undefined> {
+    return mountAt(this.#table, path);
   }
 
   async getMountRefs(path: string): Promise<readonly string[]> {

@@ -3,7 +3,7 @@ import { type Logger, messageOf, PodwrightError } from '@podwright/core';
 import { readConsistently } from './consistent-read.js';
 import type { HostCommand, HostExecutor } from './host-executor.js';
 import { mountError } from './mount-error.js';
-import { isAtOrBelow, isMountedAt, type Mount, mountOf, mountRefs, parseMountInfo } from './mount-info.js';
+import { isAtOrBelow, type Mount, mountAt, mountOf, mountRefs, parseMountInfo } from './mount-info.js';
 import {
   bindPlan,
   keepOptions,
@@ -125,7 +125,12 @@ export abstract class HostMounter implements Mounter {
   }
 
   async isMountPoint(path: string): Promise<boolean> {
-    return isMountedAt(await this.list(), await this.#resolve(path));
+    return mountAt(await this.list(), await this.#resolve(path)) !== undefined;
+  }
+
+  async getMount(path: string): Promise<Mount | undefined> {
+    const resolved = await this.#resolveIfExists(path);
+    return resolved === undefined ? undefined : mountAt(await this.list(), resolved);
   }
 
   async getMountRefs(path: string): Promise<readonly string[]> {

@@ -15,9 +15,9 @@ export { LocalHostExecutor, LocalHostExecutorOptions } from './local-host-execut
 export { LocalMounter } from './local-mounter.js';
 export {
   isAtOrBelow,
-  isMountedAt,
   type Mount,
   type MountPropagation,
+  mountAt,
   mountOf,
   mountRefs,
   parseMountInfo,

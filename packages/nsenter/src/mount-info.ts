@@ -125,9 +125,10 @@ export function mountOf(table: readonly Mount[], path: string): Mount | undefine
   return found;
 }
 
-/** Whether something is mounted at a path and can be seen there. @param path absolute, without links */
-export function isMountedAt(table: readonly Mount[], path: string): boolean {
-  return mountOf(table, path)?.path === path;
+/** What is mounted at a path and can be seen there. @param path absolute, without links */
+export function mountAt(table: readonly Mount[], path: string): Mount | undefined {
+  const mount = mountOf(table, path);
+  return mount?.path === path ? mount : undefined;
 }
 
 /**

@@ -107,6 +107,8 @@ export interface Mounter {
   isLikelyNotMountPoint(path: string): Promise<boolean>;
   /** Whether something is mounted at a path, by the mount table. Links are followed. @throws kind `not-found` */
   isMountPoint(path: string): Promise<boolean>;
+  /** What is mounted at a path, the uppermost; undefined when nothing is or the path does not exist. */
+  getMount(path: string): Promise<Mount | undefined>;
   /**
    * All other mount points with the same content as a path: the same directory of the same file system. A path that
    * does not exist has none.
