@@ -11,6 +11,7 @@ import { HostExecutor } from '@podwright/nsenter';
 import { buildExecProcess, collectExec, OciExec, type OciSpec } from '@podwright/oci';
 import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
+import { CgroupLock } from './cgroup-lock.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
@@ -26,12 +27,15 @@ export class ContainerExec {
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerService) private readonly containers: ContainerService,
     @inject(SystemdManager) private readonly manager: SystemdManager,
+    @inject(CgroupLock) private readonly cgroupLock: CgroupLock,
     @inject(OciExec) private readonly ociExec: OciExec,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
   async exec(id: string, options: ExecOptions): Promise<ExecSession> {
     const record = this.store.require(id);
+    // The process is attached to the unit before it becomes the command.
+    this.cgroupLock.warm();
     const { state } = await this.containers.status(record);
     if (state !== 'running') {
       throw new PodwrightError(
