@@ -19,6 +19,7 @@ export type PodEventReason =
   | 'Failed'
   | 'Killing'
   | 'BackOff'
+  | 'FailedToRetrieveImagePullSecret'
   | 'ImageGCFailed'
   | 'FreeDiskSpaceFailed'
   | 'SandboxCreated'

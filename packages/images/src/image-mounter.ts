@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CallOptions, PodwrightError, systemErrorCode } from '@podwright/core';
-import { HostExecutor, writeFileAtomic } from '@podwright/nsenter';
+import { HostExecutor, Mounter, writeFileAtomic } from '@podwright/nsenter';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import { ImageStore, type StoredImage } from './image-store.js';
 import { ImagesOptions } from './images-options.js';
-import { lowerDirOption } from './lower-dirs.js';
+import { lowerDirsFrom } from './lower-dirs.js';
 import { StoreLocks } from './store-locks.js';
 
 /** An image's files at a directory of the host. */
@@ -41,6 +41,7 @@ export const ImageMounter: ServiceIdentifier<ImageMounter> = Symbol.for('podwrig
 export class OverlayImageMounter implements ImageMounter {
   constructor(
     @inject(HostExecutor) private readonly executor: HostExecutor,
+    @inject(Mounter) private readonly mounter: Mounter,
     @inject(ImageStore) private readonly store: ImageStore,
     @inject(StoreLocks) private readonly locks: StoreLocks,
     @inject(ImagesOptions) private readonly options: ImagesOptions,
@@ -80,22 +81,10 @@ export class OverlayImageMounter implements ImageMounter {
   }
 
   async unmount(target: string, options: CallOptions = {}): Promise<void> {
-    while (await this.#isMounted(target)) {
-      const { exitCode, stderr } = await this.executor.run({
-        command: 'umount',
-        args: ['--', target],
-        okExitCodes: 'any',
-        ...options,
-      });
-      if (exitCode === 0) continue;
-      const said = stderr.toString('utf8').trim();
-      throw new PodwrightError(
-        /target is busy/.test(said) ? 'in-use' : 'command-failed',
-        `The image at ${target} cannot be unmounted: ${said}`,
-        { details: { target, exitCode, stderr: said } },
-      );
-    }
-    await this.#removeEmpty(target);
+    await this.mounter.unmountIfMounted(target, options);
+    await rmdir(this.executor.hostPath(target)).catch((error: unknown) => {
+      if (!['ENOENT', 'ENOTEMPTY'].includes(systemErrorCode(error))) throw error;
+    });
     await rm(this.executor.hostPath(this.#recordPath(target)), { force: true });
   }
 
@@ -105,12 +94,14 @@ export class OverlayImageMounter implements ImageMounter {
       if (systemErrorCode(error) === 'ENOENT') return [];
       throw error;
     });
-    const mounted: MountedImage[] = [];
+    const records: MountedImage[] = [];
     for (const name of names.filter((one) => one.endsWith('.json') && !one.startsWith('.'))) {
       const record = parseRecord(await readFile(join(directory, name), 'utf8').catch(() => ''));
-      if (record !== undefined && (await this.#isMounted(record.target))) mounted.push(record);
+      if (record !== undefined) records.push(record);
     }
-    return mounted;
+    if (records.length === 0) return [];
+    const targets = new Set((await this.mounter.list()).map(({ path }) => path));
+    return records.filter(({ target }) => targets.has(target));
   }
 
   async #resolve(reference: string, options: CallOptions): Promise<StoredImage> {
@@ -128,33 +119,12 @@ export class OverlayImageMounter implements ImageMounter {
     if (only === undefined) {
       throw new PodwrightError('unsupported', 'The image has no layer, and so no files to be mounted.');
     }
-    if (more.length > 0) {
-      const { cwd, lowerdir } = lowerDirOption(lowerDirs);
-      const mountOptions = `ro,nodev,lowerdir=${lowerdir}`;
-      const args = ['-t', 'overlay', '-o', mountOptions, 'podwright-image', target];
-      await this.executor.run({ command: 'mount', args, cwd, ...options });
-      return;
+    if (more.length === 0)
+      await this.mounter.mount(only, target, undefined, ['bind', 'ro', 'nodev'], options);
+    else {
+      const lowerdir = `lowerdir=${lowerDirsFrom('/', lowerDirs)}`;
+      await this.mounter.mount('podwright-image', target, 'overlay', ['ro', 'nodev', lowerdir], options);
     }
-    await this.executor.run({ command: 'mount', args: ['--bind', '--', only, target], ...options });
-    const readOnly = ['-o', 'remount,bind,ro,nodev', '--', target];
-    await this.executor.run({ command: 'mount', args: readOnly, ...options });
-  }
-
-  async #isMounted(target: string): Promise<boolean> {
-    const { exitCode } = await this.executor.run({
-      command: 'mountpoint',
-      args: ['--quiet', '--nofollow', target],
-      okExitCodes: 'any',
-    });
-    return exitCode === 0;
-  }
-
-  async #removeEmpty(target: string): Promise<void> {
-    await this.executor.run({
-      command: 'rmdir',
-      args: ['--ignore-fail-on-non-empty', '--', target],
-      okExitCodes: 'any',
-    });
   }
 
   get #recordDir(): string {

@@ -15,17 +15,20 @@ export function lowerDirOption(lowerDirs: readonly string[]): {
   readonly lowerdir: string;
 } {
   const cwd = commonDirectory(lowerDirs);
+  return { cwd, lowerdir: lowerDirsFrom(cwd, lowerDirs) };
+}
+
+/** As `lowerDirOption`, for a mount from a given directory that all of them lie below; `/`: with absolute paths. */
+export function lowerDirsFrom(cwd: string, lowerDirs: readonly string[]): string {
   const lowerdir = lowerDirs
     .map((path) => (cwd === '/' ? path : path.slice(cwd.length + 1)))
     .map((path) => path.replaceAll(/[\\:,]/g, '\\$&'))
     .join(':');
-  if (lowerdir.length > MAX_OPTION_LENGTH) {
-    throw new PodwrightError(
-      'unsupported',
-      `The image has ${lowerDirs.length} layers, more than one mount takes: build it with fewer.`,
-    );
-  }
-  return { cwd, lowerdir };
+  if (lowerdir.length <= MAX_OPTION_LENGTH) return lowerdir;
+  throw new PodwrightError(
+    'unsupported',
+    `The image has ${lowerDirs.length} layers, more than one mount takes: build it with fewer.`,
+  );
 }
 
 function commonDirectory(paths: readonly string[]): string {

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import {
   Clock,
   EventRecorder,
@@ -74,12 +75,26 @@ export class PodEventHub {
     });
   }
 
+  /** Makes a warning about the machine as a whole. */
+  recordOfNode(reason: PodEventReason, message: string): void {
+    this.send({
+      type: 'Warning',
+      reason,
+      message,
+      object: { kind: 'Node', namespace: '', name: hostname(), uid: '' },
+      timestampMs: this.clock.nowMs(),
+    });
+  }
+
   private publish(
     pod: PodIdentity,
     container: ContainerName | undefined,
     fields: Omit<PodEvent, 'object'>,
   ): void {
-    const event: PodEvent = { ...fields, object: objectReference(pod, container) };
+    this.send({ ...fields, object: objectReference(pod, container) });
+  }
+
+  private send(event: PodEvent): void {
     this.subject.next(event);
     try {
       this.recorder.record(event);

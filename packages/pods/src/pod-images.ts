@@ -1,8 +1,18 @@
-import { messageOf, type Pod, PodwrightError, type PullPolicy } from '@podwright/core';
+import {
+  type ConfigObject,
+  messageOf,
+  type Pod,
+  type PodEventReason,
+  PodwrightError,
+  type PullPolicy,
+  type PullSecret,
+} from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { allOrNone } from './all-or-none.js';
 import { ImageEnsurer } from './image-ensurer.js';
+import { imageWaitingReason } from './image-waiting-reason.js';
 import { PodEventHub } from './pod-event-hub.js';
+import { podPullSecrets } from './pod-pull-secrets.js';
 
 interface PodImage {
   readonly reference: string;
@@ -18,32 +28,54 @@ export class PodImages {
     @inject(PodEventHub) private readonly events: PodEventHub,
   ) {}
 
-  /** @throws PodwrightError as `ImageService.pullImage`, with the container's name */
-  async ensureAll(pod: Pod, signal: AbortSignal): Promise<void> {
-    await allOrNone(imagesOf(pod), signal, (image, either) => this.ensure(pod, image, either));
+  /**
+   * @param objects what the pod was given; its pull secrets are looked for among them
+   * @throws PodwrightError as `ImageEnsurer.ensure`, with the container's name and `details.reason` in the kubelet's words
+   */
+  async ensureAll(pod: Pod, signal: AbortSignal, objects: readonly ConfigObject[] = []): Promise<void> {
+    const { secrets, missing } = podPullSecrets(pod, objects);
+    if (missing.length > 0) {
+      const message = `Pulls go without the pull secrets ${missing.join(', ')}, which the pod names but was not given.`;
+      this.events.record(pod.metadata, 'FailedToRetrieveImagePullSecret', message, { warning: true });
+    }
+    await allOrNone(imagesOf(pod), signal, (image, either) => this.ensure(pod, image, secrets, either));
   }
 
-  private async ensure(pod: Pod, image: PodImage, signal: AbortSignal): Promise<void> {
-    const { reference, policy, container } = image;
-    const tell = (reason: 'Pulling' | 'Pulled', message: string) =>
-      this.events.record(pod.metadata, reason, message, { container });
+  /** Forgets the failures of a pod that is gone. */
+  forget(podUid: string): void {
+    this.ensurer.forget(podUid);
+  }
+
+  private async ensure(
+    pod: Pod,
+    { reference, policy, container }: PodImage,
+    credentials: readonly PullSecret[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const tell = (reason: PodEventReason, message: string, warning = false) =>
+      this.events.record(pod.metadata, reason, message, { container, warning });
     try {
       const { pulled } = await this.ensurer.ensure(reference, policy, {
         signal,
+        ...(credentials.length > 0 ? { credentials } : {}),
+        backOffOwner: pod.metadata.uid,
         onPull: () => tell('Pulling', `Pulling image ${reference}.`),
       });
       tell('Pulled', pulled ? `Image ${reference} was pulled.` : `Image ${reference} is present already.`);
     } catch (error) {
       if (PodwrightError.is(error, 'cancelled')) throw error;
       const words = `The image ${reference} for container ${container.name} could not be provided`;
-      this.events.record(pod.metadata, 'Failed', `${words}: ${messageOf(error)}`, {
-        container,
-        warning: true,
-      });
+      if (PodwrightError.is(error, 'image-pull-back-off')) tell('BackOff', error.message);
+      else tell('Failed', `${words}: ${messageOf(error)}`, true);
       if (!PodwrightError.is(error)) throw error;
       throw new PodwrightError(error.kind, `${words}: ${error.message}`, {
         cause: error,
-        details: { ...error.details, reference, container: container.name },
+        details: {
+          ...error.details,
+          reference,
+          container: container.name,
+          reason: imageWaitingReason(error),
+        },
       });
     }
   }

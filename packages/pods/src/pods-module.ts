@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   ContainerOptionsGenerator,
   ContainerRuntime,
@@ -9,7 +10,10 @@ import {
 import { ContainerModule } from 'inversify';
 import { BackendPodRuntime } from './backend-pod-runtime.js';
 import { FilePodStore } from './file-pod-store.js';
+import { ImageCollector } from './image-collector.js';
 import { ImageEnsurer } from './image-ensurer.js';
+import { ImagePullOptions } from './image-pull-options.js';
+import { ImageUses, ImageUsesFile } from './image-uses.js';
 import { LoggingEventRecorder } from './logging-event-recorder.js';
 import { ManifestContainerOptionsGenerator } from './manifest-container-options-generator.js';
 import { MemoryPodStore } from './memory-pod-store.js';
@@ -29,6 +33,8 @@ export interface PodsModuleOptions {
   readonly stateDir?: string;
   /** Default: `exclusive`. */
   readonly access?: RuntimeAccess;
+  /** Pulls for pods that run at once; see `ImagePullOptions`. Default 1. */
+  readonly maxParallelPulls?: number;
   /** How long `start()` waits while another process holds the state directory, in milliseconds. Default: not at all. */
   readonly lockTimeoutMs?: number;
 }
@@ -41,18 +47,34 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
   const { access = 'exclusive' } = options;
   return new ContainerModule(({ bind }) => {
     bind(PodAccess).toConstantValue(access);
+    bind(ImagePullOptions).toConstantValue({ maxParallelPulls: options.maxParallelPulls ?? 1 });
+    bind(ImageUsesFile).toConstantValue(imageUsesFile(options));
     bind(PodStore)
       .toDynamicValue(() => newPodStore(options))
       .inSingletonScope();
     bind(ContainerOptionsGenerator).to(ManifestContainerOptionsGenerator).inSingletonScope();
     bind(EventRecorder).to(LoggingEventRecorder).inSingletonScope();
     bind(ProbeResults).to(SucceedingProbeResults).inSingletonScope();
-    for (const part of [ImageEnsurer, PodCollector, PodEnder, PodEventHub, PodFinder, PodImages, PodLocks]) {
+    for (const part of [
+      ImageCollector,
+      ImageEnsurer,
+      ImageUses,
+      PodCollector,
+      PodEnder,
+      PodEventHub,
+      PodFinder,
+      PodImages,
+      PodLocks,
+    ]) {
       bind<object>(part).to(part).inSingletonScope();
     }
     bind(PodStarter).to(PodStarter).inSingletonScope();
     bind(ContainerRuntime).to(BackendPodRuntime).inSingletonScope();
   });
+}
+
+function imageUsesFile({ stateDir, access }: PodsModuleOptions): string | undefined {
+  return stateDir === undefined || access === 'observe' ? undefined : join(stateDir, 'image-uses.json');
 }
 
 function newPodStore({ stateDir, access, lockTimeoutMs }: PodsModuleOptions): PodStore {

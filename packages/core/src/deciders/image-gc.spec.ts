@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { computeImageGc, type GcImage, type ImageGcPolicy, type ImageGcState } from './image-gc.js';
+import {
+  checkImageGcPolicy,
+  computeImageGc,
+  type GcImage,
+  type ImageGcPolicy,
+  type ImageGcState,
+} from './image-gc.js';
 
 const policy: ImageGcPolicy = { highPercent: 85, lowPercent: 80, minAgeMs: 100 };
 const image = (id: string, more: Partial<GcImage> = {}): GcImage => ({
@@ -17,6 +23,21 @@ const state = (more: Partial<ImageGcState> = {}): ImageGcState => ({
   inUse: new Set(),
   fsUsage: { capacityBytes: 1000, availableBytes: 100 },
   ...more,
+});
+
+describe('checkImageGcPolicy', () => {
+  it.each<[string, Partial<ImageGcPolicy>, RegExp]>([
+    ['a high threshold above 100', { highPercent: 101 }, /highPercent is 101/],
+    ['a low threshold above the high one', { lowPercent: 86 }, /lowPercent is 86.*85/],
+    ['a negative one', { lowPercent: -1 }, /lowPercent/],
+    ['what is no number', { highPercent: Number.NaN }, /highPercent/],
+    ['a negative age', { minAgeMs: -1 }, /minAgeMs/],
+  ])('refuses %s', (_, more, message) => {
+    expect(() => checkImageGcPolicy({ ...policy, ...more })).toThrow(message);
+  });
+  it('takes equal thresholds', () => {
+    checkImageGcPolicy({ highPercent: 0, lowPercent: 0, minAgeMs: 0 });
+  });
 });
 
 describe('computeImageGc', () => {

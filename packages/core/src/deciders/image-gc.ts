@@ -1,3 +1,5 @@
+import { PodwrightError } from '../errors.js';
+
 /** When images are removed to free disk space; fractions of the file system in percent. */
 export interface ImageGcPolicy {
   /** At this usage or above, images are removed; 100 turns it off. The kubelet's default is 85. */
@@ -6,6 +8,18 @@ export interface ImageGcPolicy {
   readonly lowPercent: number;
   /** An image that was first seen less than this ago stays, in milliseconds. The kubelet's default is 2 minutes. */
   readonly minAgeMs: number;
+}
+
+/** @throws PodwrightError kind `invalid-argument` that names the field */
+export function checkImageGcPolicy({ highPercent, lowPercent, minAgeMs }: ImageGcPolicy): void {
+  const fail = (why: string): never => {
+    throw new PodwrightError('invalid-argument', `Wrong policy for collecting images: ${why}.`);
+  };
+  if (!(highPercent >= 0 && highPercent <= 100)) fail(`highPercent is ${highPercent}, allowed is 0 to 100`);
+  if (!(lowPercent >= 0 && lowPercent <= highPercent)) {
+    fail(`lowPercent is ${lowPercent}, allowed is 0 to highPercent, which is ${highPercent}`);
+  }
+  if (!(minAgeMs >= 0)) fail(`minAgeMs is ${minAgeMs}, allowed is 0 or more`);
 }
 
 /** An image as garbage collection sees it. */
@@ -45,7 +59,7 @@ export interface ImageGcDecision {
  * one, never an image that a container has, a pinned one or one that is younger than the minimum age, the least
  * recently used first, of those the first detected first. Images without a name go before all others.
  * Source: kubernetes pkg/kubelet/images/image_gc_manager.go.
- * @param policy `lowPercent` is not above `highPercent`
+ * @param policy as `checkImageGcPolicy` takes it
  */
 export function computeImageGc(policy: ImageGcPolicy, state: ImageGcState): ImageGcDecision {
   const { capacityBytes } = state.fsUsage;
