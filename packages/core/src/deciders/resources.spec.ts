@@ -81,3 +81,46 @@ describe('crashLoopDelayMs', () => {
     ]);
   });
 });
+
+describe('podResources with sidecars, overhead and resources of the pod', () => {
+  const GIB = 1024 ** 3;
+  const container = (name: string, cpu: string, fields = {}) => ({
+    ...{ name, image: 'a', resources: { limits: { cpu, memory: '1Gi' } } },
+    ...fields,
+  });
+  const podOf = (spec: object) => parsePod({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' }, spec });
+
+  it('counts sidecars with the containers, and with the init containers that come after them', () => {
+    const pod = podOf({
+      initContainers: [
+        container('before', '2'),
+        container('sidecar', '1', { restartPolicy: 'Always' }),
+        container('after', '3'),
+      ],
+      containers: [container('app', '1')],
+    });
+    expect(podResources(pod)).toEqual({
+      ...{ cpuLimitMillis: 4000, cpuRequestMillis: 4000 },
+      ...{ memoryLimitBytes: 2 * GIB, memoryRequestBytes: 2 * GIB },
+    });
+  });
+
+  it('takes those of the pod first, and puts the overhead on top', () => {
+    const pod = podOf({
+      containers: [container('app', '1'), { name: 'free', image: 'a' }],
+      resources: { limits: { cpu: '4' }, requests: { memory: '3Gi' } },
+      overhead: { cpu: '100m', memory: '1Gi' },
+    });
+    expect(podResources(pod)).toEqual({
+      ...{ cpuLimitMillis: 4100, cpuRequestMillis: 4100, memoryRequestBytes: 4 * GIB },
+    });
+    expect(qosClass(pod)).toBe('Burstable');
+  });
+
+  it('is Guaranteed by the resources of the pod alone', () => {
+    const limits = { cpu: '1', memory: '1Gi' };
+    expect(qosClass(podOf({ containers: [{ name: 'a', image: 'a' }], resources: { limits } }))).toBe(
+      'Guaranteed',
+    );
+  });
+});

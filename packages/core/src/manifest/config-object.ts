@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { configMapSchema, secretSchema } from './config-object-schema.js';
 import { crossCheckMetadata } from './metadata-checks.js';
 import type { DeepReadonly } from './pod.js';
-import { type ManifestProblem, manifestError, problemAt, problemsOfIssues } from './problems.js';
+import { kindOf, type ManifestProblem, manifestError, problemAt, problemsOfIssues } from './problems.js';
 import { withoutNulls } from './without-nulls.js';
 
 /** A Kubernetes ConfigMap after parsing: defaults filled in, `binaryData` as base64 in one line. Plain JSON. */
@@ -41,8 +41,4 @@ export function configContent(object: ConfigObject): ReadonlyMap<string, Buffer>
     ...Object.entries(texts).map(([key, value]) => [key, Buffer.from(value)] as const),
     ...Object.entries(encoded).map(([key, value]) => [key, Buffer.from(value, 'base64')] as const),
   ]);
-}
-
-function kindOf(manifest: unknown): unknown {
-  return typeof manifest === 'object' && manifest !== null && 'kind' in manifest ? manifest.kind : undefined;
 }

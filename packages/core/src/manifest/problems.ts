@@ -23,12 +23,21 @@ export function formatPath(path: readonly PropertyKey[]): string {
   return parts.length === 0 ? 'the manifest' : parts.join('');
 }
 
-const CONTENT_FIELDS: readonly PropertyKey[] = ['data', 'binaryData', 'stringData'];
+const CONTENT_KINDS: readonly unknown[] = ['ConfigMap', 'Secret'];
+const TOLD_FIELDS: readonly PropertyKey[] = ['apiVersion', 'kind', 'metadata', 'type', 'immutable'];
+
+/** What the manifest says it is. */
+export function kindOf(input: unknown): unknown {
+  return valueAt(input, ['kind']);
+}
 
 /** Makes a problem; values of environment variables and contents of objects are left out, they may be secrets. */
 export function problemAt(input: unknown, path: readonly PropertyKey[], message: string): ManifestProblem {
   const value = valueAt(input, path);
-  const secret = (path.includes('env') && path.at(-1) === 'value') || CONTENT_FIELDS.includes(path[0] ?? '');
+  const isVariable = path.includes('env') && path.at(-1) === 'value';
+  // A misspelt field of a Secret has its content as well.
+  const isContent = CONTENT_KINDS.includes(kindOf(input)) && !TOLD_FIELDS.includes(path[0] ?? '');
+  const secret = isVariable || isContent;
   return { path: formatPath(path), message, ...(value === undefined || secret ? {} : { value }) };
 }
 

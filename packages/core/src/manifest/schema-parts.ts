@@ -27,7 +27,8 @@ export function quantity(problem: (value: string) => string | undefined) {
 export function exactlyOne<T extends object>(...names: readonly (keyof T & string)[]): z.core.CheckFn<T> {
   return ({ value, issues }) => {
     const given = names.filter((name) => value[name] !== undefined);
-    if (given.length === 1) return;
+    // A field that is refused may be meant as the one: that is told already.
+    if (given.length === 1 || (given.length === 0 && issues.length > 0)) return;
     const message =
       given.length === 0
         ? `needs ${names.length === 1 ? '' : 'one of '}${names.join(', ')}`
