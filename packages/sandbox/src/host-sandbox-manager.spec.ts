@@ -110,7 +110,7 @@ describe('create', () => {
       'id1',
     );
     expect(record).toMatchObject({
-      version: 1,
+      version: 2,
       id: 'id1',
       bootId: 'boot-1',
       hostname: 'web',
@@ -337,7 +337,7 @@ describe('load', () => {
     ['an empty file', () => '', 'corrupt-state'],
     ['another sandbox’s', (text: string) => text.replace('"id1"', '"id9"'), 'corrupt-state'],
     ['a missing field', (text: string) => text.replace('"createdAtMs"', '"createdAt"'), 'corrupt-state'],
-    ['a newer version', (text: string) => text.replace('"version": 1', '"version": 2'), 'unsupported'],
+    ['a newer version', (text: string) => text.replace('"version": 2', '"version": 3'), 'unsupported'],
   ])('reports %s, loads the others, and removes nothing of it as an orphan', async (_what, damage, kind) => {
     const first = newManager();
     await first.create(config(), 'id1');

@@ -1,14 +1,19 @@
 import { KeyedMutex, Logger, messageOf, type OrphanReport, PodwrightError } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import { HostExecutor, readProcessIdentity } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { readBootId } from './boot-id.js';
 import { HostPorts } from './host-ports.js';
+import { needsInfra } from './infra/infra-process.js';
+import { UserNamespaceRanges } from './namespaces/user-namespace-ranges.js';
 import { PodNetwork, type PodNetworkStatus } from './network/pod-network.js';
+import { TeardownRetries } from './network/teardown-retries.js';
 import { checkSandboxConfig } from './new-sandbox-record.js';
+import { Registry } from './registry.js';
+import { isReady, type Sandbox } from './sandbox.js';
 import { SandboxBuilder } from './sandbox-builder.js';
 import type { SandboxManager } from './sandbox-manager.js';
 import { SandboxOptions } from './sandbox-options.js';
-import { sandboxPaths } from './sandbox-paths.js';
+import { checkSandboxId } from './sandbox-paths.js';
 import type { SandboxConfig, SandboxRecord } from './sandbox-record.js';
 import { SandboxRemover } from './sandbox-remover.js';
 import { type SandboxLoadResult, SandboxStore } from './sandbox-store.js';
@@ -18,7 +23,7 @@ import { throwIfAborted, toPodwrightError } from './system-error.js';
 /** Knows all sandboxes of this host, and lets them be made and taken apart in order. */
 @injectable()
 export class HostSandboxManager implements SandboxManager {
-  readonly #records = new Map<string, SandboxRecord>();
+  readonly #sandboxes = new Registry<Sandbox>('sandbox');
   /** Records on disk that cannot be read: what is theirs is left alone. */
   readonly #unreadable = new Map<string, PodwrightError>();
   /** Being created: their ids, identities and ports are taken already. */
@@ -27,56 +32,70 @@ export class HostSandboxManager implements SandboxManager {
   readonly #networkStops = new SharedCalls();
   readonly #stops = new SharedCalls();
   readonly #removals = new SharedCalls();
+  readonly #retries: TeardownRetries;
   #prepared: Promise<void> | undefined;
   #releasing: Promise<void> | undefined;
 
   constructor(
     @inject(HostExecutor) private readonly executor: HostExecutor,
-    @inject(SandboxOptions) private readonly options: SandboxOptions,
+    @inject(SandboxOptions) options: SandboxOptions,
     @inject(SandboxStore) private readonly store: SandboxStore,
     @inject(SandboxBuilder) private readonly builder: SandboxBuilder,
     @inject(SandboxRemover) private readonly remover: SandboxRemover,
     @inject(PodNetwork) private readonly network: PodNetwork,
     @inject(HostPorts) private readonly ports: HostPorts,
+    @inject(UserNamespaceRanges) private readonly ranges: UserNamespaceRanges,
     @inject(Logger) private readonly logger: Logger,
-  ) {}
+  ) {
+    this.#retries = new TeardownRetries(options.teardownRetryMs);
+  }
 
   async load({ observe = false } = {}): Promise<SandboxLoadResult> {
     const { records, errors } = await this.store.readAll();
     // At once, with nothing awaited: whoever asks meanwhile sees the old ones or the new ones.
-    this.#records.clear();
+    const sandboxes = records.map((record) => this.#reopen(record));
+    this.#sandboxes.clear();
     this.#unreadable.clear();
-    for (const record of records) this.#records.set(record.id, record);
+    for (const sandbox of sandboxes) this.#sandboxes.add(sandbox);
     for (const error of errors) this.#unreadable.set(String(error.details['id']), error);
     if (observe) return { records: this.list(), errors };
     const failures = [...errors];
-    for (const { id, created } of records) {
-      if (created) continue;
-      this.logger.info('removing a sandbox whose creation was broken off', { id });
-      await this.remove(id).catch((error) => {
-        failures.push(toPodwrightError(error, `Removing the half-made sandbox ${id}`));
-      });
+    for (const { id, created, stopping, stopped } of records) {
+      if (!created) {
+        this.logger.info('removing a sandbox whose creation was broken off', { id });
+        await this.remove(id).catch((error) => {
+          failures.push(toPodwrightError(error, `Removing the half-made sandbox ${id}`));
+        });
+      } else if (stopping && !stopped) {
+        this.#retryStop(id);
+      }
     }
     return { records: this.list(), errors: failures };
   }
 
   get(id: string): SandboxRecord | undefined {
-    return this.#records.get(id);
+    return this.#sandboxes.get(id)?.record;
+  }
+
+  sandbox(id: string): Sandbox | undefined {
+    return this.#sandboxes.get(id);
   }
 
   list(): readonly SandboxRecord[] {
-    return [...this.#records.values()].sort((left, right) => right.createdAtMs - left.createdAtMs);
+    return this.#sandboxes.list().map(({ record }) => record);
   }
 
   async update(record: SandboxRecord): Promise<void> {
-    if (!this.#records.has(record.id)) throw notFound(record.id);
+    const sandbox = this.#sandboxes.get(record.id);
+    if (sandbox === undefined) throw notFound(record.id);
     await this.store.write(record);
-    this.#records.set(record.id, record);
+    sandbox.record = record;
   }
 
   async create(config: SandboxConfig, id: string, signal?: AbortSignal): Promise<SandboxRecord> {
     throwIfAborted(signal, `Making sandbox ${id}`);
-    checkSandboxConfig(config, sandboxPaths(this.options, id));
+    checkSandboxConfig(config);
+    checkSandboxId(id);
     const bootId = await readBootId(this.executor);
     while (this.#releasing) await this.#releasing;
     // Between the check and the reservation nothing is awaited: of two calls at once the later finds the earlier.
@@ -105,13 +124,19 @@ export class HostSandboxManager implements SandboxManager {
   }
 
   async verify(id: string): Promise<boolean> {
-    const record = this.#records.get(id);
-    if (record === undefined || !record.created || record.stopped) return false;
-    return this.remover.hasNamespaces(record);
+    const sandbox = this.#sandboxes.get(id);
+    if (sandbox === undefined) return false;
+    const { created, stopped, bootId } = sandbox.record;
+    if (!created || stopped || bootId !== (await readBootId(this.executor))) return false;
+    const [namespacesPresent, infraRunning] = await Promise.all([
+      sandbox.namespaces.present(),
+      this.#infraRunning(sandbox),
+    ]);
+    return isReady({ created, stopped, namespacesPresent, infraRunning });
   }
 
   async checkNetwork(id: string, signal?: AbortSignal): Promise<void> {
-    const record = this.#records.get(id);
+    const record = this.get(id);
     if (record === undefined) throw notFound(id);
     const netns = record.namespaces.network;
     if (netns === undefined) return;
@@ -127,9 +152,13 @@ export class HostSandboxManager implements SandboxManager {
     return this.network.status(signal);
   }
 
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#retries.close();
+  }
+
   async removeOrphans(): Promise<OrphanReport> {
     const { removed, errors } = await this.remover.removeOrphans(
-      (id) => this.#records.has(id) || this.#pending.has(id) || this.#unreadable.has(id),
+      (id) => this.#sandboxes.get(id) !== undefined || this.#pending.has(id) || this.#unreadable.has(id),
     );
     await this.#releaseIfUnused();
     return { removed, errors };
@@ -142,12 +171,12 @@ export class HostSandboxManager implements SandboxManager {
         this.#prepared = undefined;
         throw toPodwrightError(error, 'Preparing the directory of namespaces');
       });
-      const record = await this.builder.build(config, id, signal);
-      this.#records.set(id, record);
-      return record;
+      const sandbox = await this.builder.build(config, id, signal);
+      this.#sandboxes.add(sandbox);
+      return sandbox.record;
     } catch (error) {
       const left = await this.store.read(id);
-      if (left !== undefined) this.#records.set(id, left);
+      if (left !== undefined) this.#sandboxes.add(this.#reopen(left));
       this.#pending.delete(id);
       await this.#releaseIfUnused();
       throw error;
@@ -155,33 +184,70 @@ export class HostSandboxManager implements SandboxManager {
   }
 
   async #stopNetwork(id: string): Promise<void> {
-    const record = this.#records.get(id);
+    const record = this.get(id);
     if (record === undefined || record.networkStopped) return;
-    await this.remover.disconnect(record, (changed) => this.update(changed));
+    const stopping = { ...record, stopping: true };
+    // Before anything is done: an agent that takes over goes on where this one ended.
+    if (!record.stopping) await this.update(stopping);
+    await this.remover.disconnect(stopping, (changed) => this.update(changed));
   }
 
   async #stop(id: string): Promise<void> {
-    await this.#stopNetwork(id);
-    const record = this.#records.get(id);
-    if (record === undefined || record.stopped) return;
-    await this.remover.letGo(record);
-    await this.update({ ...record, stopped: true });
+    const sandbox = this.#sandboxes.get(id);
+    if (sandbox === undefined || sandbox.record.stopped) return;
+    try {
+      await this.#stopNetwork(id);
+      await this.remover.letGo(sandbox);
+      sandbox.removeInfra();
+      await this.update({ ...sandbox.record, stopping: true, stopped: true });
+      this.#retries.done(id);
+    } catch (error) {
+      this.#retryStop(id, error);
+      throw error;
+    }
+  }
+
+  /** What a stop could not do is done later, as long as this agent lives; then by the next one. */
+  #retryStop(id: string, error?: unknown): void {
+    const delayMs = this.#retries.schedule(id, () => this.stop(id).catch(() => undefined));
+    if (delayMs === undefined) return;
+    this.logger.warn('the stop of a sandbox is tried again', {
+      id,
+      inMs: delayMs,
+      ...(error === undefined ? {} : { error: messageOf(error) }),
+    });
   }
 
   async #remove(id: string): Promise<void> {
     const unreadable = this.#unreadable.get(id);
     if (PodwrightError.is(unreadable, 'unsupported')) throw unreadable;
-    if (unreadable === undefined && !this.#records.has(id)) return;
+    if (unreadable === undefined && this.#sandboxes.get(id) === undefined) return;
     await this.#stop(id);
     await this.remover.delete(id);
-    this.#records.delete(id);
+    this.#sandboxes.delete(id);
     this.#unreadable.delete(id);
+    this.ranges.free(id);
+  }
+
+  #reopen(record: SandboxRecord): Sandbox {
+    this.ranges.keep(record.id, record.idMappings);
+    const known = this.#sandboxes.get(record.id);
+    if (known === undefined) return this.builder.open(record);
+    known.record = record;
+    return known;
+  }
+
+  /** Undefined for a sandbox that has no first process and needs none. */
+  async #infraRunning({ infra, record }: Sandbox): Promise<boolean | undefined> {
+    if (infra === undefined) return needsInfra(record, true) ? false : undefined;
+    const present = await readProcessIdentity(this.executor, infra.pid);
+    return present?.startTimeTicks === infra.startTimeTicks;
   }
 
   /** What all sandboxes share goes with the last one. It is no failure of that one when it does not: the next removal tries again. */
   async #releaseIfUnused(): Promise<void> {
     while (this.#releasing) await this.#releasing;
-    if (this.#records.size + this.#pending.size + this.#unreadable.size > 0) return;
+    if (this.#sandboxes.size + this.#pending.size + this.#unreadable.size > 0) return;
     this.#prepared = undefined;
     this.#releasing = this.remover
       .releaseShared()
@@ -198,10 +264,10 @@ export class HostSandboxManager implements SandboxManager {
 
   #refuseTaken(config: SandboxConfig, id: string, bootId: string): void {
     const { uid, attempt, namespace, name } = config.metadata;
-    if (this.#records.has(id) || this.#pending.has(id) || this.#unreadable.has(id)) {
+    if (this.#sandboxes.get(id) !== undefined || this.#pending.has(id) || this.#unreadable.has(id)) {
       throw new PodwrightError('already-exists', `There is a sandbox ${id} already.`, { details: { id } });
     }
-    const others = [...this.#records.values(), ...this.#pending.values()];
+    const others = [...this.list(), ...this.#pending.values()];
     const twin = others.some(({ metadata }) => metadata.uid === uid && metadata.attempt === attempt);
     if (twin) {
       throw new PodwrightError(
@@ -210,9 +276,7 @@ export class HostSandboxManager implements SandboxManager {
         { details: { uid, attempt } },
       );
     }
-    const holding = [...this.#records.values()].filter(
-      (record) => !record.networkStopped && record.bootId === bootId,
-    );
+    const holding = this.list().filter((record) => !record.networkStopped && record.bootId === bootId);
     this.ports.checkOwners(config, [...holding, ...this.#pending.values()]);
   }
 }

@@ -10,19 +10,39 @@ export {
   parseCniResult,
   podAddresses,
 } from './cni/cni-result.js';
+export { infraCommand, infraInit } from './infra/infra-command.js';
+export { InfraProcess, needsInfra } from './infra/infra-process.js';
+export { DEFAULT_IDS, IDS_PER_POD, type IdRange } from './namespaces/id-ranges.js';
+export {
+  findTarget,
+  NamespaceMode,
+  type NamespaceOptions,
+  type SandboxModes,
+  type TargetCandidate,
+  toNamespaceOptions,
+  toSandboxModes,
+} from './namespaces/namespace-mode.js';
 export {
   type NamespaceKind,
   type NamespacePaths,
   NamespacePinner,
+  type PinnedKind,
   type PinRequest,
 } from './namespaces/namespace-pinner.js';
+export type { ManagedNamespace, SandboxNamespaces } from './namespaces/sandbox-namespaces.js';
 export type { SysctlFile } from './namespaces/sysctls.js';
+export { UserNamespaceRanges } from './namespaces/user-namespace-ranges.js';
 export { DEFAULT_NETWORK_NAME } from './network/default-network.js';
+export type { PodNetworkAttachment } from './network/network-attachments.js';
 export { PodNetwork, type PodNetworkRequest, type PodNetworkStatus } from './network/pod-network.js';
+export { NETWORKS_ANNOTATION } from './network/selected-networks.js';
+export { type Registered, Registry } from './registry.js';
+export { isReady, type ReadinessFacts, Sandbox, type SandboxContainer } from './sandbox.js';
 export { SandboxManager } from './sandbox-manager.js';
 export { type SandboxModuleOptions, sandboxModule } from './sandbox-module.js';
 export { DEFAULT_SHM_SIZE_BYTES, SandboxOptions } from './sandbox-options.js';
 export {
+  type DnsPolicy,
   SANDBOX_RECORD_VERSION,
   type SandboxConfig,
   type SandboxFilePaths,

@@ -1,11 +1,13 @@
-import { PodwrightError } from '@podwright/core';
-import type { NamespaceKind } from './namespaces/namespace-pinner.js';
+import { type IdMapping, PodwrightError } from '@podwright/core';
 import { type SysctlFile, sysctlFiles } from './namespaces/sysctls.js';
-import { ownNamespaces, type SandboxPaths, sandboxFilePaths } from './sandbox-paths.js';
+import { ownKinds, ownNamespaces, type SandboxPaths, sandboxFilePaths } from './sandbox-paths.js';
 import { SANDBOX_RECORD_VERSION, type SandboxConfig, type SandboxRecord } from './sandbox-record.js';
+import { sandboxName } from './sandbox-record-schema.js';
 
-/** Longest host name of a kernel, sethostname(2), less one for Kubernetes' limit of a label. */
-const HOSTNAME_MAX = 63;
+/** Longest host name of a kernel, sethostname(2); a fully qualified one may be so long. */
+const HOSTNAME_MAX = 64;
+/** Kubernetes' limit of a label. */
+const LABEL_MAX = 63;
 
 /** What is known of the host and the moment when a sandbox is made. */
 export interface SandboxCircumstances {
@@ -13,6 +15,7 @@ export interface SandboxCircumstances {
   readonly createdAtMs: number;
   readonly bootId: string;
   readonly nodeHostname: string;
+  readonly idMappings: readonly IdMapping[];
 }
 
 /**
@@ -20,8 +23,8 @@ export interface SandboxCircumstances {
  * @returns the files of its kernel parameters
  * @throws PodwrightError kind `invalid-argument`
  */
-export function checkSandboxConfig(config: SandboxConfig, paths: SandboxPaths): readonly SysctlFile[] {
-  const { hostname } = config;
+export function checkSandboxConfig(config: SandboxConfig): readonly SysctlFile[] {
+  const { hostname, userNamespace, network, ipc, pid } = config;
   if (hostname !== undefined && !isHostname(hostname)) {
     throw new PodwrightError(
       'invalid-argument',
@@ -30,47 +33,78 @@ export function checkSandboxConfig(config: SandboxConfig, paths: SandboxPaths): 
       { details: { hostname } },
     );
   }
-  const own = Object.keys(ownNamespaces(config, paths)) as NamespaceKind[];
-  return sysctlFiles(config.sysctls ?? {}, new Set(own));
+  if (userNamespace === 'pod' && (network === 'node' || ipc === 'node' || pid === 'node')) {
+    throw new PodwrightError(
+      'invalid-argument',
+      "A pod with a user namespace of its own cannot have the node's network, IPC or PID namespace, as in Kubernetes: " +
+        'set hostUsers, or leave the others to the pod too.',
+      { details: { userNamespace, network, ipc, pid } },
+    );
+  }
+  return sysctlFiles(config.sysctls ?? {}, new Set(ownKinds(config)));
 }
 
 /** The record of a sandbox of which nothing was made yet. */
 export function newSandboxRecord(
   config: SandboxConfig,
   paths: SandboxPaths,
-  { id, createdAtMs, bootId, nodeHostname }: SandboxCircumstances,
+  { id, createdAtMs, bootId, nodeHostname, idMappings }: SandboxCircumstances,
 ): SandboxRecord {
   const { metadata, labels, annotations, network, ipc, pid, portMappings } = config;
   return {
     version: SANDBOX_RECORD_VERSION,
     id,
+    name: sandboxName({ ...metadata }),
+    kubeName: metadata.name,
+    namespace: metadata.namespace,
     metadata,
     labels,
     annotations,
     createdAtMs,
     bootId,
     hostname: network === 'node' ? nodeHostname : (config.hostname ?? hostnameOf(metadata.name)),
+    hostAliases: config.hostAliases ?? [],
     network,
+    hostNetwork: network === 'node',
     ipc,
     pid,
+    userNamespace: config.userNamespace ?? 'node',
+    idMappings,
     namespaces: ownNamespaces(config, paths),
-    ...(config.cgroupParent === undefined ? {} : { cgroupParent: config.cgroupParent }),
-    ...(config.resources === undefined ? {} : { resources: config.resources }),
+    ...present(config, ['domain', 'logDirectory', 'processLabel', 'mountLabel', 'cgroupParent']),
+    ...present(config, ['runtimeHandler', 'seccompPath', 'resources', 'dns']),
+    privileged: config.privileged ?? false,
+    persist: config.persist ?? false,
     sysctls: config.sysctls ?? {},
     ips: [],
+    networks: [],
     portMappings,
-    ...(config.dns === undefined ? {} : { dns: config.dns }),
+    dnsPolicy: config.dnsPolicy ?? (config.dns === undefined ? 'Default' : 'None'),
     cni: [],
     files: sandboxFilePaths(config, paths),
     created: false,
+    stopping: false,
     networkStopped: false,
     stopped: false,
   };
 }
 
+/** Those of the fields that are there. */
+function present<Source, Key extends keyof Source>(
+  source: Source,
+  keys: readonly Key[],
+): { readonly [Name in Key]?: Exclude<Source[Name], undefined> } {
+  const found: { [Name in Key]?: Exclude<Source[Name], undefined> } = {};
+  for (const key of keys) {
+    const value = source[key];
+    if (value !== undefined) found[key] = value as Exclude<Source[Key], undefined>;
+  }
+  return found;
+}
+
 /** As the kubelet does: the pod's name, cut where it is too long, and not ending in a separator then. */
 function hostnameOf(podName: string): string {
-  return podName.slice(0, HOSTNAME_MAX).replace(/[-.]+$/, '');
+  return podName.slice(0, LABEL_MAX).replace(/[-.]+$/, '');
 }
 
 function isHostname(text: string): boolean {

@@ -1,18 +1,21 @@
 import { hostname } from 'node:os';
 import { Clock, Logger, messageOf, PodwrightError, UndoStack } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import { HostExecutor, readProcessIdentity } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { readBootId } from './boot-id.js';
 import { SandboxFiles } from './files/sandbox-files.js';
 import { HostPorts } from './host-ports.js';
+import { InfraProcess, needsInfra } from './infra/infra-process.js';
 import { NamespacePinner } from './namespaces/namespace-pinner.js';
+import { SandboxNamespacesFactory } from './namespaces/sandbox-namespaces.js';
+import { UserNamespaceRanges } from './namespaces/user-namespace-ranges.js';
 import { readNodeAddresses } from './network/node-addresses.js';
 import { PodNetwork } from './network/pod-network.js';
 import { checkSandboxConfig, newSandboxRecord } from './new-sandbox-record.js';
+import { Sandbox } from './sandbox.js';
 import { SandboxOptions } from './sandbox-options.js';
 import { sandboxesRunDir, sandboxPaths } from './sandbox-paths.js';
 import type { SandboxConfig, SandboxRecord } from './sandbox-record.js';
-import { SandboxRemover } from './sandbox-remover.js';
 import { SandboxStore } from './sandbox-store.js';
 import { throwIfAborted, toPodwrightError } from './system-error.js';
 
@@ -27,7 +30,9 @@ export class SandboxBuilder {
     @inject(PodNetwork) private readonly network: PodNetwork,
     @inject(SandboxFiles) private readonly files: SandboxFiles,
     @inject(HostPorts) private readonly ports: HostPorts,
-    @inject(SandboxRemover) private readonly remover: SandboxRemover,
+    @inject(UserNamespaceRanges) private readonly ranges: UserNamespaceRanges,
+    @inject(SandboxNamespacesFactory) private readonly namespaces: SandboxNamespacesFactory,
+    @inject(InfraProcess) private readonly infra: InfraProcess,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
   ) {}
@@ -36,7 +41,7 @@ export class SandboxBuilder {
    * Makes everything, and the record first: if this process ends on the way, the next one finds what to undo.
    * @throws PodwrightError; when something could not be undone, its record is still in the store
    */
-  async build(config: SandboxConfig, id: string, signal?: AbortSignal): Promise<SandboxRecord> {
+  async build(config: SandboxConfig, id: string, signal?: AbortSignal): Promise<Sandbox> {
     const undo = new UndoStack();
     try {
       return await this.#build(config, id, undo, signal);
@@ -62,58 +67,101 @@ export class SandboxBuilder {
     id: string,
     undo: UndoStack,
     signal: AbortSignal | undefined,
-  ): Promise<SandboxRecord> {
+  ): Promise<Sandbox> {
     const doing = `Making sandbox ${id}`;
     throwIfAborted(signal, doing);
     const paths = sandboxPaths(this.options, id);
-    const sysctls = checkSandboxConfig(config, paths);
+    const sysctls = checkSandboxConfig(config);
     const ownNetwork = config.network === 'pod';
     // With the node's network a container binds its port itself, and the kernel tells it when somebody has it.
     if (ownNetwork) await this.ports.checkListeners(config, signal);
     const planned = ownNetwork ? await this.network.plan({ ...config, id }) : [];
+    undo.push('the range of ids', async () => this.ranges.free(id));
     let record: SandboxRecord = {
       ...newSandboxRecord(config, paths, {
         id,
         createdAtMs: this.clock.nowMs(),
         bootId: await readBootId(this.executor),
         nodeHostname: hostname(),
+        idMappings: config.userNamespace === 'pod' ? [await this.ranges.allot(id)] : [],
       }),
       cni: planned,
     };
     await this.store.write(record);
 
     throwIfAborted(signal, doing);
+    const sandbox = this.open(record);
     // Before the thing is made, so that a half-made one is undone too: each of these bears that it is not there.
-    undo.push('the namespaces', () => this.remover.letGo(record));
+    undo.push('the namespaces', () => sandbox.namespaces.remove());
+    const { pid: pidPath, ...pinnedPaths } = record.namespaces;
     const pinned = this.pinner.pin(
       {
-        paths: record.namespaces,
+        paths: pinnedPaths,
         hostname: record.hostname,
         sysctls,
+        idMappings: record.idMappings,
         ...(config.ipc === 'pod' ? { shm: { path: paths.shm, sizeBytes: this.options.shmSizeBytes } } : {}),
       },
       signal,
     );
     await allDone([pinned, this.files.writeNames(record)]);
 
-    const { network: netns } = record.namespaces;
-    if (netns === undefined) {
-      record = { ...record, ips: await readNodeAddresses(this.options.defaultBridge) };
-    } else {
-      const connected = [];
-      for (const attachment of planned) {
-        throwIfAborted(signal, doing);
-        undo.push(`network "${attachment.network.name}"`, () => this.network.detach(attachment, netns));
-        connected.push(await this.network.attach(attachment, netns, signal));
-      }
-      record = { ...record, cni: connected, ips: this.network.addresses(connected) };
-    }
-
+    if (ownNetwork) record = await this.#connect(record, undo, signal);
+    else record = { ...record, ips: await readNodeAddresses(this.options.defaultBridge) };
     await this.files.writeHosts(record);
+    sandbox.record = record;
+
     throwIfAborted(signal, doing);
-    const made = { ...record, created: true };
-    await this.store.write(made);
-    return made;
+    if (needsInfra(record, this.options.dropInfra)) {
+      undo.push('the first process', () => this.infra.stop(sandbox.record));
+      await this.#startInfra(sandbox, pidPath, signal);
+    }
+    throwIfAborted(signal, doing);
+    sandbox.record = { ...sandbox.record, created: true };
+    await this.store.write(sandbox.record);
+    return sandbox;
+  }
+
+  /** The living sandbox of a record. */
+  open(record: SandboxRecord): Sandbox {
+    return new Sandbox(record, this.namespaces.of(record.id));
+  }
+
+  async #connect(
+    record: SandboxRecord,
+    undo: UndoStack,
+    signal: AbortSignal | undefined,
+  ): Promise<SandboxRecord> {
+    const netns = record.namespaces.network;
+    if (netns === undefined) return record;
+    const connected = [];
+    for (const attachment of record.cni) {
+      throwIfAborted(signal, `Making sandbox ${record.id}`);
+      undo.push(`network "${attachment.network.name}"`, () => this.network.detach(attachment, netns));
+      connected.push(await this.network.attach(attachment, netns, signal));
+    }
+    const networks = this.network.attachments(connected);
+    return { ...record, cni: connected, networks, ips: networks[0]?.ips ?? [] };
+  }
+
+  async #startInfra(
+    sandbox: Sandbox,
+    pidPath: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const pid = await this.infra.start(sandbox.record, signal);
+    const identity = await readProcessIdentity(this.executor, pid);
+    if (identity === undefined) {
+      throw new PodwrightError(
+        'command-failed',
+        `The first process of sandbox ${sandbox.id}, ${pid}, ended at once.`,
+        { details: { id: sandbox.id, pid } },
+      );
+    }
+    sandbox.setInfra(identity);
+    // At once: if this process ends on the way, the next one has to know whom to end.
+    await this.store.write(sandbox.record);
+    if (pidPath !== undefined) await this.pinner.pinOf(pid, 'pid', pidPath);
   }
 
   /** Prepares the directory of namespaces; once before the first sandbox. */

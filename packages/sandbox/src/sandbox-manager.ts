@@ -1,19 +1,20 @@
 import type { OrphanReport } from '@podwright/core';
 import type { ServiceIdentifier } from 'inversify';
 import type { PodNetworkStatus } from './network/pod-network.js';
+import type { Sandbox } from './sandbox.js';
 import type { SandboxConfig, SandboxRecord } from './sandbox-record.js';
 import type { SandboxLoadResult } from './sandbox-store.js';
 
 /**
- * Makes and removes sandboxes: what the containers of a pod share. No process is kept for any of them.
+ * Makes and removes sandboxes: what the containers of a pod share. A process is kept only for a shared PID namespace.
  *
  * Calls for one sandbox are done one after the other; of calls of the same kind at once the later ones join the first.
  */
-export interface SandboxManager {
+export interface SandboxManager extends AsyncDisposable {
   /**
    * Reads all records; to be called once, before anything else. What a creation broken off by an agent's end left is
-   * removed.
-   * @param options `observe`: nothing is removed, as another process may be making it; may be called again and again,
+   * removed, and stops that were not done are tried again.
+   * @param options `observe`: nothing is removed or stopped, as another process may be making it; may be called again and again,
    *   to see what that one did
    * @returns the sandboxes, and an error of kind `corrupt-state` or `unsupported` for each record that cannot be read
    */
@@ -22,26 +23,30 @@ export interface SandboxManager {
    * Makes a sandbox: directories, namespaces, network, files. On failure or cancellation all of it is undone in
    * reverse; what cannot be undone stays under its id, not `created`, for `remove`.
    * @param id letters, digits and `_ . -`; unique
-   * @throws PodwrightError kind `already-exists` (id, or the pod's uid and attempt), `port-in-use`,
-   *   `invalid-argument`, `missing-requirement`, `unsupported`, `no-space`, `permission-denied`, `command-failed`,
+   * @throws PodwrightError kind `empty-id`, `already-exists` (id, or the pod's uid and attempt), `port-in-use`,
+   *   `invalid-argument`, `not-found` (a further network), `missing-requirement`, `unsupported`, `no-space`, `permission-denied`, `command-failed`,
    *   `cancelled`
    */
   create(config: SandboxConfig, id: string, signal?: AbortSignal): Promise<SandboxRecord>;
-  /** Takes the network down and frees host ports and addresses. Idempotent. @throws PodwrightError in the CNI plugin's words */
+  /** The first half of `stop`: frees host ports and addresses. Idempotent. @throws PodwrightError in the CNI plugin's words */
   stopNetwork(id: string): Promise<void>;
   /**
-   * Takes the network down, lets the namespaces and /dev/shm go; the record and the files stay. Idempotent. Nothing is
-   * let go while the network cannot be taken down: call it again.
+   * Takes the network down, ends the first process, lets the namespaces and /dev/shm go; the record and the files stay.
+   * Idempotent. Nothing is let go while the network cannot be taken down; it is tried again with growing pauses, here
+   * and by the next agent, or sooner when this is called again.
+   * @throws PodwrightError in the CNI plugin's words
    */
   stop(id: string): Promise<void>;
   /** Stops it and removes all that is left of it; with the last one also what all shared on the host. Idempotent. */
   remove(id: string): Promise<void>;
   get(id: string): SandboxRecord | undefined;
+  /** The living sandbox: where its namespaces are, its first process, which containers are in it. */
+  sandbox(id: string): Sandbox | undefined;
   /** Newest first. */
   list(): readonly SandboxRecord[];
   /** Replaces a sandbox's record. @throws PodwrightError kind `not-found` */
   update(record: SandboxRecord): Promise<void>;
-  /** Whether it is created, not stopped, of this boot, and its namespaces are there. False for one that is not known. */
+  /** Whether it `isReady`, and of this boot. False for one that is not known. */
   verify(id: string): Promise<boolean>;
   /**
    * Asks the plugins whether its network is as they left it. Networks that cannot be checked pass: those with
@@ -56,6 +61,8 @@ export interface SandboxManager {
    * sandbox. A sandbox whose record cannot be read keeps all it has.
    */
   removeOrphans(): Promise<OrphanReport>;
+  /** Tries nothing again any more; what is not done stays remembered. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 export const SandboxManager: ServiceIdentifier<SandboxManager> = Symbol.for(

@@ -1,4 +1,5 @@
 import type { ServiceIdentifier } from 'inversify';
+import { DEFAULT_IDS, type IdRange } from './namespaces/id-ranges.js';
 
 /** Size of a pod's /dev/shm when nothing else is said; what Docker, CRI-O and containerd give. */
 export const DEFAULT_SHM_SIZE_BYTES = 64 * 1024 * 1024;
@@ -15,9 +16,20 @@ export interface SandboxOptions {
   readonly cniBinDirs: readonly string[];
   /** Addresses of the default bridge, in CIDR form; used when `cniConfDir` has no network. */
   readonly defaultSubnet: string;
+  /**
+   * Addresses of the second family, in CIDR form, or `off`. Used where the host has IPv6 and would not lose a default
+   * route by forwarding it; not with a `defaultSubnet` of IPv6.
+   */
+  readonly defaultSubnet6: string;
   /** Interface on the host of the default bridge. */
   readonly defaultBridge: string;
   readonly shmSizeBytes: number;
+  /** Sandboxes that do not need a first process get none. */
+  readonly dropInfra: boolean;
+  /** Ids of the host for user namespaces: a range, or a user whose lines in /etc/subuid and /etc/subgid are the same. */
+  readonly userNamespaceIds: IdRange | { readonly user: string };
+  /** How long after a failed one the network's teardown is tried again: doubled from the first to the last. */
+  readonly teardownRetryMs: { readonly initial: number; readonly max: number };
 }
 
 export const SandboxOptions: ServiceIdentifier<SandboxOptions> = Symbol.for(
@@ -26,7 +38,7 @@ export const SandboxOptions: ServiceIdentifier<SandboxOptions> = Symbol.for(
 
 /**
  * Completes the options. The default subnet is none of those that podman (10.88), CRI-O (10.85), Kubernetes (10.96,
- * 10.244), k3s (10.42) and Docker (172.17 and on) take by themselves. /usr/lib/cni is Debian's directory of plugins.
+ * 10.244), k3s (10.42) and Docker (172.17 and on) take by themselves; that of IPv6 is a unique local one (RFC 4193). /usr/lib/cni is Debian's directory of plugins.
  */
 export function withDefaults(
   options: Pick<SandboxOptions, 'stateDir' | 'runDir'> & Partial<SandboxOptions>,
@@ -38,6 +50,10 @@ export function withDefaults(
     cniBinDirs: options.cniBinDirs ?? ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni'],
     defaultSubnet: options.defaultSubnet ?? '10.91.0.0/16',
     defaultBridge: options.defaultBridge ?? 'podwright0',
+    defaultSubnet6: options.defaultSubnet6 ?? 'fdb7:91a3:5e10::/64',
+    dropInfra: options.dropInfra ?? true,
+    userNamespaceIds: options.userNamespaceIds ?? DEFAULT_IDS,
+    teardownRetryMs: options.teardownRetryMs ?? { initial: 1_000, max: 60_000 },
     shmSizeBytes: options.shmSizeBytes ?? DEFAULT_SHM_SIZE_BYTES,
   };
 }

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { PodwrightError } from '@podwright/core';
 import { isCniName } from './cni/cni-config.js';
-import type { NamespacePaths } from './namespaces/namespace-pinner.js';
+import type { SandboxModes } from './namespaces/namespace-mode.js';
+import type { NamespaceKind, NamespacePaths } from './namespaces/namespace-pinner.js';
 import type { SandboxOptions } from './sandbox-options.js';
 import type { SandboxConfig, SandboxFilePaths } from './sandbox-record.js';
 
@@ -33,15 +34,20 @@ export interface SandboxPaths {
   readonly shm: string;
 }
 
-/** @throws PodwrightError kind `invalid-argument` for an id that cannot be a file's name or a CNI container id */
+/** @throws PodwrightError kind `empty-id`; `invalid-argument` for one that cannot be a file's name or a CNI container id */
+export function checkSandboxId(id: string): void {
+  if (id === '') throw new PodwrightError('empty-id', 'A sandbox has to have an id.');
+  if (isCniName(id)) return;
+  throw new PodwrightError(
+    'invalid-argument',
+    `"${id}" cannot be the id of a sandbox: it has to begin with a letter or digit and have only letters, digits and _ . -`,
+    { details: { id } },
+  );
+}
+
+/** @throws as `checkSandboxId` */
 export function sandboxPaths(directories: Directories, id: string): SandboxPaths {
-  if (!isCniName(id)) {
-    throw new PodwrightError(
-      'invalid-argument',
-      `"${id}" cannot be the id of a sandbox: it has to begin with a letter or digit and have only letters, digits and _ . -`,
-      { details: { id } },
-    );
-  }
+  checkSandboxId(id);
   const stateDir = join(sandboxesStateDir(directories), id);
   const runDir = join(sandboxesRunDir(directories), id);
   const namespace = (name: string) => join(runDir, 'ns', name);
@@ -49,20 +55,30 @@ export function sandboxPaths(directories: Directories, id: string): SandboxPaths
     stateDir,
     record: join(stateDir, 'sandbox.json'),
     runDir,
-    namespaces: { network: namespace('net'), ipc: namespace('ipc'), uts: namespace('uts') },
+    namespaces: {
+      user: namespace('user'),
+      network: namespace('net'),
+      ipc: namespace('ipc'),
+      uts: namespace('uts'),
+      pid: namespace('pid'),
+    },
     shm: join(runDir, 'shm'),
   };
 }
 
-/** Namespaces of its own that a sandbox gets. With the node's network it has the node's name too, as in Kubernetes. */
-export function ownNamespaces(
-  { network, ipc }: Pick<SandboxConfig, 'network' | 'ipc'>,
-  { namespaces }: SandboxPaths,
-): NamespacePaths {
-  return {
-    ...(network === 'pod' ? { network: namespaces.network, uts: namespaces.uts } : {}),
-    ...(ipc === 'pod' ? { ipc: namespaces.ipc } : {}),
-  };
+/** Kinds of namespaces that a sandbox has of its own. With the node's network it has the node's name too, as in Kubernetes. */
+export function ownKinds({ network, ipc, pid, userNamespace }: SandboxModes): readonly NamespaceKind[] {
+  return [
+    ...(userNamespace === 'pod' ? (['user'] as const) : []),
+    ...(network === 'pod' ? (['network', 'uts'] as const) : []),
+    ...(ipc === 'pod' ? (['ipc'] as const) : []),
+    ...(pid === 'pod' ? (['pid'] as const) : []),
+  ];
+}
+
+/** Where the namespaces of its own are pinned. */
+export function ownNamespaces(modes: SandboxModes, { namespaces }: SandboxPaths): NamespacePaths {
+  return Object.fromEntries(ownKinds(modes).map((kind) => [kind, namespaces[kind]]));
 }
 
 export function sandboxFilePaths({ ipc }: Pick<SandboxConfig, 'ipc'>, paths: SandboxPaths): SandboxFilePaths {

@@ -1,28 +1,48 @@
-import {
-  type ContainerResources,
-  type DnsConfig,
-  type IpcMode,
-  type NetworkMode,
-  type PidMode,
-  type PodSandboxConfig,
-  type PodSandboxMetadata,
-  PodwrightError,
-  type PortMapping,
-  type StringMap,
+import type {
+  ContainerResources,
+  DnsConfig,
+  HostAlias,
+  IdMapping,
+  IpcMode,
+  NetworkMode,
+  PidMode,
+  PodSandboxConfig,
+  PodSandboxMetadata,
+  PortMapping,
+  StringMap,
+  UserNamespaceMode,
 } from '@podwright/core';
-import { isJsonObject } from './cni/cni-config.js';
+import type { ProcessIdentity } from '@podwright/nsenter';
 import type { CniAttachment } from './cni/cni-invocation.js';
 import type { NamespacePaths } from './namespaces/namespace-pinner.js';
+import type { PodNetworkAttachment } from './network/network-attachments.js';
 
 /** Version of the record's format; a greater one is of a newer agent and is left alone. */
-export const SANDBOX_RECORD_VERSION = 1;
+export const SANDBOX_RECORD_VERSION = 2;
 
-/** What a sandbox is made of: the contract's configuration, and what a backend adds. */
+/**
+ * How the pod's resolv.conf comes about. `None`: of `dns` alone. `Default`: of the node's own, with `dns` added as the
+ * kubelet adds a pod's `dnsConfig`.
+ */
+export type DnsPolicy = 'Default' | 'None';
+
+/** What a sandbox is made of: the contract's configuration, and what a backend or a CRI server adds. */
 export interface SandboxConfig extends PodSandboxConfig {
   /** Slice or cgroup in which the pod's containers run; kept for the backend, not used here. */
   readonly cgroupParent?: string;
-  /** Kernel parameters of the pod's own namespaces. */
-  readonly sysctls?: StringMap;
+  /** Default: `None` with `dns`, `Default` without. */
+  readonly dnsPolicy?: DnsPolicy;
+  /** Kept for the backend, as are all below. */
+  readonly runtimeHandler?: string;
+  /** Directory of the containers' logs for a kubelet. */
+  readonly logDirectory?: string;
+  /** SELinux labels of the pod's processes and mounts. */
+  readonly processLabel?: string;
+  readonly mountLabel?: string;
+  /** Privileged containers are allowed in it. */
+  readonly privileged?: boolean;
+  /** Seccomp profile of the pod, a path on the host. */
+  readonly seccompPath?: string;
 }
 
 /** Paths on the host of the files that containers of the sandbox see. */
@@ -41,6 +61,12 @@ export interface SandboxFilePaths {
 export interface SandboxRecord {
   readonly version: typeof SANDBOX_RECORD_VERSION;
   readonly id: string;
+  /** Told from every other sandbox of this pod: `name_namespace_uid_attempt`. */
+  readonly name: string;
+  /** The pod's name in Kubernetes. */
+  readonly kubeName: string;
+  /** The pod's namespace in Kubernetes. */
+  readonly namespace: string;
   readonly metadata: PodSandboxMetadata;
   readonly labels: StringMap;
   readonly annotations: StringMap;
@@ -48,115 +74,46 @@ export interface SandboxRecord {
   /** The host's boot in which its namespaces were made. */
   readonly bootId: string;
   readonly hostname: string;
+  readonly domain?: string;
+  readonly hostAliases: readonly HostAlias[];
   readonly network: NetworkMode;
+  /** The node's network; the same as `network`, for who reads the file. */
+  readonly hostNetwork: boolean;
   readonly ipc: IpcMode;
   readonly pid: PidMode;
-  /** Namespaces of its own; the node's have no path. */
+  readonly userNamespace: UserNamespaceMode;
+  /** Where its ids lie on the host, users and groups alike; empty with the node's user namespace. */
+  readonly idMappings: readonly IdMapping[];
+  /** Managed namespaces: its own, pinned here; the node's have no path. */
   readonly namespaces: NamespacePaths;
+  /** Its first process, if it has one. */
+  readonly infra?: ProcessIdentity;
+  readonly logDirectory?: string;
+  readonly processLabel?: string;
+  readonly mountLabel?: string;
   readonly cgroupParent?: string;
+  readonly privileged: boolean;
+  readonly runtimeHandler?: string;
+  readonly seccompPath?: string;
+  readonly persist: boolean;
   readonly resources?: ContainerResources;
   readonly sysctls: StringMap;
   /** The primary one first. */
   readonly ips: readonly string[];
+  /** What it is connected to, the primary network first. */
+  readonly networks: readonly PodNetworkAttachment[];
   readonly portMappings: readonly PortMapping[];
   readonly dns?: DnsConfig;
+  readonly dnsPolicy: DnsPolicy;
+  /** Networks that are still to be taken down, with all that it takes; empty when `networkStopped`. */
   readonly cni: readonly CniAttachment[];
   readonly files: SandboxFilePaths;
   /** Everything was made. A record without it is of a creation that an agent's end broke off. */
   readonly created: boolean;
+  /** Somebody asked for its end: what of it is not done yet is tried again, also by the next agent. */
+  readonly stopping: boolean;
   /** The networks were taken down. */
   readonly networkStopped: boolean;
   /** The networks were taken down and the namespaces let go. */
   readonly stopped: boolean;
-}
-
-export function formatSandboxRecord(record: SandboxRecord): string {
-  return `${JSON.stringify(record, undefined, 2)}\n`;
-}
-
-type FieldType = 'string' | 'number' | 'boolean' | 'object' | 'list';
-
-const FIELDS: Readonly<Record<string, FieldType>> = {
-  id: 'string',
-  metadata: 'object',
-  labels: 'object',
-  annotations: 'object',
-  createdAtMs: 'number',
-  bootId: 'string',
-  hostname: 'string',
-  network: 'string',
-  ipc: 'string',
-  pid: 'string',
-  namespaces: 'object',
-  sysctls: 'object',
-  ips: 'list',
-  portMappings: 'list',
-  cni: 'list',
-  files: 'object',
-  created: 'boolean',
-  networkStopped: 'boolean',
-  stopped: 'boolean',
-};
-const NESTED: Readonly<Record<string, Readonly<Record<string, FieldType>>>> = {
-  metadata: { name: 'string', namespace: 'string', uid: 'string', attempt: 'number' },
-  files: { hosts: 'string', resolvConf: 'string', hostname: 'string', shm: 'string' },
-};
-
-/**
- * Reads a record.
- * @param id the sandbox whose record it has to be
- * @param path where it lies, for the error
- * @throws PodwrightError kind `corrupt-state` (not readable, or another sandbox's), `unsupported` (of a newer version)
- */
-export function parseSandboxRecord(text: string, id: string, path: string): SandboxRecord {
-  const refuse = (why: string, cause?: unknown) =>
-    new PodwrightError(
-      'corrupt-state',
-      `The record of sandbox ${id} at ${path} cannot be read: ${why}. Remove the sandbox to be rid of it.`,
-      { cause, details: { id, path } },
-    );
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw refuse('it is not JSON', error);
-  }
-  if (!isJsonObject(value)) throw refuse('it is not a JSON object');
-  const version = value['version'];
-  if (typeof version === 'number' && version > SANDBOX_RECORD_VERSION) {
-    throw new PodwrightError(
-      'unsupported',
-      `The record of sandbox ${id} at ${path} has version ${version}, this agent reads up to ` +
-        `${SANDBOX_RECORD_VERSION}: it is a newer agent's. Run that version, or another state directory.`,
-      { details: { id, path, version } },
-    );
-  }
-  if (version !== SANDBOX_RECORD_VERSION) throw refuse('it has no version');
-  const wrong = wrongField(value, FIELDS, '');
-  if (wrong !== undefined) throw refuse(`its field ${wrong} is missing or of another type`);
-  if (value['id'] !== id) throw refuse(`it is the record of sandbox ${String(value['id'])}`);
-  return value as unknown as SandboxRecord;
-}
-
-function wrongField(
-  value: Readonly<Record<string, unknown>>,
-  fields: Readonly<Record<string, FieldType>>,
-  prefix: string,
-): string | undefined {
-  for (const [name, type] of Object.entries(fields)) {
-    const field = value[name];
-    const right =
-      type === 'list'
-        ? Array.isArray(field)
-        : type === 'object'
-          ? isJsonObject(field)
-          : typeof field === type;
-    if (!right) return prefix + name;
-    const nested = NESTED[name];
-    if (prefix === '' && nested && isJsonObject(field)) {
-      const wrong = wrongField(field, nested, `${name}.`);
-      if (wrong !== undefined) return wrong;
-    }
-  }
-  return undefined;
 }

@@ -1,13 +1,14 @@
-import { rm } from 'node:fs/promises';
 import { Logger } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
-import { readBootId } from './boot-id.js';
+import { InfraProcess } from './infra/infra-process.js';
 import { listDirectory } from './list-directory.js';
 import { NamespacePinner } from './namespaces/namespace-pinner.js';
+import { SandboxNamespacesFactory } from './namespaces/sandbox-namespaces.js';
 import { PodNetwork } from './network/pod-network.js';
+import type { Sandbox } from './sandbox.js';
 import { SandboxOptions } from './sandbox-options.js';
-import { sandboxesRunDir, sandboxPaths } from './sandbox-paths.js';
+import { sandboxesRunDir } from './sandbox-paths.js';
 import type { SandboxRecord } from './sandbox-record.js';
 import { SandboxStore } from './sandbox-store.js';
 
@@ -19,15 +20,11 @@ export class SandboxRemover {
     @inject(SandboxOptions) private readonly options: SandboxOptions,
     @inject(SandboxStore) private readonly store: SandboxStore,
     @inject(NamespacePinner) private readonly pinner: NamespacePinner,
+    @inject(SandboxNamespacesFactory) private readonly namespaces: SandboxNamespacesFactory,
     @inject(PodNetwork) private readonly network: PodNetwork,
+    @inject(InfraProcess) private readonly infra: InfraProcess,
     @inject(Logger) private readonly logger: Logger,
   ) {}
-
-  /** Whether a sandbox's own namespaces are all there, in this boot of the host. */
-  async hasNamespaces({ namespaces, bootId }: SandboxRecord): Promise<boolean> {
-    if (bootId !== (await readBootId(this.executor))) return false;
-    return this.pinner.arePinned(Object.values(namespaces));
-  }
 
   /** Takes its networks down, the last one first. @throws the first failure; those not taken down stay in the record */
   async disconnect(record: SandboxRecord, save: (record: SandboxRecord) => Promise<void>): Promise<void> {
@@ -46,22 +43,15 @@ export class SandboxRemover {
     await save({ ...record, cni: connected, networkStopped: true });
   }
 
-  /** Lets its namespaces and its own /dev/shm go. */
-  async letGo({ id }: Pick<SandboxRecord, 'id'>): Promise<void> {
-    const { namespaces, shm, runDir } = sandboxPaths(this.options, id);
-    const found = await listDirectory(this.executor.hostPath(runDir));
-    if (found.length > 0) {
-      await this.pinner.unpin([
-        ...(found.includes('ns') ? Object.values(namespaces) : []),
-        ...(found.includes('shm') ? [shm] : []),
-      ]);
-    }
-    await rm(this.executor.hostPath(runDir), { recursive: true, force: true });
+  /** Ends its first process, and lets its namespaces and its own /dev/shm go. */
+  async letGo({ record, namespaces }: Sandbox): Promise<void> {
+    await this.infra.stop(record);
+    await namespaces.remove();
   }
 
-  /** Lets it go and removes its files, the record last. */
+  /** Removes what is left of it, the record last. */
   async delete(id: string): Promise<void> {
-    await this.letGo({ id });
+    await this.namespaces.of(id).remove();
     await this.store.delete(id);
   }
 

@@ -5,7 +5,8 @@ import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import { listDirectory } from './list-directory.js';
 import { SandboxOptions } from './sandbox-options.js';
 import { sandboxesStateDir, sandboxPaths } from './sandbox-paths.js';
-import { formatSandboxRecord, parseSandboxRecord, type SandboxRecord } from './sandbox-record.js';
+import type { SandboxRecord } from './sandbox-record.js';
+import { formatSandboxRecord, parseSandboxRecord } from './sandbox-record-schema.js';
 import { toPodwrightError } from './system-error.js';
 
 export interface SandboxLoadResult {

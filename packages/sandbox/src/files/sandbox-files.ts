@@ -1,10 +1,10 @@
 import { chmod, readFile, writeFile } from 'node:fs/promises';
-import type { DnsConfig } from '@podwright/core';
 import { Logger } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import type { SandboxRecord } from '../sandbox-record.js';
-import { formatHosts, formatResolvConf, isLoopback, nameservers } from './pod-files.js';
+import { fitDns, formatResolvConf, isLoopback, mergeDns, parseResolvConf } from './dns.js';
+import { formatHosts, nodeHosts } from './hosts.js';
 
 /** systemd-resolved's own list of servers, beside the stub that /etc/resolv.conf then names. */
 const RESOLVED_CONF = '/run/systemd/resolve/resolv.conf';
@@ -18,31 +18,46 @@ export class SandboxFiles {
   ) {}
 
   /** Writes resolv.conf and hostname, readable by every user of the containers. Needs no network yet. */
-  async writeNames({ files, network, hostname, dns }: SandboxRecord): Promise<void> {
+  async writeNames(record: SandboxRecord): Promise<void> {
+    const { files, hostname } = record;
     await Promise.all([
       this.#put(files.hostname, `${hostname}\n`),
-      this.#resolvConf(dns, network === 'pod').then((text) => this.#put(files.resolvConf, text)),
+      this.#resolvConf(record).then((text) => this.#put(files.resolvConf, text)),
     ]);
   }
 
-  /** Writes hosts: the pod's own names, or the host's file with the node's network. */
-  async writeHosts({ files, network, ips, hostname }: SandboxRecord): Promise<void> {
-    const text = network === 'pod' ? formatHosts(ips, hostname) : await this.#read('/etc/hosts');
-    await this.#put(files.hosts, text ?? formatHosts([], hostname));
+  /** Writes hosts: the pod's own names, or the host's file with the node's network; and the pod's aliases. */
+  async writeHosts(record: SandboxRecord): Promise<void> {
+    const { files, network, hostAliases } = record;
+    const ofNode = network === 'node' ? await this.#read('/etc/hosts') : undefined;
+    await this.#put(files.hosts, ofNode === undefined ? formatHosts(record) : nodeHosts(ofNode, hostAliases));
+  }
+
+  async #resolvConf({ id, dns, dnsPolicy, network }: SandboxRecord): Promise<string> {
+    if (dnsPolicy === 'None') return dns === undefined ? '' : formatResolvConf(dns);
+    const text = await this.#nodeResolvConf(network === 'pod');
+    // Byte for byte, also what this library does not know.
+    if (dns === undefined) return text;
+    const { dns: merged, dropped } = fitDns(mergeDns(parseResolvConf(text), dns));
+    if (dropped.length > 0) {
+      this.logger.warn('a pod’s resolv.conf would have more than resolvers read: the rest is left out', {
+        id,
+        dropped,
+      });
+    }
+    return formatResolvConf(merged);
   }
 
   /** As the kubelet does: where the host only has systemd-resolved's stub on loopback, the servers behind it. */
-  async #resolvConf(dns: DnsConfig | undefined, ownNetwork: boolean): Promise<string> {
-    if (dns) return formatResolvConf(dns);
+  async #nodeResolvConf(ownNetwork: boolean): Promise<string> {
     const text = (await this.#read('/etc/resolv.conf')) ?? '';
-    if (!ownNetwork || !nameservers(text).some(isLoopback)) return text;
+    const { servers } = parseResolvConf(text);
+    if (!ownNetwork || !servers.some(isLoopback)) return text;
     const behind = await this.#read(RESOLVED_CONF);
-    if (behind !== undefined && nameservers(text).includes('127.0.0.53')) return behind;
+    if (behind !== undefined && servers.includes('127.0.0.53')) return behind;
     this.logger.warn(
       'the host has a name server on loopback, which a pod cannot reach: give the pod a dns configuration',
-      {
-        servers: nameservers(text),
-      },
+      { servers },
     );
     return text;
   }

@@ -1,29 +1,65 @@
 import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { PodwrightError } from '@podwright/core';
+import { messageOf, PodwrightError } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
-import type { NamespaceKind, NamespacePinner, PinRequest } from './namespace-pinner.js';
+import {
+  NAMESPACE_FILES,
+  type NamespaceKind,
+  type NamespacePinner,
+  type PinnedKind,
+  type PinRequest,
+} from './namespace-pinner.js';
 
 /** File system type of namespace files, statfs(2). */
 const NSFS_MAGIC = 0x6e736673;
 
-const FLAGS: Readonly<Record<NamespaceKind, string>> = { network: '--net', ipc: '--ipc', uts: '--uts' };
+const FLAGS: Readonly<Record<PinnedKind, string>> = {
+  user: '--user',
+  network: '--net',
+  ipc: '--ipc',
+  uts: '--uts',
+};
 
 /**
  * Runs inside the new namespaces. Kernel parameters are written by the shell itself, so that a sandbox costs as few
- * processes as can be. Arguments: whether to set up the loopback interface, the hostname or nothing, path and options
- * of /dev/shm or nothing, then file and value of each kernel parameter.
+ * processes as can be. Arguments: whether to set up the loopback interface, the hostname or nothing, then file and
+ * value of each kernel parameter.
  */
 const SET_UP = `set -e
 if [ "$1" = yes ]; then ip link set lo up; fi
 if [ -n "$2" ]; then hostname "$2"; fi
-if [ -n "$3" ]; then mount -t tmpfs -o "$4" shm "$3"; fi
-shift 4
+shift 2
 while [ $# -gt 0 ]; do
   printf %s "$2" >"/proc/sys/$1" || { echo "the kernel parameter $1 cannot be set to $2" >&2; exit 1; }
   shift 2
 done`;
+
+/** Mounts a pod's /dev/shm, in the host's mount namespace. Arguments: path or nothing, options. */
+const MOUNT_SHM = `if [ -n "$1" ]; then mount -t tmpfs -o "$2" shm "$1" || exit 1; fi
+shift 2`;
+
+/**
+ * Makes namespaces inside a new user namespace. Only who has rights outside of it may write its maps and mount its
+ * files (user_namespaces(7)), so a process holds them until that is done; then what is to be set inside is set by the
+ * pod's own root, whose IPC namespace takes nobody else's word. Arguments: id map, flags of unshare, then pairs of a
+ * name in /proc/PID/ns and a path, \`--\`, and the arguments of \`SET_UP\`.
+ */
+const PIN_WITH_USERS = `map=$1 flags=$2
+shift 2
+unshare $flags -- sh -c 'echo $$; exec sleep 60' | {
+  set -e
+  read -r holder
+  trap 'kill "$holder"' EXIT
+  printf %s "$map" >"/proc/$holder/uid_map"
+  printf %s "$map" >"/proc/$holder/gid_map"
+  while [ "$1" != -- ]; do
+    mount --bind "/proc/$holder/ns/$1" "$2"
+    shift 2
+  done
+  shift
+  nsenter -t "$holder" -U -n -i -u -S 0 -G 0 -- sh -c "$SET_UP" sandbox "$@"
+}`;
 
 /** A mount of its own that is private: what is mounted below it is not copied to every other mount namespace. */
 const MAKE_PRIVATE = `set -e
@@ -35,8 +71,10 @@ if [ "$propagation" != private ]; then mount --make-private "$1"; fi`;
 export class UnshareNamespacePinner implements NamespacePinner {
   constructor(@inject(HostExecutor) private readonly executor: HostExecutor) {}
 
-  async pin({ paths, hostname, sysctls, shm }: PinRequest, signal?: AbortSignal): Promise<void> {
-    const kinds = Object.entries(paths) as [NamespaceKind, string][];
+  async pin(request: PinRequest, signal?: AbortSignal): Promise<void> {
+    const kinds = Object.entries(request.paths) as [PinnedKind, string][];
+    const { shm } = request;
+    const made = [...kinds.map(([, path]) => path), ...(shm ? [shm.path] : [])];
     await Promise.all(
       kinds.map(async ([, path]) => {
         await mkdir(this.executor.hostPath(dirname(path)), { recursive: true, mode: 0o700 });
@@ -45,21 +83,23 @@ export class UnshareNamespacePinner implements NamespacePinner {
     );
     if (shm) await mkdir(this.executor.hostPath(shm.path), { recursive: true, mode: 0o700 });
     if (kinds.length === 0) return;
-    const { exitCode, stderr } = await this.executor.run({
-      command: 'unshare',
-      args: [
-        ...kinds.map(([kind, path]) => `${FLAGS[kind]}=${path}`),
-        ...['--', 'sh', '-c', SET_UP, 'sandbox'],
-        paths.network === undefined ? 'no' : 'yes',
-        paths.uts === undefined ? '' : hostname,
-        shm?.path ?? '',
-        `size=${shm?.sizeBytes ?? 0},mode=1777,nosuid,nodev,noexec`,
-        ...sysctls.flatMap(({ path, value }) => [path, value]),
-      ],
-      okExitCodes: 'any',
-      ...(signal ? { signal } : {}),
+    try {
+      await this.#make(request, kinds, signal);
+    } catch (error) {
+      await this.unpin(made).catch((cause: unknown) => {
+        throw new AggregateError([error, cause], `${messageOf(error)} Besides, ${messageOf(cause)}`);
+      });
+      throw error;
+    }
+  }
+
+  async pinOf(pid: number, kind: NamespaceKind, path: string): Promise<void> {
+    await mkdir(this.executor.hostPath(dirname(path)), { recursive: true, mode: 0o700 });
+    await writeFile(this.executor.hostPath(path), '', { mode: 0o600 });
+    await this.executor.run({
+      command: 'mount',
+      args: ['--bind', `/proc/${pid}/ns/${NAMESPACE_FILES[kind]}`, path],
     });
-    if (exitCode !== 0) throw pinError(kinds, exitCode, stderr.toString().trim());
   }
 
   async unpin(paths: readonly string[]): Promise<void> {
@@ -94,6 +134,51 @@ export class UnshareNamespacePinner implements NamespacePinner {
     await this.#unmount([directory]);
   }
 
+  async #make(
+    { paths, hostname, sysctls, shm, idMappings }: PinRequest,
+    kinds: readonly (readonly [PinnedKind, string])[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const setUp = [
+      paths.network === undefined ? 'no' : 'yes',
+      paths.uts === undefined ? '' : hostname,
+      ...sysctls.flatMap(({ path, value }) => [path, value]),
+    ];
+    const owner = idMappings[0]?.hostId ?? 0;
+    const shmArgs = [
+      shm?.path ?? '',
+      `size=${shm?.sizeBytes ?? 0},mode=1777,uid=${owner},gid=${owner},nosuid,nodev,noexec`,
+    ];
+    const making =
+      paths.user === undefined
+        ? {
+            command: 'unshare',
+            args: [
+              ...kinds.map(([kind, path]) => `${FLAGS[kind]}=${path}`),
+              ...['--', 'sh', '-c', `${MOUNT_SHM}\n${SET_UP}`, 'sandbox', ...shmArgs, ...setUp],
+            ],
+          }
+        : {
+            command: 'sh',
+            args: [
+              ...['-c', `${MOUNT_SHM}\n${PIN_WITH_USERS}`, 'sandbox', ...shmArgs],
+              idMappings
+                .map(({ containerId, hostId, size }) => `${containerId} ${hostId} ${size}\n`)
+                .join(''),
+              kinds.map(([kind]) => FLAGS[kind]).join(' '),
+              ...kinds.flatMap(([kind, path]) => [NAMESPACE_FILES[kind], path]),
+              ...['--', ...setUp],
+            ],
+            env: { SET_UP },
+          };
+    const { exitCode, stderr } = await this.executor.run({
+      ...making,
+      okExitCodes: 'any',
+      ...(signal ? { signal } : {}),
+    });
+    if (exitCode !== 0) throw pinError(kinds, exitCode, stderr.toString().trim());
+  }
+
   async #unmount(paths: readonly string[]): Promise<void> {
     const { exitCode, stderr } = await this.executor.run({
       command: 'umount',
@@ -126,7 +211,7 @@ export class UnshareNamespacePinner implements NamespacePinner {
 
 /** In the words of unshare(1), ip(8), hostname(1), mount(8) or the shell: whichever failed. */
 function pinError(
-  kinds: readonly (readonly [NamespaceKind, string])[],
+  kinds: readonly (readonly [PinnedKind, string])[],
   exitCode: number,
   stderr: string,
 ): PodwrightError {

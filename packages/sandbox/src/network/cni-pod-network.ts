@@ -4,14 +4,24 @@ import { Logger, messageOf, PodwrightError } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { CniClient } from '../cni/cni-client.js';
-import { type CniNetwork, configFileNames, isJsonObject, parseCniNetwork } from '../cni/cni-config.js';
+import {
+  type CniNetwork,
+  configFileNames,
+  isJsonObject,
+  type JsonObject,
+  parseCniNetwork,
+} from '../cni/cni-config.js';
 import { type CniAttachment, hasCheck, unservedCapabilities } from '../cni/cni-invocation.js';
-import { parseCniResult, podAddresses } from '../cni/cni-result.js';
 import { listDirectory } from '../list-directory.js';
 import { SandboxOptions } from '../sandbox-options.js';
-import { defaultNetwork, isDefaultNetwork } from './default-network.js';
+import { podBandwidth } from './bandwidth.js';
+import { type DefaultNetworkNeeds, defaultNetwork, isDefaultNetwork, subnetsOf } from './default-network.js';
 import { DefaultNetworkHost } from './default-network-host.js';
+import { Ipv6Readiness } from './ipv6-readiness.js';
+import { networkAttachments, type PodNetworkAttachment } from './network-attachments.js';
 import type { PodNetwork, PodNetworkRequest, PodNetworkStatus } from './pod-network.js';
+import { selectedNetworks } from './selected-networks.js';
+import { parseSubnet } from './subnets.js';
 
 /** Connects pods by CNI: to the host's first configured network, or to a default bridge when there is none. */
 @injectable()
@@ -20,13 +30,14 @@ export class CniPodNetwork implements PodNetwork {
     @inject(HostExecutor) private readonly executor: HostExecutor,
     @inject(SandboxOptions) private readonly options: SandboxOptions,
     @inject(CniClient) private readonly client: CniClient,
+    @inject(Ipv6Readiness) private readonly ipv6: Ipv6Readiness,
     @inject(DefaultNetworkHost) private readonly defaultHost: DefaultNetworkHost,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
   async status(signal?: AbortSignal): Promise<PodNetworkStatus> {
     try {
-      const { cniVersion, name, plugins } = await this.#network(true);
+      const { cniVersion, name, plugins } = await this.#primary({ ports: true, bandwidth: false });
       for (const plugin of programs(plugins)) {
         const versions = await this.client.versions(plugin, signal);
         if (versions.includes(cniVersion)) continue;
@@ -45,31 +56,25 @@ export class CniPodNetwork implements PodNetwork {
   }
 
   async plan(request: PodNetworkRequest): Promise<readonly CniAttachment[]> {
-    const { id, metadata, portMappings, dns } = request;
-    const network = await this.#network(portMappings.length > 0);
-    // What is missing is told before anything is made, because without it nothing could be undone either.
-    await this.client.require(programs(network.plugins));
-    if (isDefaultNetwork(network, this.options)) await this.defaultHost.prepare();
+    const { id, metadata, portMappings, dns, annotations } = request;
+    const bandwidth = podBandwidth(annotations);
+    const selected = selectedNetworks(annotations);
+    const primary = await this.#primary({
+      ports: portMappings.length > 0,
+      bandwidth: bandwidth !== undefined,
+    });
     const ports = portMappings.map(({ protocol, containerPort, hostPort, hostIp }) => ({
       protocol: protocol.toLowerCase(),
       containerPort,
       hostPort,
       ...(hostIp === undefined ? {} : { hostIP: hostIp }),
     }));
-    const needed = ports.length > 0 ? { portMappings: ports } : {};
-    if (unservedCapabilities(network, needed).length > 0) {
-      throw new PodwrightError(
-        'unsupported',
-        `The network "${network.name}" cannot map host ports: none of its plugins has the capability portMappings. ` +
-          'Add the plugin portmap to its configuration.',
-        { details: { network: network.name, plugins: network.plugins.map(({ type }) => type) } },
-      );
-    }
-    return [
-      {
+    const attachment = (network: CniNetwork, ifName: string, needed: JsonObject): CniAttachment => {
+      refuseUnserved(network, needed);
+      return {
         network,
         containerId: id,
-        ifName: 'eth0',
+        ifName,
         args: {
           IgnoreUnknown: '1',
           K8S_POD_NAMESPACE: metadata.namespace,
@@ -77,10 +82,29 @@ export class CniPodNetwork implements PodNetwork {
           K8S_POD_INFRA_CONTAINER_ID: id,
           K8S_POD_UID: metadata.uid,
         },
-        // Name servers are told to plugins that ask for them; the pod's resolv.conf has them in any case.
-        capabilityArgs: { ...needed, ...(dns ? { dns } : {}) },
-      },
+        capabilityArgs: needed,
+      };
+    };
+    const first = attachment(primary, 'eth0', {
+      ...(ports.length > 0 ? { portMappings: ports } : {}),
+      ...(bandwidth ? { bandwidth } : {}),
+    });
+    const configured = selected.length === 0 ? [] : (await this.#configured()).networks;
+    const others = selected.map(({ name, interface: ifName, ips, mac }) =>
+      attachment(named(configured, name, this.options.cniConfDir), ifName, {
+        ...(ips ? { ips } : {}),
+        ...(mac === undefined ? {} : { mac }),
+      }),
+    );
+    // Name servers are told to plugins that ask for them; the pod's resolv.conf has them in any case.
+    const planned = [
+      { ...first, capabilityArgs: { ...first.capabilityArgs, ...(dns ? { dns } : {}) } },
+      ...others,
     ];
+    // What is missing is told before anything is made, because without it nothing could be undone either.
+    await this.client.require(planned.flatMap(({ network }) => programs(network.plugins)));
+    if (isDefaultNetwork(primary, this.options)) await this.defaultHost.prepare(subnetsOf(primary));
+    return planned;
   }
 
   async attach(attachment: CniAttachment, netns: string, signal?: AbortSignal): Promise<CniAttachment> {
@@ -99,10 +123,8 @@ export class CniPodNetwork implements PodNetwork {
     }
   }
 
-  addresses(attachments: readonly CniAttachment[]): readonly string[] {
-    return attachments.flatMap(({ result }) =>
-      result === undefined ? [] : podAddresses(parseCniResult(result)),
-    );
+  attachments(attachments: readonly CniAttachment[]): readonly PodNetworkAttachment[] {
+    return networkAttachments(attachments);
   }
 
   release(): Promise<void> {
@@ -113,23 +135,78 @@ export class CniPodNetwork implements PodNetwork {
     return this.defaultHost.removeOrphans(isKnown);
   }
 
-  async #network(withPorts: boolean): Promise<CniNetwork> {
+  /** The network of every pod: the host's first one, or the default one. */
+  async #primary(needs: Omit<DefaultNetworkNeeds, 'ipv6'>): Promise<CniNetwork> {
+    const { networks, errors } = await this.#configured();
+    if (networks[0] !== undefined) return networks[0];
+    // A host whose only configuration is broken was meant to have that network, not ours.
+    if (errors.length > 0) throw errors[0];
+    return defaultNetwork(this.options, { ...needs, ipv6: await this.#withIpv6() });
+  }
+
+  async #withIpv6(): Promise<boolean> {
+    const { defaultSubnet, defaultSubnet6 } = this.options;
+    if (defaultSubnet6 === 'off' || parseSubnet(defaultSubnet).family === 'ipv6') return false;
+    const refusal = await this.ipv6.refusal();
+    if (refusal !== undefined) this.logger.debug('pods get no IPv6 addresses', { reason: refusal });
+    return refusal === undefined;
+  }
+
+  /** All networks of the host's configuration, in the order in which they count, and what cannot be read. */
+  async #configured(): Promise<{
+    readonly networks: readonly CniNetwork[];
+    readonly errors: readonly unknown[];
+  }> {
     const folder = this.options.cniConfDir;
     const entries = await listDirectory(this.executor.hostPath(folder));
+    const networks: CniNetwork[] = [];
     const errors: unknown[] = [];
     for (const name of configFileNames(entries)) {
       const path = join(folder, name);
       try {
-        return parseCniNetwork(await readFile(this.executor.hostPath(path), 'utf8'), path);
+        networks.push(parseCniNetwork(await readFile(this.executor.hostPath(path), 'utf8'), path));
       } catch (error) {
         this.logger.warn('a CNI configuration is passed over', { path, error: messageOf(error) });
         errors.push(error);
       }
     }
-    // A host whose only configuration is broken was meant to have that network, not ours.
-    if (errors.length > 0) throw errors[0];
-    return defaultNetwork(this.options, withPorts);
+    return { networks, errors };
   }
+}
+
+function named(networks: readonly CniNetwork[], name: string, folder: string): CniNetwork {
+  const found = networks.find((network) => network.name === name);
+  if (found !== undefined) return found;
+  throw new PodwrightError(
+    'not-found',
+    `The pod asks for network "${name}", which ${folder} does not have; there are: ` +
+      `${networks.map((network) => network.name).join(', ') || 'none'}.`,
+    { details: { network: name, folder } },
+  );
+}
+
+const WHAT: Readonly<Record<string, string>> = {
+  portMappings: 'map host ports',
+  bandwidth: "limit a pod's bandwidth",
+  ips: 'give a pod the addresses that it asks for',
+  mac: 'give a pod the hardware address that it asks for',
+};
+const REMEDY: Readonly<Record<string, string>> = {
+  portMappings: 'portmap',
+  bandwidth: 'bandwidth',
+  mac: 'tuning',
+};
+
+function refuseUnserved(network: CniNetwork, needed: JsonObject): void {
+  const [capability] = unservedCapabilities(network, needed);
+  if (capability === undefined) return;
+  const plugin = REMEDY[capability];
+  throw new PodwrightError(
+    'unsupported',
+    `The network "${network.name}" cannot ${WHAT[capability] ?? capability}: none of its plugins has the capability ` +
+      `${capability}. Add ${plugin === undefined ? 'one that has it' : `the plugin ${plugin}`} to its configuration.`,
+    { details: { network: network.name, capability, plugins: network.plugins.map(({ type }) => type) } },
+  );
 }
 
 /** The plugins' programs, and those of the plugins to which they leave addresses. */

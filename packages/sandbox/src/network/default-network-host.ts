@@ -1,18 +1,27 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Logger, messageOf, PodwrightError } from '@podwright/core';
+import { KeyedMutex, Logger, messageOf, PodwrightError } from '@podwright/core';
 import { HostExecutor, writeFileAtomic } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
+import { z } from 'zod';
 import { readBootId } from '../boot-id.js';
-import { isJsonObject } from '../cni/cni-config.js';
 import { listDirectory } from '../list-directory.js';
 import { SandboxOptions } from '../sandbox-options.js';
 import { networkRunDir } from '../sandbox-paths.js';
-import { checkSubnet, DEFAULT_NETWORK_NAME, leasesDir } from './default-network.js';
+import { checkSubnets, DEFAULT_NETWORK_NAME, leasesDir } from './default-network.js';
 import { planForwarding, planForwardingRemoval } from './forwarding.js';
 import { type NatTable, parseNatTable, planNatCleanup, planOrphanRules } from './nat-leftovers.js';
 import { interfaceAddresses } from './node-addresses.js';
 import { parseSubnet } from './subnets.js';
+
+type TableFamily = 'ip' | 'ip6';
+
+const natTableSchema = z.strictObject({
+  present: z.boolean(),
+  nft: z.boolean(),
+  chains: z.array(z.strictObject({ name: z.string(), policy: z.string().exactOptional() })),
+  rules: z.array(z.string()),
+}) satisfies z.ZodType<NatTable>;
 
 /** How the host was before the first pod on the default network, to be put back after the last. */
 interface HostBefore {
@@ -20,7 +29,10 @@ interface HostBefore {
   readonly nat: Readonly<Record<TableFamily, NatTable>>;
 }
 
-type TableFamily = 'ip' | 'ip6';
+const hostBeforeSchema = z.strictObject({
+  bootId: z.string(),
+  nat: z.strictObject({ ip: natTableSchema, ip6: natTableSchema }),
+}) satisfies z.ZodType<HostBefore>;
 
 const SAVE: Readonly<Record<TableFamily, string>> = { ip: 'iptables-save', ip6: 'ip6tables-save' };
 const RESTORE: Readonly<Record<TableFamily, string>> = { ip: 'iptables-restore', ip6: 'ip6tables-restore' };
@@ -29,7 +41,9 @@ const FAMILIES: readonly TableFamily[] = ['ip', 'ip6'];
 /** What the default network's plugins make on the host for all pods together, and never remove by themselves. */
 @injectable()
 export class DefaultNetworkHost {
-  #prepared: Promise<void> | undefined;
+  /** By the subnets for which it was done. */
+  readonly #prepared = new Map<string, Promise<void>>();
+  readonly #queue = new KeyedMutex();
 
   constructor(
     @inject(HostExecutor) private readonly executor: HostExecutor,
@@ -40,21 +54,28 @@ export class DefaultNetworkHost {
   /**
    * Remembers how the host is before the first pod changes it, and lets the pods' packets through where the host
    * forwards only what it knows.
+   * @param subnets addresses that pods are going to have, in CIDR form
    * @throws PodwrightError kind `failed-precondition` (subnet or bridge taken), `missing-requirement` (iptables)
    */
-  prepare(): Promise<void> {
-    this.#prepared ??= this.#prepare().catch((error) => {
-      this.#prepared = undefined;
-      throw error;
-    });
-    return this.#prepared;
+  prepare(subnets: readonly string[]): Promise<void> {
+    const key = subnets.join();
+    const prepared =
+      this.#prepared.get(key) ??
+      this.#queue
+        .run('prepare', () => this.#prepare(subnets))
+        .catch((error) => {
+          this.#prepared.delete(key);
+          throw error;
+        });
+    this.#prepared.set(key, prepared);
+    return prepared;
   }
 
   /** Removes the bridge and the chains that no pod uses any more, if they were not there before. Idempotent. */
   async release(): Promise<void> {
     const before = await this.#readBefore();
     if (before === undefined) return;
-    this.#prepared = undefined;
+    this.#prepared.clear();
     await this.#removeBridge();
     for (const family of FAMILIES) await this.#cleanRules(family, before.nat[family]);
     await rm(this.executor.hostPath(networkRunDir(this.options)), { recursive: true, force: true });
@@ -85,8 +106,8 @@ export class DefaultNetworkHost {
     return removed;
   }
 
-  async #prepare(): Promise<void> {
-    checkSubnet(this.options, interfaceAddresses());
+  async #prepare(subnets: readonly string[]): Promise<void> {
+    checkSubnets(subnets, this.options.defaultBridge, interfaceAddresses());
     const [ip, ip6] = await Promise.all([this.#saved('ip'), this.#saved('ip6')]);
     if ((await this.#readBefore()) === undefined) {
       await this.#refuseTakenBridge();
@@ -96,9 +117,11 @@ export class DefaultNetworkHost {
       await mkdir(this.executor.hostPath(networkRunDir(this.options)), { recursive: true, mode: 0o700 });
       await writeFileAtomic(path, `${JSON.stringify(before)}\n`);
     }
-    const family = parseSubnet(this.options.defaultSubnet).family === 'ipv4' ? 'ip' : 'ip6';
-    const forwarding = planForwarding(family === 'ip' ? ip : ip6, this.options.defaultBridge);
-    if (forwarding !== undefined) await this.#restore(family, forwarding);
+    for (const subnet of subnets) {
+      const family = parseSubnet(subnet).family === 'ipv4' ? 'ip' : 'ip6';
+      const forwarding = planForwarding(family === 'ip' ? ip : ip6, this.options.defaultBridge);
+      if (forwarding !== undefined) await this.#restore(family, forwarding);
+    }
   }
 
   /** Two agents on one bridge would give the same address to two pods: leases are each agent's own. */
@@ -128,11 +151,8 @@ export class DefaultNetworkHost {
     );
     if (text === undefined) return undefined;
     try {
-      const value: unknown = JSON.parse(text);
-      if (!isJsonObject(value) || !isJsonObject(value['nat'])) throw new Error('it has another form');
-      return value['bootId'] === (await readBootId(this.executor))
-        ? (value as unknown as HostBefore)
-        : undefined;
+      const before = hostBeforeSchema.parse(JSON.parse(text));
+      return before.bootId === (await readBootId(this.executor)) ? before : undefined;
     } catch (cause) {
       throw new PodwrightError(
         'corrupt-state',

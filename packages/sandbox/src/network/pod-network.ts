@@ -1,11 +1,15 @@
-import type { DnsConfig, PodSandboxMetadata, PortMapping } from '@podwright/core';
+import type { DnsConfig, PodSandboxMetadata, PortMapping, StringMap } from '@podwright/core';
 import type { ServiceIdentifier } from 'inversify';
 import type { CniAttachment } from '../cni/cni-invocation.js';
+import type { PodNetworkAttachment } from './network-attachments.js';
 
 /** What a pod asks of the network. */
 export interface PodNetworkRequest {
   readonly id: string;
   readonly metadata: PodSandboxMetadata;
+  /** Those that ask for bandwidth limits and further networks count. */
+  readonly annotations: StringMap;
+  /** Of the primary network. */
   readonly portMappings: readonly PortMapping[];
   readonly dns?: DnsConfig;
 }
@@ -24,8 +28,10 @@ export interface PodNetwork {
   status(signal?: AbortSignal): Promise<PodNetworkStatus>;
   /**
    * Decides which networks a pod gets, and finds out what is missing for them, before anything is made.
-   * @throws PodwrightError kind `invalid-argument` (configuration), `unsupported` (no plugin maps ports),
-   *   `missing-requirement` (a plugin), `failed-precondition` (the default subnet is taken)
+   * @returns the primary network first
+   * @throws PodwrightError kind `invalid-argument` (configuration, annotation), `not-found` (a further network),
+   *   `unsupported` (no plugin of a network can do what is asked of it), `missing-requirement` (a plugin),
+   *   `failed-precondition` (a default subnet is taken)
    */
   plan(request: PodNetworkRequest): Promise<readonly CniAttachment[]>;
   /** Connects; a failure may leave some of it: the caller has to call `detach`. @returns the attachment with its result */
@@ -34,8 +40,8 @@ export interface PodNetwork {
   check(attachment: CniAttachment, netns: string, signal?: AbortSignal): Promise<void>;
   /** Takes it down. Idempotent. @param netns undefined when the namespace is gone */
   detach(attachment: CniAttachment, netns: string | undefined): Promise<void>;
-  /** The pod's addresses, the primary one first. */
-  addresses(attachments: readonly CniAttachment[]): readonly string[];
+  /** What the attachments gave the pod, in their order. */
+  attachments(attachments: readonly CniAttachment[]): readonly PodNetworkAttachment[];
   /** Removes what the network made on the host for all pods together, when no pod is left. Idempotent. */
   release(): Promise<void>;
   /**

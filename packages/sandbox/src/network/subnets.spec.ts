@@ -1,7 +1,6 @@
 import { PodwrightError } from '@podwright/core';
 import { describe, expect, it } from 'vitest';
-import { withDefaults } from '../sandbox-options.js';
-import { checkSubnet } from './default-network.js';
+import { checkSubnets } from './default-network.js';
 import { defaultRouteInterface, type InterfaceAddress, nodeAddresses } from './node-addresses.js';
 import { parseSubnet } from './subnets.js';
 
@@ -25,8 +24,9 @@ describe('parseSubnet', () => {
   );
 });
 
-describe('checkSubnet', () => {
-  const options = withDefaults({ stateDir: '/s', runDir: '/r' });
+describe('checkSubnets', () => {
+  const check = (addresses: readonly InterfaceAddress[]) =>
+    checkSubnets(['10.91.0.0/16', 'fdb7::/64'], 'podwright0', addresses);
 
   it.each([
     ['nothing near', [entry('eth0', '192.168.1.5/24'), entry('eth0', 'fe80::1/64')], undefined],
@@ -34,9 +34,10 @@ describe('checkSubnet', () => {
     ['the loopback', [entry('lo', '10.91.3.3/32', true)], undefined],
     ['a smaller one inside', [entry('tun0', '10.91.7.1/24')], 'tun0'],
     ['a larger one around', [entry('eth0', '10.2.3.4/8')], 'eth0'],
+    ['one of the second family', [entry('wg0', 'fdb7::9/48')], 'wg0'],
   ])('%s', (_what, addresses, clash) => {
-    if (clash === undefined) expect(() => checkSubnet(options, addresses)).not.toThrow();
-    else expect(() => checkSubnet(options, addresses)).toThrow(new RegExp(`clashes with .*${clash}`));
+    if (clash === undefined) expect(() => check(addresses)).not.toThrow();
+    else expect(() => check(addresses)).toThrow(new RegExp(`clashes with .*${clash}`));
   });
 });
 
