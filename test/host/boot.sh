@@ -49,6 +49,8 @@ done
 
 binds=
 for folder in "$repository" "$@"; do binds="$binds --bind=$folder:$folder:norbind"; done
+# systemd-nspawn gives a /dev of its own, with few devices.
+[ -c /dev/fuse ] && binds="$binds --bind=/dev/fuse"
 
 # Without SYSTEMD_SECCOMP=0 every container inside would inherit the system call filter of systemd-nspawn itself.
 export SYSTEMD_SECCOMP=0

@@ -22,6 +22,7 @@ export const DEBIAN_PACKAGES = {
   iptables: '/usr/sbin/iptables',
   'docker-registry': '/usr/bin/docker-registry',
   'busybox-static': '/bin/busybox',
+  bindfs: '/usr/bin/bindfs',
 };
 
 /** Whether this machine is itself booted with systemd: then no throw-away host is needed. */

@@ -1,17 +1,7 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Logger, PodwrightError, silentLogger } from '@podwright/core';
-import { Container } from 'inversify';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createFakeNsenter } from './fake-nsenter.js';
+import { PodwrightError, silentLogger } from '@podwright/core';
+import { describe, expect, it } from 'vitest';
 import type { HostExecutor, HostResult, RunCommand } from './host-executor.js';
 import { HostMounter } from './host-mounter.js';
-import { LocalMounter } from './local-mounter.js';
-import { Mounter } from './mounter.js';
-import { NsenterHostExecutor } from './nsenter-host-executor.js';
-import { nsenterModule } from './nsenter-module.js';
-import { NsenterMounter } from './nsenter-mounter.js';
 
 const ROOT = '1 0 8:1 / / rw - ext4 /dev/sda1 rw\n';
 const row = (id: number, path: string, options = 'rw') =>
@@ -85,6 +75,8 @@ class TestMounter extends HostMounter {
   }
 
   protected async deviceNumbers(paths: readonly string[]): Promise<readonly string[]> {
+    const failing = paths.map((path) => this.errors.get(path)).find((thrown) => thrown !== undefined);
+    if (failing) throw failing;
     return paths.map((path) => this.devices.get(path) ?? '1');
   }
 
@@ -151,6 +143,13 @@ describe('isLikelyNotMountPoint', () => {
     mounter.links.set('/link', '/device');
     expect(await mounter.isLikelyNotMountPoint(path)).toBe(expected);
   });
+});
+
+it('isLikelyNotMountPoint of what lies on a dead server is an error, of its mount point no', async () => {
+  const mounter = new TestMounter();
+  for (const path of ['/dead', '/dead/x']) mounter.errors.set(path, error('failed-precondition', 'ESTALE'));
+  expect(await mounter.isLikelyNotMountPoint('/dead')).toBe(false);
+  expect((await errorOf(mounter.isLikelyNotMountPoint('/dead/x'))).details['code']).toBe('ESTALE');
 });
 
 describe('a mount', () => {
@@ -360,76 +359,5 @@ describe('unmounting', () => {
     mounter.errors.set('/none', error('not-found', 'ENOENT'));
     await mounter.cleanUpMountPoint('/none');
     expect([mounter.lines, mounter.removed]).toEqual([[], []]);
-  });
-});
-
-describe('looking at files', () => {
-  let directory: string;
-  beforeEach(() => {
-    directory = realpathSync(mkdtempSync(join(tmpdir(), 'mounter-')));
-    mkdirSync(join(directory, 'a b\nc'));
-    mkdirSync(join(directory, 'full'));
-    writeFileSync(join(directory, 'full/file'), '');
-    symlinkSync('a b\nc', join(directory, 'link'));
-    symlinkSync('loop', join(directory, 'loop'));
-  });
-  afterEach(() => rmSync(directory, { recursive: true }));
-
-  const mounters: [string, () => Promise<Mounter>][] = [
-    ['on the host', async () => localMounter()],
-    [
-      'from inside a container',
-      async () => {
-        const nsenter = await createFakeNsenter({ rootfsLink: join(directory, 'rootfs') });
-        return new NsenterMounter(new NsenterHostExecutor(nsenter), nsenter, silentLogger);
-      },
-    ],
-  ];
-
-  function localMounter(): Mounter {
-    const container = new Container();
-    container.bind(Logger).toConstantValue(silentLogger);
-    container.load(nsenterModule({ mode: 'local' }));
-    return container.get(Mounter);
-  }
-
-  describe.each(mounters)('%s', (_, make) => {
-    it('finds mount points, through links too', async () => {
-      const mounter = await make();
-      expect((await mounter.list()).some(({ path }) => path === '/proc')).toBe(true);
-      expect(await mounter.isMountPoint('/proc')).toBe(true);
-      expect(await mounter.isLikelyNotMountPoint('/proc')).toBe(false);
-      expect(await mounter.isMountPoint(join(directory, 'link'))).toBe(false);
-      expect(await mounter.isLikelyNotMountPoint(join(directory, 'link'))).toBe(true);
-    });
-
-    it('tells what is not there and what runs in a circle', async () => {
-      const mounter = await make();
-      const none = join(directory, 'none');
-      expect((await errorOf(mounter.isLikelyNotMountPoint(none))).kind).toBe('not-found');
-      expect((await errorOf(mounter.isMountPoint(none))).kind).toBe('not-found');
-      expect(await mounter.getMountRefs(none)).toEqual([]);
-      expect((await errorOf(mounter.isMountPoint(join(directory, 'loop')))).kind).toBe('failed-precondition');
-    });
-
-    it('removes a mount point, and never what is in it', async () => {
-      const mounter = await make();
-      await mounter.cleanUpMountPoint(join(directory, 'a b\nc'));
-      await mounter.cleanUpMountPoint(join(directory, 'full/file'));
-      await mounter.cleanUpMountPoint(join(directory, 'none'));
-      expect((await errorOf(mounter.isMountPoint(join(directory, 'a b\nc')))).kind).toBe('not-found');
-      writeFileSync(join(directory, 'full/file'), '');
-      expect((await errorOf(mounter.cleanUpMountPoint(join(directory, 'full')))).kind).toBe('in-use');
-    });
-  });
-
-  it('is chosen with the executor', async () => {
-    expect(localMounter()).toBeInstanceOf(LocalMounter);
-    const container = new Container();
-    container.bind(Logger).toConstantValue(silentLogger);
-    container.load(nsenterModule({ mode: 'in-container', hostRoot: '/host' }));
-    expect(container.get(Mounter)).toBeInstanceOf(NsenterMounter);
-    const thrown = await errorOf(container.get(Mounter).list());
-    expect([thrown.kind, thrown.details['path']]).toEqual(['missing-requirement', '/host/proc/1/mountinfo']);
   });
 });

@@ -111,17 +111,22 @@ export abstract class HostMounter implements Mounter {
   ): Promise<void> {
     const resolved = await this.#resolveIfExists(path);
     if (resolved === undefined) return;
-    if (extensiveCheck || !(await this.#seemsNoMountPoint(resolved))) {
+    if (extensiveCheck || !(await this.isLikelyNotMountPoint(resolved))) {
       await this.unmountIfMounted(resolved, options);
     }
     await this.removeMountPoint(resolved);
   }
 
   async isLikelyNotMountPoint(path: string): Promise<boolean> {
-    const resolved = await this.realPath(path);
+    const resolved = await this.#resolve(path);
     if (resolved === '/') return false;
-    const [own, parent] = await this.deviceNumbers([resolved, dirname(resolved)]);
-    return own === parent;
+    try {
+      const [own, parent] = await this.deviceNumbers([resolved, dirname(resolved)]);
+      return own === parent;
+    } catch (error) {
+      if (isDeadMount(error)) return false;
+      throw error;
+    }
   }
 
   async isMountPoint(path: string): Promise<boolean> {
@@ -205,15 +210,6 @@ export abstract class HostMounter implements Mounter {
     }
   }
 
-  async #seemsNoMountPoint(path: string): Promise<boolean> {
-    try {
-      return await this.isLikelyNotMountPoint(path);
-    } catch (error) {
-      if (isDeadMount(error)) return false;
-      throw error;
-    }
-  }
-
   async #resolveIfExists(path: string): Promise<string | undefined> {
     try {
       return await this.#resolve(path);
@@ -223,6 +219,7 @@ export abstract class HostMounter implements Mounter {
     }
   }
 
+  /** A dead mount point itself cannot be looked at, the directory it lies in can. */
   async #resolve(path: string): Promise<string> {
     try {
       return await this.realPath(path);

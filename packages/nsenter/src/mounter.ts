@@ -100,9 +100,10 @@ export interface Mounter {
    */
   cleanUpMountPoint(path: string, options?: CleanUpOptions): Promise<void>;
   /**
-   * Whether a path is surely no mount point or, cheaply, seems to be none: its device is that of the directory it lies
-   * in. Wrong for a bind mount of a directory of the same file system: `isMountPoint` is exact. Links are followed.
-   * @throws PodwrightError kind `not-found`, `failed-precondition` (a loop of links, a dead server), `permission-denied`
+   * Whether a path seems to be no mount point, cheaply: its device is that of the directory it lies in. Wrong for a
+   * bind mount of a directory of the same file system, for which `isMountPoint` is exact. Links are followed. What
+   * cannot be looked at because the server or daemon behind it is dead is a mount point.
+   * @throws PodwrightError kind `not-found`, `failed-precondition` (a loop of links), `permission-denied`
    */
   isLikelyNotMountPoint(path: string): Promise<boolean>;
   /** Whether something is mounted at a path, by the mount table. Links are followed. @throws kind `not-found` */
