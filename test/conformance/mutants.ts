@@ -1,6 +1,8 @@
 // Deliberately broken backends: for every method of the contracts at least one way to get it wrong, and the case that
 // has to notice.
+import { PassThrough } from 'node:stream';
 import type {
+  AttachSession,
   ContainerConfig,
   ContainerRuntime,
   ContainerStatus,
@@ -46,6 +48,15 @@ function once(method: () => Promise<void>): () => Promise<void> {
     if (called) throw new Error('It was started before.');
     called = true;
     await method();
+  };
+}
+
+/** A session whose methods can be copied with the rest of it. */
+function bound(session: AttachSession): AttachSession {
+  return {
+    ...session,
+    detach: () => session.detach(),
+    resize: (size) => session.resize(size),
   };
 }
 
@@ -559,6 +570,48 @@ export const serviceMutants: Mutants<RuntimeService> = {
           const [newest] = await service.listPodSandboxes({ state: 'ready' });
           return service.portForward(newest?.id ?? '', port, options);
         },
+      }),
+    },
+  ],
+  attach: [
+    {
+      what: 'the input is forgotten',
+      fails: 'attach/dialogue',
+      members: (service) => ({ attach: (id, { stdin: _, ...options } = {}) => service.attach(id, options) }),
+    },
+    {
+      what: 'the end of the input is kept back',
+      fails: 'attach/input-once',
+      members: (service) => ({
+        attach: async (id, options) => {
+          const session = await service.attach(id, options);
+          const stdin = new PassThrough().on('data', (chunk) => session.stdin?.write(chunk));
+          return { ...bound(session), stdin };
+        },
+      }),
+    },
+    {
+      what: 'every end is a detaching',
+      fails: 'attach/stopped',
+      members: (service) => ({
+        attach: async (id, options) => {
+          const session = await service.attach(id, options);
+          return { ...bound(session), ended: session.ended.then(() => ({ type: 'detached' as const })) };
+        },
+      }),
+    },
+    {
+      what: 'detaching does nothing',
+      fails: 'attach/detach',
+      members: (service) => ({
+        attach: async (id, options) => ({ ...bound(await service.attach(id, options)), detach: NOTHING }),
+      }),
+    },
+    {
+      what: 'the size is forgotten',
+      fails: 'attach/terminal',
+      members: (service) => ({
+        attach: async (id, options) => ({ ...bound(await service.attach(id, options)), resize: NOTHING }),
       }),
     },
   ],

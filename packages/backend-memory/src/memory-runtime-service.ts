@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import {
+  type AttachOptions,
   type AttachSession,
   type CallOptions,
   type ContainerConfig,
@@ -48,7 +49,7 @@ export class MemoryRuntimeService implements RuntimeService {
     kernel: false,
     execHandler: 'simulated',
     execGaps: [],
-    attach: false,
+    attach: true,
     stats: false,
     updateResources: false,
     userNamespaces: false,
@@ -274,8 +275,9 @@ export class MemoryRuntimeService implements RuntimeService {
     return streamOf(connection);
   }
 
-  async attach(): Promise<AttachSession> {
-    throw notYet('attach');
+  async attach(id: string, options: AttachOptions = {}): Promise<AttachSession> {
+    this.#check(options);
+    return this.#container(id).streams.attach(options);
   }
 
   async updateContainerResources(): Promise<void> {

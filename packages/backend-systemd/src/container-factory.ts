@@ -163,6 +163,7 @@ export class ContainerFactory {
       conmonPidFile: paths.conmonPidFile,
       runtimeLogFile: paths.createLog,
       exitDir: paths.exitDir,
+      ...streamOptions(config),
     });
     return {
       id,
@@ -175,4 +176,9 @@ export class ContainerFactory {
       terminationGraceMs: config.terminationGraceMs,
     };
   }
+}
+
+/** What conmon does with the container's standard streams. */
+function streamOptions({ stdin = false, stdinOnce = false, tty = false }: ContainerConfig) {
+  return { stdin, leaveStdinOpen: stdin && !stdinOnce, terminal: tty };
 }

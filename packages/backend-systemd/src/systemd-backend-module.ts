@@ -9,6 +9,7 @@ import { systemdModule } from '@podwright/systemd';
 import { ContainerModule } from 'inversify';
 import { parseBackendOptions, SystemdBackendOptions } from './backend-options.js';
 import { CgroupLock } from './cgroup-lock.js';
+import { ContainerAttach } from './container-attach.js';
 import { ContainerExec } from './container-exec.js';
 import { ContainerFactory } from './container-factory.js';
 import { ContainerImageUsers } from './container-image-users.js';
@@ -54,6 +55,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
       ContainerWatcher,
       ContainerLogs,
       ContainerExec,
+      ContainerAttach,
       PodSlices,
       PodUnits,
       RootfsMount,

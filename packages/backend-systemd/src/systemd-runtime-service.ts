@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
 import {
+  type AttachOptions,
   type AttachSession,
   type CallOptions,
   type ContainerConfig,
@@ -31,6 +32,7 @@ import { HostExecutor, PortForwarder } from '@podwright/nsenter';
 import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import type { Observable } from 'rxjs';
+import { ContainerAttach } from './container-attach.js';
 import { ContainerExec } from './container-exec.js';
 import { ContainerLogs } from './container-logs.js';
 import { ContainerService } from './container-service.js';
@@ -52,7 +54,7 @@ export class SystemdRuntimeService implements RuntimeService {
     kernel: true,
     execHandler: 'oci',
     execGaps: [],
-    attach: false,
+    attach: true,
     stats: false,
     updateResources: false,
     userNamespaces: false,
@@ -75,6 +77,7 @@ export class SystemdRuntimeService implements RuntimeService {
     @inject(ContainerWatcher) private readonly watcher: ContainerWatcher,
     @inject(ContainerLogs) private readonly logs: ContainerLogs,
     @inject(ContainerExec) private readonly execs: ContainerExec,
+    @inject(ContainerAttach) private readonly attaches: ContainerAttach,
     @inject(OrphanCollector) private readonly orphans: OrphanCollector,
   ) {}
 
@@ -216,8 +219,9 @@ export class SystemdRuntimeService implements RuntimeService {
     );
   }
 
-  async attach(): Promise<AttachSession> {
-    throw notYet('attach');
+  async attach(id: string, options: AttachOptions = {}): Promise<AttachSession> {
+    await this.look(options);
+    return await this.attaches.attach(id, options);
   }
 
   async updateContainerResources(): Promise<void> {

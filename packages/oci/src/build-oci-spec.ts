@@ -115,11 +115,12 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
   return {
     ociVersion: '1.0.2',
     process: {
-      terminal: false,
+      terminal: config.tty === true,
       user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
       args: processArgs(config, image),
       env: processEnv(config.env, image, {
         home: user.home,
+        ...(config.tty === true && { term: 'xterm' }),
         ...(sandbox.hostname !== undefined && { hostname: sandbox.hostname }),
       }),
       cwd: workingDirectory(config, image),

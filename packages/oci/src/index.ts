@@ -17,6 +17,12 @@ export {
   resolveCapabilities,
 } from './capabilities.js';
 export { collectExec } from './collect-exec.js';
+export {
+  BridgedConmonAttach,
+  ConmonAttach,
+  type ConmonAttachRequest,
+  type ConmonConnection,
+} from './conmon-attach.js';
 export { type ConmonOptions, type ConmonReport, conmonCommand, parseConmonReport } from './conmon-command.js';
 export { type DeviceAllow, type DeviceNode, deviceAllowList } from './devices.js';
 export { buildExecProcess, type ExecProcessOptions } from './exec-process.js';

@@ -1,4 +1,5 @@
 import { ContainerModule } from 'inversify';
+import { BridgedConmonAttach, ConmonAttach } from './conmon-attach.js';
 import { GatedOciExec, OciExec } from './oci-exec.js';
 import { OciOptions } from './oci-options.js';
 import { HostOciRuntime, OciRuntime } from './oci-runtime.js';
@@ -9,7 +10,7 @@ export type OciModuleOptions = Partial<OciOptions>;
 /** Where containers-common and Debian's golang-github-containers-common put it. */
 const DEFAULT_SECCOMP_PROFILE = '/usr/share/containers/seccomp.json';
 
-/** Binds `OciRuntime`, `OciExec` and `SeccompProfiles`. Needs `HostExecutor`. */
+/** Binds `OciRuntime`, `OciExec`, `ConmonAttach` and `SeccompProfiles`. Needs `HostExecutor`. */
 export function ociModule(options: OciModuleOptions = {}): ContainerModule {
   const flavour = options.flavour ?? 'crun';
   return new ContainerModule(({ bind }) => {
@@ -22,6 +23,7 @@ export function ociModule(options: OciModuleOptions = {}): ContainerModule {
     });
     bind(OciRuntime).to(HostOciRuntime).inSingletonScope();
     bind(OciExec).to(GatedOciExec).inSingletonScope();
+    bind(ConmonAttach).to(BridgedConmonAttach).inSingletonScope();
     bind(SeccompProfiles).to(HostSeccompProfiles).inSingletonScope();
   });
 }

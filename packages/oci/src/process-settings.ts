@@ -43,19 +43,20 @@ export function checkWords(words: readonly string[]): void {
 }
 
 /**
- * The environment, `NAME=value` each: the image's, then the configuration's by name over it, then PATH, HOME and
- * HOSTNAME where nobody set them.
+ * The environment, `NAME=value` each: the image's, then the configuration's by name over it, then PATH, HOME, HOSTNAME
+ * and, with a terminal, TERM where nobody set them.
  * @throws PodwrightError kind `invalid-argument` for a name that is empty or has `=` or NUL, or a value with NUL
  */
 export function processEnv(
   own: readonly EnvVar[],
   image: OciImageConfig,
-  defaults: { readonly home: string; readonly hostname?: string },
+  defaults: { readonly home: string; readonly hostname?: string; readonly term?: string },
 ): readonly string[] {
   const env = new Map<string, string>();
   env.set('PATH', DEFAULT_PATH);
   if (defaults.hostname !== undefined) env.set('HOSTNAME', defaults.hostname);
   env.set('HOME', defaults.home);
+  if (defaults.term !== undefined) env.set('TERM', defaults.term);
   for (const entry of image.config?.Env ?? []) {
     const equals = entry.indexOf('=');
     // A name without a value says nothing about a container: the image's builder took it from its own environment.

@@ -1,4 +1,4 @@
-import type { TerminalSize } from '@podwright/core';
+import { PodwrightError, type TerminalSize } from '@podwright/core';
 import type { ByteSink } from './byte-pipe.js';
 
 /** A terminal: what is written to it gets a carriage return before each line feed (termios(3), ONLCR). */
@@ -16,7 +16,15 @@ export class Terminal implements ByteSink {
     return this.#size;
   }
 
+  /** @throws PodwrightError kind `invalid-argument` for a size that no terminal has */
   resize(size: TerminalSize): void {
+    const { columns, rows } = size;
+    if (![columns, rows].every((value) => Number.isInteger(value) && value >= 0 && value <= 0xffff)) {
+      throw new PodwrightError(
+        'invalid-argument',
+        `A terminal cannot have ${rows} rows and ${columns} columns: both are whole numbers up to 65535.`,
+      );
+    }
     this.#size = size;
   }
 

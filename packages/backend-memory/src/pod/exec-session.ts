@@ -1,8 +1,9 @@
-import { Readable, Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { type ExecOptions, type ExecSession, PodwrightError, type TerminalSize } from '@podwright/core';
 import { BytePipe, emptySource } from '../machine/byte-pipe.js';
 import type { SimulatedProcess } from '../machine/simulated-process.js';
 import { Terminal } from '../machine/terminal.js';
+import { readableFrom, writableTo } from './pipe-streams.js';
 import type { SimulatedContainer } from './simulated-container.js';
 
 /**
@@ -56,7 +57,7 @@ class SimulatedExecSession implements ExecSession {
     errors: BytePipe,
     private readonly terminal: Terminal | undefined,
   ) {
-    if (options.stdin) this.stdin = writableTo(input);
+    if (options.stdin) this.stdin = writableTo(input, () => input.end());
     const stdout = readableFrom(output);
     const stderr = terminal ? undefined : readableFrom(errors);
     this.stdout = stdout.stream;
@@ -78,49 +79,4 @@ class SimulatedExecSession implements ExecSession {
     this.process.killTree();
     await this.process.ended;
   }
-}
-
-/** A pipe as a stream; `given` resolves when all its bytes are in the stream's own buffer or read. */
-function readableFrom(pipe: BytePipe): { stream: Readable; given: Promise<void> } {
-  let goOn: () => void = () => undefined;
-  const stream = new Readable({
-    read: () => goOn(),
-    destroy(error, done) {
-      pipe.closeReader();
-      goOn();
-      done(error);
-    },
-  });
-  const pump = async () => {
-    for (;;) {
-      const data = await pipe.read();
-      if (!data || stream.destroyed) break;
-      const room = new Promise<void>((resolve) => {
-        goOn = resolve;
-      });
-      if (!stream.push(data)) await room;
-    }
-    if (!stream.destroyed) stream.push(null);
-  };
-  return { stream, given: pump() };
-}
-
-function writableTo(pipe: BytePipe): Writable {
-  return new Writable({
-    write(data: Buffer, _encoding, done) {
-      // The command may have ended without reading it all; that is no failure of its caller.
-      pipe.write(Buffer.from(data)).then(
-        () => done(),
-        () => done(),
-      );
-    },
-    final(done) {
-      pipe.end();
-      done();
-    },
-    destroy(error, done) {
-      pipe.end();
-      done(error);
-    },
-  });
 }

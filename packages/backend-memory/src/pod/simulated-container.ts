@@ -8,7 +8,6 @@ import {
   PodwrightError,
   type RuntimeEvent,
 } from '@podwright/core';
-import { emptySource } from '../machine/byte-pipe.js';
 import { ContainerFiles } from '../machine/container-files.js';
 import { FileTree } from '../machine/file-tree.js';
 import { ProcessTable } from '../machine/process-table.js';
@@ -16,6 +15,7 @@ import { SIGKILL, signalNumber } from '../machine/signals.js';
 import type { ProcessExit, Program, SimulatedProcess } from '../machine/simulated-process.js';
 import { ContainerLog } from '../store/container-log.js';
 import type { ImageContent } from '../store/image-store.js';
+import { AttachPoint } from './attach-point.js';
 import type { ProcessPlan } from './process-plan.js';
 import { hasLabels, type SimulatedSandbox } from './simulated-sandbox.js';
 
@@ -37,6 +37,7 @@ export class SimulatedContainer {
   #phase: ContainerPhase = 'created';
   #table: ProcessTable | undefined;
   #init: SimulatedProcess | undefined;
+  #streams: AttachPoint | undefined;
   #stopping = false;
   #nextStartAtMs: number | undefined;
   #wait = new AbortController();
@@ -73,6 +74,12 @@ export class SimulatedContainer {
       );
     }
     return this.#table;
+  }
+
+  /** The standard streams of the running container. @throws PodwrightError kind `failed-precondition` */
+  get streams(): AttachPoint {
+    if (this.processes.get(1)?.alive && this.#streams) return this.#streams;
+    throw new PodwrightError('failed-precondition', `Container ${this.id} is ending.`);
   }
 
   /** @throws PodwrightError kind `container-start-failed` */
@@ -162,21 +169,20 @@ export class SimulatedContainer {
     }
     const attempt = this.#attempts.length;
     this.#table = table;
-    this.#init = table.spawn(program, {
-      argv,
-      env,
-      cwd,
-      user,
-      stdin: emptySource,
-      stdout: this.log.sink(attempt, 'stdout'),
-      stderr: this.log.sink(attempt, 'stderr'),
-    });
+    const streams = new AttachPoint(this.config, (stream) => this.log.sink(attempt, stream), clock);
+    this.#streams = streams;
+    const { stdin, stdout, stderr, terminal } = streams;
+    const terminalSpec = terminal ? { terminal } : {};
+    this.#init = table.spawn(program, { argv, env, cwd, user, stdin, stdout, stderr, ...terminalSpec });
     this.#phase = 'running';
     this.#nextStartAtMs = undefined;
     this.#trouble = undefined;
     this.#attempts.push({ attempt, startedAtMs: clock.nowMs() });
     emit({ ...this.#eventHead(), type: 'container-started', containerId: this.id, attempt });
-    void this.#init.ended.then((exit) => this.#attemptEnded(exit));
+    void this.#init.ended.then((exit) => {
+      this.#attemptEnded(exit);
+      streams.end(exit);
+    });
   }
 
   #attemptEnded(exit: ProcessExit): void {

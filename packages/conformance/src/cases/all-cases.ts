@@ -1,5 +1,6 @@
 import type { ConformanceCase } from '../conformance-case.js';
 import { agentCases, cancelCases } from './agent-cases.js';
+import { attachCases } from './attach-cases.js';
 import { containerCases } from './container-cases.js';
 import { eventCases, gcCases } from './event-cases.js';
 import { execCases } from './exec-cases.js';
@@ -27,6 +28,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...restartCases,
   ...logCases,
   ...execCases,
+  ...attachCases,
   ...networkCases,
   ...mountCases,
   ...imageCases,

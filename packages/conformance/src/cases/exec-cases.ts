@@ -195,6 +195,25 @@ export const execCases = section('exec', {
       assert.match(await t.readAll(session.stdout), /40 120/);
     },
   },
+  'resize-refused': {
+    title:
+      'a size that no terminal has is an invalid-argument, one for a command without terminal a failed-precondition',
+    run: async (t) => {
+      const id = await t.start(await t.sandbox(), sleepForever());
+      const command = script('read -r x');
+      const size = { columns: 80, rows: 24 };
+      const terminal = await t.service.exec(id, { command, stdin: true, tty: true, terminalSize: size });
+      await t.rejects(terminal.resize({ columns: 80, rows: 70_000 }), 'invalid-argument');
+      const plain = await t.service.exec(id, { command, stdin: true });
+      await t.rejects(plain.resize(size), 'failed-precondition');
+      for (const session of [terminal, plain]) {
+        session.stdout.resume();
+        session.stderr?.resume();
+        session.stdin?.end('\n');
+        await t.soon(session.exitCode, 'the exit code');
+      }
+    },
+  },
   kill: {
     title: 'killing a session ends its command, and the container runs on',
     run: async (t) => {
