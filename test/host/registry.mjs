@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { imageNames, writeLayout } from './build-images.mjs';
 import { waitUntil } from './processes.mjs';
+import { fillStorage } from './registry-storage.mjs';
 
 const run = promisify(execFile);
 const FOLDER = '/run/podwright-test';
@@ -14,10 +15,15 @@ const FOLDER = '/run/podwright-test';
 /** As in images.ts, which tests import. */
 const REGISTRIES = [
   { unit: 'podwright-test-registry.service', port: 5000, storage: 'open' },
-  { unit: 'podwright-test-registry-auth.service', port: 5001, storage: 'auth', password: true },
+  {
+    unit: 'podwright-test-registry-auth.service',
+    port: 5001,
+    storage: 'auth',
+    password: true,
+    only: ['busybox'],
+  },
 ];
-const CREDENTIALS = 'podwright:s3cret pass';
-/** bcrypt of the password above. */
+/** The password is `s3cret pass` (bcrypt). */
 const HTPASSWD = 'podwright:$2b$05$SBTLbfpeBDIBKY84/7igNOfCuxHKVLbN0xEBlrQtHQ9.6bIgI/Lte\n';
 
 /** Starts the registries as transient units and fills them; when they run already, does nothing. */
@@ -26,8 +32,9 @@ export async function startRegistries() {
   await stopRegistries();
   mkdirSync(FOLDER, { recursive: true, mode: 0o700 });
   try {
-    await Promise.all([...REGISTRIES.map(startRegistry), buildLayout()]);
-    await inTurns(4, jobs());
+    const starts = REGISTRIES.map(startRegistry);
+    fillRegistries();
+    await Promise.all([...starts, ...archives()]);
     writeFileSync(join(FOLDER, 'ready'), '');
   } catch (error) {
     await stopRegistries();
@@ -82,41 +89,22 @@ function listens(port) {
   });
 }
 
-async function buildLayout() {
-  writeLayout(join(FOLDER, 'layout'));
+/** The images need no registry that runs, which saves a start of skopeo for each. */
+function fillRegistries() {
+  const layout = join(FOLDER, 'layout');
+  writeLayout(layout);
+  const images = imageNames().map((name) => ({ name, repository: `podwright/${name}`, tag: '1' }));
+  for (const { storage, only } of REGISTRIES) {
+    const served = images.filter(({ name }) => only === undefined || only.includes(name));
+    fillStorage(join(FOLDER, 'storage', storage), layout, served);
+  }
 }
 
-function jobs() {
-  const layout = (name) => `oci:${join(FOLDER, 'layout')}:${name}`;
-  const copy =
-    (name, target, ...options) =>
-    () =>
-      run('skopeo', ['copy', '--quiet', ...options, layout(name), target]);
-  const archives = [
-    copy('busybox', `oci-archive:${FOLDER}/busybox-oci.tar:localhost/podwright/busybox:archived`),
-    copy('busybox', `docker-archive:${FOLDER}/busybox-docker.tar:localhost/podwright/busybox:archived`),
-    ...[
-      copy(
-        'busybox',
-        'docker://127.0.0.1:5001/podwright/busybox:1',
-        '--dest-tls-verify=false',
-        '--dest-creds',
-        CREDENTIALS,
-      ),
-    ],
-  ];
-  const pushes = imageNames().map((name) =>
-    copy(name, `docker://127.0.0.1:5000/podwright/${name}:1`, '--dest-tls-verify=false'),
-  );
-  return [...archives, ...pushes];
-}
-
-async function inTurns(width, work) {
-  const queue = [...work];
-  const worker = async () => {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) await next();
-  };
-  await Promise.all(Array.from({ length: width }, worker));
+function archives() {
+  return ['oci', 'docker'].map((kind) => {
+    const target = `${kind}-archive:${FOLDER}/busybox-${kind}.tar:localhost/podwright/busybox:archived`;
+    return run('skopeo', ['copy', '--quiet', `oci:${join(FOLDER, 'layout')}:busybox`, target]);
+  });
 }
 
 const command = process.argv[1] === import.meta.filename ? process.argv[2] : undefined;
