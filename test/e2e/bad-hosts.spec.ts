@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -17,6 +17,8 @@ import {
   startTestAgent,
 } from './support/test-agent.js';
 import { shell, testPod } from './support/test-pods.js';
+
+const CNI_DIR = '/usr/lib/cni';
 
 let folder: string;
 let before: Snapshot;
@@ -52,10 +54,44 @@ describe('an agent does not start, and says what to do', () => {
     expect(await leftBehind(before, folder)).toEqual([]);
   });
 
-  it.each(['crun', 'conmon', 'unshare'])('without %s', async (name) => {
+  it.each([
+    ...[
+      'crun',
+      'conmon',
+      'unshare',
+      'sh',
+      'mount',
+      'stat',
+      'systemd-notify',
+      'findmnt',
+      'ip',
+      'nsenter',
+      'socat',
+    ],
+    ...['journalctl', 'skopeo', 'tar', 'containers-storage', 'script'],
+  ])('without %s', async (name) => {
     await expectNoStart(
       { binaries: { [name]: `/nowhere/${name}` } },
-      new RegExp(`/nowhere/${name}|${name}.*install`),
+      new RegExp(`^${name} (is not|was not found) on this host.*install`),
+    );
+  });
+
+  it('without several programs, and names each', async () => {
+    await expectNoStart(
+      { binaries: { skopeo: '/nowhere', socat: '/nowhere', journalctl: '/nowhere' } },
+      /socat.*apt-get install socat.*journalctl.*apt-get install systemd.*skopeo.*apt-get install skopeo/s,
+    );
+  });
+
+  it.each(['bridge', 'host-local', 'portmap'])('without the CNI plugin %s', async (missing) => {
+    const bin = join(folder, 'cni-bin');
+    await mkdir(bin);
+    for (const name of await readdir(CNI_DIR)) {
+      if (name !== missing) await symlink(join(CNI_DIR, name), join(bin, name));
+    }
+    await expectNoStart(
+      { cniBinDirs: [bin] },
+      new RegExp(`^${missing} is not on this host.*containernetworking-plugins.*${bin}`),
     );
   });
 
@@ -63,6 +99,13 @@ describe('an agent does not start, and says what to do', () => {
     ['crun', 'crun version 0.17\ncommit: 0e9229ae34caaebcb86f1fde18de3acaf18c6d9a', /crun.*0\.17.*1\./],
     ['conmon', 'conmon version 2.0.9\ncommit: unknown', /conmon.*2\.0\.9.*2\./],
     ['crun', 'no version at all', /crun/],
+    ['skopeo', 'skopeo version 1.4.1', /skopeo 1\.4\.1, and version 1\.9 or newer is needed.*install skopeo/],
+    [
+      'unshare',
+      'unshare from util-linux 2.33',
+      /unshare 2\.33, and version 2\.38 or newer.*install util-linux/,
+    ],
+    ['nsenter', 'nsenter from util-linux 2.33', /nsenter 2\.33, and version 2\.38 or newer/],
   ])('with a %s that says "%s"', async (name, text, message) => {
     const program = await programThatPrints(text);
     await expectNoStart({ binaries: { [name]: program } }, message);
@@ -110,11 +153,12 @@ describe('an agent does not start, and says what to do', () => {
 });
 
 describe('a pod is refused, and nothing of it is left', () => {
-  it('when a CNI plugin is missing', async () => {
+  it('when a CNI plugin went missing', async () => {
     const bin = join(folder, 'cni-bin');
-    await mkdir(bin);
+    await symlink(CNI_DIR, bin);
     await using agent = await startTestAgent(folder, { backendOptions: { cniBinDirs: [bin] } });
     await pullBusybox(agent);
+    await rm(bin);
     before = takeSnapshot();
     const pod = testPod('no-network', [shell('main', 'sleep 100000')], { hostNetwork: false });
     await expectFailure(() => agent.runtime.runPod(pod), 'missing-requirement', /plugin.*cni-bin/s);

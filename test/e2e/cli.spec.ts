@@ -418,7 +418,7 @@ describe('podwright and the host', () => {
     const { exitCode, stdout } = await podwright('doctor', '--config', at('lacking.yaml'));
     expect(exitCode).toBe(1);
     expect(stdout).toMatch(/^fail +conmon .*\n +fix: apt-get install conmon/m);
-    expect(stdout).toMatch(/^warn +socat .*port-forward.*\n +fix: apt-get install socat/m);
+    expect(stdout).toMatch(/^fail +socat .*\n +fix: apt-get install socat/m);
     expect(stdout).toMatch(/^fail +seccomp profile/m);
     expect(await podwright('ps', '--config', at('lacking.yaml'))).toMatchObject({
       exitCode: 1,

@@ -10,6 +10,7 @@ import {
 import { SandboxManager } from '@podwright/sandbox';
 import { SystemdManager, systemdVersionNumber } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
+import { HostRequirements } from './host-requirements.js';
 import { HostTools } from './host-tools.js';
 
 /** The oldest systemd that this backend was run with: Debian 12's. */
@@ -20,6 +21,7 @@ export const MINIMUM_SYSTEMD_VERSION = '252';
 export class HostReadiness {
   constructor(
     @inject(HostTools) private readonly tools: HostTools,
+    @inject(HostRequirements) private readonly requirements: HostRequirements,
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
   ) {}
@@ -33,7 +35,9 @@ export class HostReadiness {
           'choose the backend "memory".',
       );
     }
-    await this.componentVersions();
+    // One after the other, so that nothing runs on behind an error.
+    await this.tools.find();
+    await this.requirements.check();
   }
 
   /** After the connection to systemd is there. @throws PodwrightError kind `missing-requirement` */

@@ -1,5 +1,10 @@
-import { PodwrightError } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import {
+  findHostProgram,
+  HostExecutor,
+  type HostProgram,
+  type UsesHostPrograms,
+  utilLinux,
+} from '@podwright/nsenter';
 import { type OciPrograms, OciRuntime } from '@podwright/oci';
 import { inject, injectable } from 'inversify';
 
@@ -9,22 +14,19 @@ export interface Tools extends OciPrograms {
   readonly unshare: string;
 }
 
+const SH: HostProgram = { name: 'sh', debianPackage: 'dash' };
+const UNSHARE = utilLinux('unshare');
+
 /** Programs that the scripts of a unit call by their names. */
-const CALLED_BY_NAME = ['mount', 'stat', 'systemd-notify', 'timeout', 'tail'];
+const CALLED_BY_NAME: readonly HostProgram[] = [
+  { name: 'mount', debianPackage: 'mount' },
+  ...['stat', 'timeout', 'tail', 'head', 'tr', 'date'].map((name) => ({ name, debianPackage: 'coreutils' })),
+  { name: 'systemd-notify', debianPackage: 'systemd' },
+].map((program) => ({ ...program, hint: 'It has to be in the $PATH that systemd gives to units.' }));
 
-const PACKAGES: Readonly<Record<string, string>> = {
-  sh: 'dash',
-  unshare: 'util-linux',
-  mount: 'mount',
-  stat: 'coreutils',
-  timeout: 'coreutils',
-  tail: 'coreutils',
-  'systemd-notify': 'systemd',
-};
-
-/** Finds the programs of the host, once. */
+/** Finds the programs of the host that units run, once. */
 @injectable()
-export class HostTools {
+export class HostTools implements UsesHostPrograms {
   private found: Tools | undefined;
 
   constructor(
@@ -32,28 +34,19 @@ export class HostTools {
     @inject(OciRuntime) private readonly ociRuntime: OciRuntime,
   ) {}
 
-  /** @throws PodwrightError kind `missing-requirement` that names the program, and its Debian package or version */
-  async find(): Promise<Tools> {
-    if (this.found) return this.found;
-    for (const name of CALLED_BY_NAME) await this.require(name);
-    this.found = {
-      sh: await this.require('sh'),
-      unshare: await this.require('unshare'),
-      ...(await this.ociRuntime.find()),
-    };
-    return this.found;
+  async hostPrograms(): Promise<readonly HostProgram[]> {
+    return [SH, UNSHARE, ...CALLED_BY_NAME];
   }
 
-  private async require(name: string): Promise<string> {
-    const path = await this.host.which(name);
-    if (path !== undefined) return path;
-    throw new PodwrightError(
-      'missing-requirement',
-      `The program ${name} is not on this host. On Debian and Ubuntu: apt-get install ${PACKAGES[name] ?? name}; ` +
-        (CALLED_BY_NAME.includes(name)
-          ? 'it has to be in the $PATH that systemd gives to units.'
-          : 'if it lies outside $PATH, name its path in backendOptions.binaries.'),
-      { details: { program: name } },
-    );
+  /** @throws PodwrightError kind `missing-requirement` that names the program, its version and its Debian package */
+  async find(): Promise<Tools> {
+    if (this.found) return this.found;
+    const [oci, sh, unshare] = await Promise.all([
+      this.ociRuntime.find(),
+      findHostProgram(this.host, SH),
+      findHostProgram(this.host, UNSHARE),
+    ]);
+    this.found = { ...oci, sh: sh.path, unshare: unshare.path };
+    return this.found;
   }
 }

@@ -2,4 +2,5 @@
 export { type SystemdBackendOptions, systemdBackendOptionsSchema } from './backend-options.js';
 export { containerOfUnit, containerUnitName, HostLayout } from './host-layout.js';
 export { MINIMUM_SYSTEMD_VERSION } from './host-readiness.js';
+export { HostRequirements } from './host-requirements.js';
 export { backendModule } from './systemd-backend-module.js';

@@ -19,6 +19,7 @@ import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
 import { HostLayout } from './host-layout.js';
 import { HostReadiness } from './host-readiness.js';
+import { HostRequirements } from './host-requirements.js';
 import { HostTools } from './host-tools.js';
 import { HostVolumeProvider } from './host-volume-provider.js';
 import { ImageUserFiles } from './image-user-files.js';
@@ -46,6 +47,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
     for (const type of [
       StateLoader,
       HostTools,
+      HostRequirements,
       HostReadiness,
       CgroupLock,
       ContainerStore,

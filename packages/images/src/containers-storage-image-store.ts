@@ -1,12 +1,13 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CallOptions, type ImageFsInfo, Logger, PodwrightError } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import { HostExecutor, type HostProgram, type UsesHostPrograms } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import type { Observable } from 'rxjs';
 import { parseImageConfig } from './image-config.js';
 import { findImage } from './image-lookup.js';
 import { PIN_PREFIX } from './image-pins.js';
+import { IMAGE_STORE_PROGRAMS } from './image-programs.js';
 import type { CopyTarget, ImageStore, StoredImage, StoredLayer, StoredRecord } from './image-store.js';
 import { ImagesOptions } from './images-options.js';
 import { StorageCommand } from './storage-command.js';
@@ -27,7 +28,7 @@ import { toImage } from './to-image.js';
  * files; writes through the command `containers-storage`.
  */
 @injectable()
-export class ContainersStorageImageStore implements ImageStore {
+export class ContainersStorageImageStore implements ImageStore, UsesHostPrograms {
   /** Records are parsed anew only when the store changed, so they are good keys. */
   readonly #images = new WeakMap<InStore<ImageRecord>, Promise<StoredImage>>();
 
@@ -39,6 +40,10 @@ export class ContainersStorageImageStore implements ImageStore {
     @inject(ImagesOptions) private readonly options: ImagesOptions,
     @inject(Logger) private readonly logger: Logger,
   ) {}
+
+  async hostPrograms(): Promise<readonly HostProgram[]> {
+    return IMAGE_STORE_PROGRAMS;
+  }
 
   async resolve(reference: string): Promise<StoredImage | undefined> {
     for (;;) {

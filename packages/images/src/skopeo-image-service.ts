@@ -7,12 +7,14 @@ import {
   type PullEvent,
   type PullOptions,
 } from '@podwright/core';
+import type { HostProgram, UsesHostPrograms } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import type { Observable } from 'rxjs';
 import { ArchiveLoader } from './archive-loader.js';
 import { namesAfterRemoval } from './image-lookup.js';
 import { ImageMounter } from './image-mounter.js';
 import { ImagePins } from './image-pins.js';
+import { IMAGE_SERVICE_PROGRAMS } from './image-programs.js';
 import { ImageStore, type StoredRecord } from './image-store.js';
 import { ImageUsers } from './image-users.js';
 import { digestsOf } from './pull-progress.js';
@@ -21,7 +23,7 @@ import { StoreLocks } from './store-locks.js';
 
 /** Images by skopeo and an `ImageStore`. Disposing of it cancels running pulls and waits for their end. */
 @injectable()
-export class SkopeoImageService implements ImageService {
+export class SkopeoImageService implements ImageService, UsesHostPrograms {
   constructor(
     @inject(ImageStore) private readonly store: ImageStore,
     @inject(ImageUsers) private readonly users: ImageUsers,
@@ -31,6 +33,10 @@ export class SkopeoImageService implements ImageService {
     @inject(SharedPulls) private readonly pulls: SharedPulls,
     @inject(ArchiveLoader) private readonly loader: ArchiveLoader,
   ) {}
+
+  async hostPrograms(): Promise<readonly HostProgram[]> {
+    return IMAGE_SERVICE_PROGRAMS;
+  }
 
   pullImage(reference: string, options: PullOptions = {}): Observable<PullEvent> {
     return this.pulls.pull(reference, options);

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import { Logger, PodwrightError } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import { HostExecutor, type HostProgram, type UsesHostPrograms } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { Observable } from 'rxjs';
 import type { ExportEntry } from './export-entry.js';
@@ -31,11 +31,15 @@ const ERROR_PRIORITY = 3;
 
 /** Reads the journal through the program journalctl, on the host that the executor reaches. */
 @injectable()
-export class JournalctlReader implements JournalReader {
+export class JournalctlReader implements JournalReader, UsesHostPrograms {
   constructor(
     @inject(HostExecutor) private readonly executor: HostExecutor,
     @inject(Logger) private readonly logger: Logger,
   ) {}
+
+  async hostPrograms(): Promise<readonly HostProgram[]> {
+    return [{ name: 'journalctl', debianPackage: 'systemd', version: { args: ['--version'] } }];
+  }
 
   async *read(options: JournalReadOptions = {}): AsyncGenerator<JournalEntry, void, undefined> {
     for await (const batch of this.#batches(options)) {

@@ -10,6 +10,13 @@ export {
   type HostResult,
   type RunCommand,
 } from './host-executor.js';
+export {
+  type FoundHostProgram,
+  findHostProgram,
+  type HostProgram,
+  hostProgramsOf,
+  type UsesHostPrograms,
+} from './host-program.js';
 export { HostRootNsenter } from './host-root-nsenter.js';
 export { LocalHostExecutor, LocalHostExecutorOptions } from './local-host-executor.js';
 export { LocalMounter } from './local-mounter.js';
@@ -43,7 +50,7 @@ export {
 export { NsenterHostExecutor } from './nsenter-host-executor.js';
 export { type NsenterModuleOptions, nsenterModule } from './nsenter-module.js';
 export { NsenterMounter } from './nsenter-mounter.js';
-export { PortForwarder, type PortForwardTarget, SocatPortForwarder } from './port-forwarder.js';
+export { HelperPortForwarder, PortForwarder, type PortForwardTarget } from './port-forwarder.js';
 export {
   isInUnit,
   type PinnedProcess,
@@ -57,3 +64,4 @@ export {
 } from './process-identity.js';
 export { describeCommand, maskSecrets } from './secrets.js';
 export { shellQuote } from './shell-quote.js';
+export { utilLinux } from './util-linux.js';

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ExecSession, PodwrightError, type TerminalSize, throwIfAborted } from '@podwright/core';
-import { HostExecutor, shellQuote } from '@podwright/nsenter';
+import { HostExecutor, type HostProgram, shellQuote, type UsesHostPrograms } from '@podwright/nsenter';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import { startGated } from './gated-command.js';
 import { type CommandLine, type OciRuntimeBinary, runtimeExec } from './oci-runtime-command.js';
@@ -52,8 +52,15 @@ export const OciExec: ServiceIdentifier<OciExec> = Symbol.for('podwright.oci.Oci
  * one, set raw before anything is written to it, so that only the container's terminal edits and echoes.
  */
 @injectable()
-export class GatedOciExec implements OciExec {
+export class GatedOciExec implements OciExec, UsesHostPrograms {
   constructor(@inject(HostExecutor) private readonly executor: HostExecutor) {}
+
+  async hostPrograms(): Promise<readonly HostProgram[]> {
+    return [
+      { name: 'script', debianPackage: 'bsdutils', version: { args: ['--version'] } },
+      { name: 'stty', debianPackage: 'coreutils' },
+    ];
+  }
 
   async exec(request: OciExecRequest): Promise<ExecSession> {
     throwIfAborted(request.signal);

@@ -1,7 +1,7 @@
 import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, PodwrightError } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import { HostExecutor, type HostProgram, type UsesHostPrograms, utilLinux } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import {
   NAMESPACE_FILES,
@@ -68,8 +68,19 @@ if [ "$propagation" != private ]; then mount --make-private "$1"; fi`;
 
 /** Pins namespaces with bind mounts by unshare(1): no process is kept. */
 @injectable()
-export class UnshareNamespacePinner implements NamespacePinner {
+export class UnshareNamespacePinner implements NamespacePinner, UsesHostPrograms {
   constructor(@inject(HostExecutor) private readonly executor: HostExecutor) {}
+
+  async hostPrograms(): Promise<readonly HostProgram[]> {
+    return [
+      utilLinux('unshare'),
+      { name: 'findmnt', debianPackage: 'util-linux' },
+      { name: 'mount', debianPackage: 'mount' },
+      { name: 'umount', debianPackage: 'mount' },
+      { name: 'ip', debianPackage: 'iproute2' },
+      { name: 'hostname', debianPackage: 'hostname' },
+    ];
+  }
 
   async pin(request: PinRequest, signal?: AbortSignal): Promise<void> {
     const kinds = Object.entries(request.paths) as [PinnedKind, string][];

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Logger, messageOf, PodwrightError } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import { HostExecutor, type HostProgram, type UsesHostPrograms } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { CniClient } from '../cni/cni-client.js';
 import {
@@ -25,7 +25,7 @@ import { parseSubnet } from './subnets.js';
 
 /** Connects pods by CNI: to the host's first configured network, or to a default bridge when there is none. */
 @injectable()
-export class CniPodNetwork implements PodNetwork {
+export class CniPodNetwork implements PodNetwork, UsesHostPrograms {
   constructor(
     @inject(HostExecutor) private readonly executor: HostExecutor,
     @inject(SandboxOptions) private readonly options: SandboxOptions,
@@ -34,6 +34,19 @@ export class CniPodNetwork implements PodNetwork {
     @inject(DefaultNetworkHost) private readonly defaultHost: DefaultNetworkHost,
     @inject(Logger) private readonly logger: Logger,
   ) {}
+
+  /** The plugins of the network that a pod with a port would get now; a network that cannot be read needs none. */
+  async hostPrograms(): Promise<readonly HostProgram[]> {
+    const network = await this.#primary({ ports: true, bandwidth: false }).catch((error: unknown) => {
+      this.logger.warn('which CNI plugins are needed is not known', { reason: messageOf(error) });
+      return { plugins: [] };
+    });
+    return programs(network.plugins).map((name) => ({
+      name,
+      debianPackage: 'containernetworking-plugins',
+      directories: this.options.cniBinDirs,
+    }));
+  }
 
   async status(signal?: AbortSignal): Promise<PodNetworkStatus> {
     try {

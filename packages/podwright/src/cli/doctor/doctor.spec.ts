@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { systemdBackendOptionsSchema } from '@podwright/backend-systemd';
 import { type ImageService, PodwrightError } from '@podwright/core';
-import type { HostExecutor, Nsenter, RunCommand } from '@podwright/nsenter';
+import type { HostExecutor, HostProgram, Nsenter, RunCommand } from '@podwright/nsenter';
 import type { PodNetwork } from '@podwright/sandbox';
 import type { SystemdManager } from '@podwright/systemd';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -12,6 +12,11 @@ import { type CheckResult, runChecks } from './check.js';
 import { hostChecks } from './host-checks.js';
 import { inContainerChecks } from './in-container-checks.js';
 import { programChecks } from './program-checks.js';
+
+const PROGRAMS: readonly HostProgram[] = [
+  { name: 'skopeo', debianPackage: 'skopeo', version: { args: ['--version'], minimum: '1.9' } },
+  { name: 'socat', debianPackage: 'socat', version: { args: ['-V'] } },
+];
 
 let root: string;
 /** What each program says when it is asked for its version; those without an entry are not there. */
@@ -57,32 +62,38 @@ describe('programs', () => {
   ])('crun is %s: %s', async (state, found, said) => {
     if (said === undefined) programs.delete('crun');
     else programs.set('crun', said);
-    const result = stateOf(await runChecks(programChecks(host, 'crun')), 'crun');
+    const result = stateOf(await runChecks(programChecks(host, 'crun', PROGRAMS)), 'crun');
     expect(result).toMatchObject({ state, found: expect.stringContaining(found) });
     if (state === 'fail') expect(result?.fix).toContain('apt-get install crun');
   });
 
   it('asks for the runtime that is configured', async () => {
-    expect(stateOf(await runChecks(programChecks(host, 'runc')), 'runc')?.state).toBe('fail');
+    expect(stateOf(await runChecks(programChecks(host, 'runc', PROGRAMS)), 'runc')?.state).toBe('fail');
   });
 
-  it('warns of what only one command needs', async () => {
-    expect(stateOf(await runChecks(programChecks(host, 'crun')), 'socat')).toMatchObject({
-      state: 'warn',
-      found: 'not found: port-forward does not work',
-      fix: 'apt-get install socat',
+  it('looks for what the parts of the runtime run', async () => {
+    programs.set('skopeo', 'skopeo version 1.4.1\n');
+    const lacking = await runChecks(programChecks(host, 'crun', PROGRAMS));
+    expect(stateOf(lacking, 'socat')).toMatchObject({ state: 'fail', fix: 'apt-get install socat' });
+    expect(stateOf(lacking, 'skopeo')).toMatchObject({
+      state: 'fail',
+      found: expect.stringContaining('skopeo 1.4.1, and version 1.9 or newer is needed'),
     });
     programs.set('socat', 'socat by Gerhard Rieger\nsocat version 1.7.4.4 on 06 Nov 2022\n');
-    expect(stateOf(await runChecks(programChecks(host, 'crun')), 'socat')).toMatchObject({
+    expect(stateOf(await runChecks(programChecks(host, 'crun', PROGRAMS)), 'socat')).toMatchObject({
       state: 'ok',
       found: '1.7.4.4 (/usr/bin/socat)',
     });
   });
 
   it('is content with one packet filter', async () => {
-    expect(stateOf(await runChecks(programChecks(host, 'crun')), 'packet filter')?.state).toBe('ok');
+    expect(stateOf(await runChecks(programChecks(host, 'crun', PROGRAMS)), 'packet filter')?.state).toBe(
+      'ok',
+    );
     programs.delete('nft');
-    expect(stateOf(await runChecks(programChecks(host, 'crun')), 'packet filter')?.state).toBe('fail');
+    expect(stateOf(await runChecks(programChecks(host, 'crun', PROGRAMS)), 'packet filter')?.state).toBe(
+      'fail',
+    );
   });
 });
 

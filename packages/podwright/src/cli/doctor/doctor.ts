@@ -1,4 +1,4 @@
-import { systemdBackendOptionsSchema } from '@podwright/backend-systemd';
+import { HostRequirements, systemdBackendOptionsSchema } from '@podwright/backend-systemd';
 import { ImageService, PodwrightError } from '@podwright/core';
 import { HostExecutor, Nsenter } from '@podwright/nsenter';
 import { PodNetwork } from '@podwright/sandbox';
@@ -53,7 +53,7 @@ async function checksOf(context: CliContext, flags: DoctorFlags): Promise<readon
       network: container.get(PodNetwork),
       images: container.get(ImageService),
     }),
-    ...programChecks(host, options.ociRuntime),
+    ...programChecks(host, options.ociRuntime, await container.get(HostRequirements).programs()),
   ];
 }
 
