@@ -57,7 +57,10 @@ export class MemoryHost {
     options: MemoryHostOptions = {},
     readonly clock: Clock = new SystemClock(),
   ) {
-    this.images = new ImageStore(options.imageCapacityBytes ?? DEFAULT_IMAGE_CAPACITY_BYTES);
+    this.images = new ImageStore(
+      options.imageCapacityBytes ?? DEFAULT_IMAGE_CAPACITY_BYTES,
+      options.pinnedImages,
+    );
     this.registries = new SimulatedRegistries(options.registry ?? {}, clock.nowMs());
     this.pullMs = options.registry?.pullMs ?? 0;
     this.#programs = new Map([...standardPrograms, ...Object.entries(options.programs ?? {})]);

@@ -1,5 +1,6 @@
 import {
   type CallOptions,
+  credentialsFor,
   formatImageReference,
   type Image,
   type ImageFsInfo,
@@ -21,6 +22,7 @@ import {
   filesOfDirectory,
   readImageArchive,
 } from './store/image-archive.js';
+import type { ImageContent } from './store/image-store.js';
 
 /** The image store of a simulated machine, and pulls from the registries of the simulation. */
 @injectable()
@@ -113,8 +115,7 @@ export class MemoryImageService implements ImageService {
     const parsed = parseImageReference(reference);
     subscriber.next({ type: 'resolving', reference: formatImageReference(parsed) });
     if (this.host.pullMs > 0) await this.host.clock.sleep(this.host.pullMs, signal);
-    const auth = options.auth ?? this.#authFromFile(options.authFile, parsed);
-    const content = this.host.registries.resolve(parsed, auth);
+    const content = this.#resolve(reference, parsed, options);
     const layer = { type: 'layer', digest: content.digest, totalBytes: content.sizeBytes } as const;
     if (this.host.images.find(content.id)) subscriber.next({ ...layer, state: 'present' });
     else {
@@ -126,22 +127,35 @@ export class MemoryImageService implements ImageService {
     subscriber.complete();
   }
 
-  /** Credentials of a registry out of a file in the format of containers-auth.json(5), on the simulated host. */
-  #authFromFile(path: string | undefined, { registry }: ImageReference): RegistryAuth | undefined {
-    if (path === undefined) return undefined;
-    const fail = (why: string, cause?: unknown) =>
-      new PodwrightError('invalid-argument', `Auth file ${path} ${why}.`, { cause, details: { path } });
-    let auths: Readonly<Record<string, { auth?: string } | undefined>> | undefined;
-    try {
-      auths = JSON.parse(this.host.files.readFile(path).toString('utf8')).auths;
-    } catch (error) {
-      throw fail('is not there on the simulated host, or is no JSON', error);
+  /** Asks with one credential after the other, as the other backends do: given ones, pull secrets, then the auth file. */
+  #resolve(reference: string, parsed: ImageReference, options: PullOptions): ImageContent {
+    const { auth, authFile, credentials = [] } = options;
+    if (auth && authFile !== undefined) {
+      throw new PodwrightError('invalid-argument', 'auth and authFile exclude each other: give one of them.');
     }
-    const encoded = auths?.[registry]?.auth;
-    if (encoded === undefined) return undefined;
-    const [username, ...password] = Buffer.from(encoded, 'base64').toString('utf8').split(':');
-    if (username === undefined || password.length === 0)
-      throw fail(`has no user and password for ${registry}`);
-    return { username, password: password.join(':') };
+    const ofFile = authFile === undefined ? [] : this.#authFromFile(authFile, reference);
+    const tried: readonly RegistryAuth[] = auth
+      ? [auth]
+      : [...credentialsFor(reference, credentials), ...ofFile];
+    for (const candidate of tried.slice(0, -1)) {
+      try {
+        return this.host.registries.resolve(parsed, candidate);
+      } catch (error) {
+        if (!PodwrightError.is(error, 'unauthorized')) throw error;
+      }
+    }
+    return this.host.registries.resolve(parsed, tried.at(-1));
+  }
+
+  /** Credentials for an image out of a file in the format of containers-auth.json(5), on the simulated host. */
+  #authFromFile(path: string, reference: string): readonly RegistryAuth[] {
+    let content: string;
+    try {
+      content = this.host.files.readFile(path).toString('utf8');
+    } catch (error) {
+      const message = `Auth file ${path} is not there on the simulated host.`;
+      throw new PodwrightError('invalid-argument', message, { cause: error, details: { path } });
+    }
+    return credentialsFor(reference, [{ type: 'kubernetes.io/dockerconfigjson', content, name: path }]);
   }
 }

@@ -12,6 +12,10 @@ export interface RegistryImage {
   readonly files?: Readonly<Record<string, string>>;
   /** Credentials that a pull has to bring. */
   readonly auth?: RegistryAuth;
+  /** What it is made for, such as `linux/arm64`; absent: for every machine. The simulated one is `linux/amd64`. */
+  readonly platforms?: readonly string[];
+  /** True: the machine's signature policy does not take it. */
+  readonly rejected?: boolean;
   /** Size in bytes; default: that of its files. */
   readonly sizeBytes?: number;
 }
@@ -43,12 +47,21 @@ export interface MemoryOptions {
   readonly restartBackoff?: RestartBackoff;
   /** Bytes that the image store may hold; default 10 GiB. */
   readonly imageCapacityBytes?: number;
+  /** Images that garbage collection leaves alone, as `isPinned` of core reads them. */
+  readonly pinnedImages?: readonly string[];
 }
 
 /** Options that make a machine; they are of no use together with `host`, which is one already. */
 export type MemoryHostOptions = Omit<MemoryOptions, 'host'>;
 
-const KNOWN = new Set(['host', 'registry', 'programs', 'restartBackoff', 'imageCapacityBytes']);
+const KNOWN = new Set([
+  'host',
+  'registry',
+  'programs',
+  'restartBackoff',
+  'imageCapacityBytes',
+  'pinnedImages',
+]);
 
 /**
  * Checks options that come from a configuration file, where nobody has typed them.
@@ -59,7 +72,7 @@ export function parseMemoryOptions(options: Readonly<Record<string, unknown>>): 
   if (unknown.length > 0) {
     throw invalid(unknown.join(', '), `the memory backend knows only ${[...KNOWN].join(', ')}`);
   }
-  const { host, registry, restartBackoff, imageCapacityBytes } = options;
+  const { host, registry, restartBackoff, imageCapacityBytes, pinnedImages } = options;
   const others = Object.keys(options).filter((name) => name !== 'host' && options[name] !== undefined);
   if (host !== undefined && others.length > 0) {
     throw invalid(others.join(', '), 'a host is made with its options; give them to new MemoryHost(…)');
@@ -68,6 +81,10 @@ export function parseMemoryOptions(options: Readonly<Record<string, unknown>>): 
   if (restartBackoff !== undefined) checkBackoff(restartBackoff);
   if (imageCapacityBytes !== undefined && !isCount(imageCapacityBytes)) {
     throw invalid('imageCapacityBytes', 'it has to be a number of bytes');
+  }
+  const isText = (pattern: unknown) => typeof pattern === 'string';
+  if (pinnedImages !== undefined && !(Array.isArray(pinnedImages) && pinnedImages.every(isText))) {
+    throw invalid('pinnedImages', 'it has to be a list of names or patterns of images');
   }
   return options;
 }

@@ -53,6 +53,6 @@ export const conformanceImages: Readonly<
     },
   },
   noCommand: { config: { Env: [PATH] } },
-  workdir: { config: { Env: [PATH], WorkingDir: '/srv/app', Cmd: ['pwd'] } },
+  workdir: { config: { Env: [PATH], WorkingDir: '/srv/app', Volumes: { '/data': {} }, Cmd: ['pwd'] } },
   spare: { config: { Env: [PATH], Cmd: ['sh'] }, files: { '/spare': 'spare\n' } },
 };

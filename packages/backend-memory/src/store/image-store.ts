@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import {
+  declaredVolumes,
   formatImageReference,
   type Image,
   type ImageReference,
+  isPinned,
   type OciImageExecution,
   PodwrightError,
   parseImageReference,
@@ -34,7 +36,11 @@ export function digestOf(data: string | Buffer): string {
 export class ImageStore {
   readonly #images = new Map<string, StoredImage>();
 
-  constructor(readonly capacityBytes: number) {}
+  /** @param pinnedImages what garbage collection leaves alone, as `isPinned` reads it */
+  constructor(
+    readonly capacityBytes: number,
+    private readonly pinnedImages: readonly string[] = [],
+  ) {}
 
   get usedBytes(): number {
     return [...this.#images.values()].reduce((sum, { content }) => sum + content.sizeBytes, 0);
@@ -45,7 +51,7 @@ export class ImageStore {
   }
 
   list(): readonly Image[] {
-    return [...this.#images.values()].map(toImage);
+    return [...this.#images.values()].map((image) => this.#toImage(image));
   }
 
   /** By name, digest, id or the beginning of an id (at least 6 digits, unambiguous). */
@@ -55,7 +61,7 @@ export class ImageStore {
 
   status(reference: string): Image | undefined {
     const image = this.#find(reference);
-    return image && toImage(image);
+    return image && this.#toImage(image);
   }
 
   /** Gives a content a name; another image of that name loses it. @throws PodwrightError kind `no-space` */
@@ -76,7 +82,7 @@ export class ImageStore {
       stored.tags.add(name);
     }
     stored.digests.add(formatImageReference({ registry, repository, digest: content.digest }));
-    return toImage(stored);
+    return this.#toImage(stored);
   }
 
   /**
@@ -94,6 +100,11 @@ export class ImageStore {
     }
     beforeDelete(image.content);
     this.#images.delete(image.content.id);
+  }
+
+  #toImage(stored: StoredImage): Image {
+    const image = toImage(stored);
+    return isPinned(image, this.pinnedImages) ? { ...image, pinned: true } : image;
   }
 
   #find(reference: string): StoredImage | undefined {
@@ -126,6 +137,7 @@ function named(reference: string): string {
 
 function toImage({ content, tags, digests }: StoredImage): Image {
   const user = (content.config.User ?? '').split(':')[0] ?? '';
+  const volumes = declaredVolumes(content.config);
   const owner = user === '' ? {} : /^[0-9]+$/.test(user) ? { uid: Number(user) } : { username: user };
   return {
     id: content.id,
@@ -135,5 +147,6 @@ function toImage({ content, tags, digests }: StoredImage): Image {
     ...(content.createdAtMs === undefined ? {} : { createdAtMs: content.createdAtMs }),
     ...owner,
     labels: content.config.Labels ?? {},
+    ...(volumes.length === 0 ? {} : { volumes }),
   };
 }

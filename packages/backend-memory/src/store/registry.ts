@@ -17,9 +17,17 @@ const STANDARD_FILES: Readonly<Record<string, string>> = {
   '/etc/group': 'root:x:0:\n',
 };
 
+interface Offer {
+  readonly content: ImageContent;
+  readonly image: RegistryImage;
+}
+
+/** The platform of the simulated machine. */
+const PLATFORM = 'linux/amd64';
+
 /** The registries of the simulation and what they answer. */
 export class SimulatedRegistries {
-  readonly #images = new Map<string, { content: ImageContent; auth: RegistryAuth | undefined }>();
+  readonly #images = new Map<string, Offer>();
   readonly #hosts: ReadonlySet<string>;
 
   constructor(options: MemoryRegistryOptions, nowMs: number) {
@@ -31,14 +39,14 @@ export class SimulatedRegistries {
       for (const name of [tag === undefined ? {} : { tag }, { digest: content.digest }]) {
         this.#images.set(formatImageReference({ registry, repository, ...name }), {
           content,
-          auth: image.auth,
+          image,
         });
       }
     }
     this.#hosts = hosts;
   }
 
-  /** @throws PodwrightError kind `unreachable`, `image-not-found`, `unauthorized` */
+  /** @throws PodwrightError kind `unreachable`, `image-not-found`, `unauthorized`, `signature-rejected` */
   resolve(reference: ImageReference, auth: RegistryAuth | undefined): ImageContent {
     const { registry, repository, tag, digest } = reference;
     const full = formatImageReference(reference);
@@ -58,11 +66,26 @@ export class SimulatedRegistries {
         { details: { registry, reference: full } },
       );
     }
-    if (found.auth && (found.auth.username !== auth?.username || found.auth.password !== auth.password)) {
+    const { auth: wanted, platforms, rejected } = found.image;
+    if (wanted && (wanted.username !== auth?.username || wanted.password !== auth.password)) {
       throw new PodwrightError(
         'unauthorized',
         `Registry ${registry} refuses image ${full}: ${auth ? 'user name or password is wrong' : 'it wants credentials'}.`,
         { details: { registry, reference: full } },
+      );
+    }
+    if (platforms && !platforms.includes(PLATFORM)) {
+      throw new PodwrightError(
+        'image-not-found',
+        `Image ${full} is not made for this platform: there is ${platforms.join(', ') || 'none'}, and not ${PLATFORM}.`,
+        { details: { platform: PLATFORM, platforms } },
+      );
+    }
+    if (rejected) {
+      throw new PodwrightError(
+        'signature-rejected',
+        `The signature policy of the simulated host does not allow image ${full}. Sign it, or change the policy.`,
+        { details: { reference: full } },
       );
     }
     return found.content;

@@ -210,4 +210,76 @@ export const imageCases = section('images', {
       assert.equal((await t.runToEnd(['cat', '/etc/passwd'], { image: image.id })).exit.exitCode, 0);
     },
   },
+  'tag-and-digest': {
+    title: 'of a name with tag and digest the digest counts; a digest that nobody has is not found',
+    run: async (t) => {
+      const tagged = await t.pull(t.images.spare);
+      const digest = tagged.repoDigests[0] ?? assert.fail('a pulled image has a name with a digest');
+      await t.imageService.removeImage(tagged.id);
+      const [name = '', hash = ''] = digest.split('@');
+      const pulled = await t.pull(`${name}:no-such-tag@${hash}`);
+      assert.equal(pulled.id, tagged.id);
+      assert.ok(pulled.repoDigests.includes(digest));
+      const other = `${name}@sha256:${'0'.repeat(64)}`;
+      await t.rejects(lastValueFrom(t.imageService.pullImage(other)), 'image-not-found');
+      await t.imageService.removeImage(pulled.id);
+    },
+  },
+  'at-once': {
+    title: 'pulls of one image at the same time all end with it, also when one of them is cancelled',
+    run: async (t) => {
+      await t.imageService.removeImage(t.images.spare);
+      const cancelled = t.imageService.pullImage(t.images.spare).subscribe({ error: () => undefined });
+      const pulls = [t.pull(t.images.spare), t.pull(t.images.spare)];
+      cancelled.unsubscribe();
+      const [first, second] = await Promise.all(pulls);
+      assert.equal(first?.id, second?.id);
+      const all = await t.imageService.listImages();
+      assert.equal(all.filter(({ id }) => id === first?.id).length, 1);
+    },
+  },
+  'in-use-restart': {
+    title: 'an image is in use also for an agent that was started after its container',
+    run: async (t) => {
+      const id = await t.start(await t.sandbox(), exitWith(0), { image: t.images.spare });
+      await t.ended(id);
+      await t.restartAgent();
+      await t.rejects(t.imageService.removeImage(t.images.spare), 'in-use');
+      await t.service.removeContainer(id);
+      await t.imageService.removeImage(t.images.spare);
+    },
+  },
+  volumes: {
+    title: 'an image tells the volumes that it declares',
+    run: async (t) => {
+      assert.deepEqual((await t.pull(t.images.workdir)).volumes, ['/data']);
+      assert.equal((await t.pull(t.images.busybox)).volumes, undefined);
+    },
+  },
+  'back-off': {
+    title:
+      'a pod whose image could not be pulled waits before it is asked for again; who asks himself does not',
+    run: async (t) => {
+      const { absent } = t.images;
+      const pod = t.pod([{ image: absent, command: ['true'] }], { hostNetwork: true });
+      await t.rejects(t.runPod(pod), 'image-not-found');
+      const before = Date.now();
+      const error = await t.rejects(t.runPod(pod), 'image-pull-back-off');
+      assert.equal(error.details['reason'], 'ImagePullBackOff');
+      assert.ok(error.message.includes('Back-off pulling image'));
+      const waitMs = Number(error.details['retryAtMs']) - before;
+      assert.ok(waitMs > 0 && waitMs <= 10_000, `the wait is ${waitMs} ms, and 10 s at first`);
+      await t.rejects(t.runtime.ensureImage(absent, 'IfNotPresent'), 'image-not-found');
+      const other = t.pod([{ image: absent, command: ['true'] }], { hostNetwork: true });
+      await t.rejects(t.runPod(other), 'image-not-found');
+    },
+  },
+  'never-reason': {
+    title: 'a pod whose image is not there and is never pulled says so in the words of Kubernetes',
+    run: async (t) => {
+      const sketch = { image: t.images.absent, imagePullPolicy: 'Never', command: ['true'] };
+      const error = await t.rejects(t.runPod(t.pod([sketch], { hostNetwork: true })), 'image-not-found');
+      assert.equal(error.details['reason'], 'ErrImageNeverPull');
+    },
+  },
 });
