@@ -17,6 +17,13 @@ export {
   hostProgramsOf,
   type UsesHostPrograms,
 } from './host-program.js';
+export {
+  type FoundHostProgram,
+  findHostProgram,
+  type HostProgram,
+  hostProgramsOf,
+  type UsesHostPrograms,
+} from './host-program.js';
 export { HostRootNsenter } from './host-root-nsenter.js';
 export { LocalHostExecutor, LocalHostExecutorOptions } from './local-host-executor.js';
 export { LocalMounter } from './local-mounter.js';
@@ -64,4 +71,5 @@ export {
 } from './process-identity.js';
 export { describeCommand, maskSecrets } from './secrets.js';
 export { shellQuote } from './shell-quote.js';
+export { utilLinux } from './util-linux.js';
 export { utilLinux } from './util-linux.js';
