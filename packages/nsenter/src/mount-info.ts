@@ -88,6 +88,8 @@ function groupOf(optional: readonly string[], name: string): number | undefined 
 
 /** Blanks, tabs, line feeds and backslashes stand as `\040`, `\011`, `\012`, `\134`; several may be one character. */
 export function unescapeOctal(text: string): string {
+  // Nearly none has any, and a table can have thousands of lines.
+  if (!text.includes('\\')) return text;
   return text.replace(/(?:\\[0-3][0-7]{2})+/g, (run) =>
     Buffer.from(
       run
