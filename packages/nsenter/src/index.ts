@@ -17,13 +17,6 @@ export {
   hostProgramsOf,
   type UsesHostPrograms,
 } from './host-program.js';
-export {
-  type FoundHostProgram,
-  findHostProgram,
-  type HostProgram,
-  hostProgramsOf,
-  type UsesHostPrograms,
-} from './host-program.js';
 export { HostRootNsenter } from './host-root-nsenter.js';
 export { LocalHostExecutor, LocalHostExecutorOptions } from './local-host-executor.js';
 export { LocalMounter } from './local-mounter.js';
@@ -57,7 +50,7 @@ export {
 export { NsenterHostExecutor } from './nsenter-host-executor.js';
 export { type NsenterModuleOptions, nsenterModule } from './nsenter-module.js';
 export { NsenterMounter } from './nsenter-mounter.js';
-export { HelperPortForwarder, PortForwarder, type PortForwardTarget } from './port-forwarder.js';
+export { PortForwarder, type PortForwardTarget, SocatPortForwarder } from './port-forwarder.js';
 export {
   isInUnit,
   type PinnedProcess,
@@ -71,5 +64,4 @@ export {
 } from './process-identity.js';
 export { describeCommand, maskSecrets } from './secrets.js';
 export { shellQuote } from './shell-quote.js';
-export { utilLinux } from './util-linux.js';
 export { utilLinux } from './util-linux.js';
