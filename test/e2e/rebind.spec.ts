@@ -173,6 +173,8 @@ describe('a token rebound on the systemd backend changes a real pod', () => {
           asked.push(id);
           return readiness;
         },
+        liveness: () => 'success',
+        startup: () => 'success',
       });
     });
 

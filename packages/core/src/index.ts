@@ -21,9 +21,10 @@ export {
   type ApiTime,
   toApiPodStatus,
 } from './deciders/api-pod-status.js';
-export { crashLoopDelayMs } from './deciders/crash-loop.js';
+export { crashLoopDelayMs, DEFAULT_RESTART_BACKOFF, type RestartBackoff } from './deciders/crash-loop.js';
 export { computeGc, type GcContainer, type GcDecision, type GcPod } from './deciders/garbage-collection.js';
 export {
+  checkImageGcPolicy,
   computeImageGc,
   type GcImage,
   type ImageGcDecision,
@@ -31,6 +32,30 @@ export {
   type ImageGcState,
 } from './deciders/image-gc.js';
 export { type PullFailures, pullBackoffMs, withPullFailure } from './deciders/image-pull-backoff.js';
+export {
+  CONTAINER_KIND_ANNOTATION,
+  type ContainerHealth,
+  computePodActions,
+  type PodAction,
+  type PodActionsInput,
+} from './deciders/pod-actions.js';
+export {
+  CONTAINER_HASH_ANNOTATION,
+  containerHash,
+  RESOURCES_ANNOTATION,
+  SANDBOX_HASH_ANNOTATION,
+  sandboxHash,
+} from './deciders/pod-actions-hash.js';
+export {
+  isSidecar,
+  needsAgent,
+  nextAttempt,
+  restartAtMs,
+  restartOwner,
+  restartPolicyOf,
+  SERIES_ANNOTATION,
+  seriesLength,
+} from './deciders/pod-actions-restart.js';
 export { type PodPhaseInput, podPhase } from './deciders/pod-phase.js';
 export { containerResources, podResources, type QosClass, qosClass } from './deciders/resources.js';
 export { type ErrorKind, messageOf, PodwrightError } from './errors.js';

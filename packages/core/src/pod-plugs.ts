@@ -4,7 +4,7 @@ import type { ContainerConfig } from './container-types.js';
 import type { ConfigObject } from './manifest/config-object.js';
 import type { Container, Pod } from './manifest/pod.js';
 import type { VolumeFile } from './manifest/volume-files.js';
-import type { IdMapping, Mount } from './model.js';
+import type { ContainerResources, IdMapping, Mount } from './model.js';
 import type { ContainerKind } from './pod-types.js';
 import type { PodSandboxStatus } from './sandbox-types.js';
 
@@ -67,6 +67,10 @@ export type ProbeResult = 'success' | 'failure' | 'unknown';
 export interface ProbeResults {
   /** @param containerId `backend://id` */
   readiness(podUid: string, containerName: string, containerId: string): ProbeResult;
+  /** `failure`: the container is to be ended, and started again by the pod's policy. */
+  liveness(podUid: string, containerName: string, containerId: string): ProbeResult;
+  /** `unknown` until it has succeeded; `failure` as that of a liveness probe. */
+  startup(podUid: string, containerName: string, containerId: string): ProbeResult;
 }
 
 export const ProbeResults: ServiceIdentifier<ProbeResults> = Symbol.for('podwright.core.ProbeResults');
@@ -85,8 +89,15 @@ export interface PodRecord {
   /** Why the pod as a whole was ended, e.g. `Evicted`, `DeadlineExceeded`. */
   readonly reason?: string;
   readonly message?: string;
-  /** `preparing` until every container was started; `running`; `killed` when somebody asked for its end. */
-  readonly state: 'preparing' | 'running' | 'killed';
+  /** Containers that were ended to be started again whatever the policy, and were not yet. */
+  readonly owed?: readonly string[];
+  /** Limits that were changed since a container was made, by the container's id. */
+  readonly resized?: Readonly<Record<string, ContainerResources>>;
+  /**
+   * `preparing`: in `runPod` until every container was started; what an agent left so is undone. `starting`: the same in
+   * `syncPod`; the next agent goes on with it. `running`; `killed` when somebody asked for its end.
+   */
+  readonly state: 'preparing' | 'starting' | 'running' | 'killed';
 }
 
 /** Remembers pods over restarts of the agent. Writes are whole or not at all. */

@@ -6,6 +6,7 @@ import {
   type PodRecord,
   PodStore,
   PodwrightError,
+  SANDBOX_HASH_ANNOTATION,
   toApiPodStatus,
 } from '@podwright/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -129,7 +130,10 @@ describe('runPod', () => {
     expect([...backend.sandboxes.values()][0]?.config).toEqual({
       metadata: { name: 'site', namespace: 'default', uid: 'uid-1', attempt: 0 },
       labels: { app: 'site' },
-      annotations: { 'example.org/Note': ' \u00e4\n\t"%' },
+      annotations: {
+        'example.org/Note': ' \u00e4\n\t"%',
+        [SANDBOX_HASH_ANNOTATION]: expect.stringMatching(/^[0-9a-f]{16}$/),
+      },
       ...{ hostname: 'site', network: 'pod', ipc: 'pod', pid: 'container' },
       portMappings: [{ protocol: 'TCP', containerPort: 80, hostPort: 8080, hostIp: '127.0.0.1' }],
       resources: {
@@ -250,14 +254,9 @@ describe('runPod', () => {
     expect(await store.list()).toEqual([]);
   });
 
-  it('refuses a restart policy that the backend cannot carry, and says what to do', async () => {
+  it('restarts by itself on a backend that does not', async () => {
     backend.features = { ...backend.features, supervisedRestart: false };
-    const failure = runtime.runPod(podOf());
-    await expect(failure).rejects.toMatchObject({
-      kind: 'unsupported',
-      details: { path: 'spec.restartPolicy' },
-    });
-    await runtime.runPod(podOf({ restartPolicy: 'Never' }));
+    await runtime.runPod(podOf());
     expect(backend.byName('web').config.restart).toEqual({ by: 'caller' });
   });
 

@@ -3,6 +3,7 @@ import {
   type AttachOptions,
   type AttachSession,
   type CallOptions,
+  Clock,
   type ContainerRef,
   type ContainerResources,
   type ContainerRuntime,
@@ -22,6 +23,7 @@ import {
   type Pod,
   type PodEvent,
   type PodFilter,
+  type PodRecord,
   type PodRef,
   type PodStats,
   type PodStatus,
@@ -52,6 +54,7 @@ import { PodEventHub } from './pod-event-hub.js';
 import { PodFinder } from './pod-finder.js';
 import { PodLocks } from './pod-locks.js';
 import { PodStarter } from './pod-starter.js';
+import { PodSupervisor } from './pod-supervisor.js';
 
 /** The implementation of `ContainerRuntime` over any backend. */
 @injectable()
@@ -69,7 +72,9 @@ export class BackendPodRuntime implements ContainerRuntime {
     @inject(PodFinder) private readonly finder: PodFinder,
     @inject(PodCollector) private readonly collector: PodCollector,
     @inject(ImageEnsurer) private readonly ensurer: ImageEnsurer,
+    @inject(PodSupervisor) private readonly supervisor: PodSupervisor,
     @inject(PodEventHub) private readonly hub: PodEventHub,
+    @inject(Clock) private readonly clock: Clock,
     @inject(PodAccess) private readonly access: RuntimeAccess,
   ) {}
 
@@ -103,6 +108,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     await this.locks.breakOffAll(
       new PodwrightError('closed', 'The runtime was closed while the pod was being started.'),
     );
+    await this.supervisor.stop();
     // A backend may be both in one.
     const parts = new Set<Partial<AsyncDisposable>>([this.images, this.service]);
     const ends = await Promise.allSettled([...parts].map(async (part) => part[Symbol.asyncDispose]?.()));
@@ -127,7 +133,10 @@ export class BackendPodRuntime implements ContainerRuntime {
     const manifest = parsePod(pod);
     return this.locks.start(manifest.metadata, options.signal, async (signal) => {
       await this.checkIsNew(manifest, { signal });
-      return this.starter.start(manifest, signal);
+      const result = await this.starter.start(this.newRecord(manifest, options), signal);
+      // What ended while the others were still being started is looked after from here on.
+      this.supervisor.requestSync(result.uid, 'the pod was started');
+      return result;
     });
   }
 
@@ -141,8 +150,17 @@ export class BackendPodRuntime implements ContainerRuntime {
     await this.end(pod, options, (uid) => this.ender.remove(uid, options));
   }
 
-  async syncPod(_pod: Pod): Promise<SyncPodResult> {
-    throw new PodwrightError('unsupported', 'syncPod is not there yet.');
+  async syncPod(pod: Pod, options: RunPodOptions = {}): Promise<SyncPodResult> {
+    this.checkMayChange('sync a pod');
+    const manifest = parsePod(pod);
+    const { uid, namespace, name } = manifest.metadata;
+    return this.locks.work(uid, options.signal, async (signal) => {
+      await this.checkNameIsFree(manifest);
+      const before = await this.store.get(uid);
+      await this.store.put(this.syncedRecord(manifest, options, before));
+      const outcome = await this.supervisor.syncDeclared(uid, signal);
+      return { uid, namespace, name, ips: outcome?.ips ?? [], actions: outcome?.actions ?? [] };
+    });
   }
 
   async updateObjects(_pod: PodRef): Promise<void> {
@@ -283,7 +301,10 @@ export class BackendPodRuntime implements ContainerRuntime {
       throw error;
     }
     // Beside another process: what looks half-made may be what that one is making.
-    if (this.access === 'exclusive') await this.collector.removeAllAbandoned();
+    if (this.access === 'exclusive') {
+      await this.collector.removeAllAbandoned();
+      await this.supervisor.start();
+    }
     this.state = 'started';
   }
 
@@ -309,6 +330,25 @@ export class BackendPodRuntime implements ContainerRuntime {
     return newest;
   }
 
+  private newRecord(manifest: Pod, { objects, persist }: RunPodOptions): PodRecord {
+    const { uid, namespace, name } = manifest.metadata;
+    return {
+      ...{ uid, namespace, name, manifest, createdAtMs: this.clock.nowMs(), state: 'preparing' },
+      ...(objects ? { objects } : {}),
+      ...(persist === undefined ? {} : { persist }),
+    };
+  }
+
+  /** The record of a pod with the newest manifest of it. One that was killed is wanted again. */
+  private syncedRecord(manifest: Pod, options: RunPodOptions, before: PodRecord | undefined): PodRecord {
+    const record = this.newRecord(manifest, options);
+    if (!before) return { ...record, state: 'starting' };
+    const { createdAtMs, state } = before;
+    // What ended as a whole, by its deadline for instance, stays so.
+    const isOver = state === 'killed' && before.reason !== undefined;
+    return { ...before, ...record, createdAtMs, state: state === 'running' || isOver ? state : 'starting' };
+  }
+
   private async checkIsNew({ metadata }: Pod, options: CallOptions): Promise<void> {
     const { uid, namespace, name } = metadata;
     const records = await this.store.list();
@@ -316,7 +356,21 @@ export class BackendPodRuntime implements ContainerRuntime {
       (record) => record.uid === uid || (record.namespace === namespace && record.name === name),
     );
     const sandboxes = same ? [] : await this.service.listPodSandboxes({ podUid: uid }, options);
-    const existing = same ?? sandboxes[0]?.metadata;
+    this.checkNone(same ?? sandboxes[0]?.metadata);
+  }
+
+  /** A pod of the same name with another uid is another pod. */
+  private async checkNameIsFree({ metadata }: Pod): Promise<void> {
+    const { uid, namespace, name } = metadata;
+    const records = await this.store.list();
+    this.checkNone(
+      records.find((record) => record.uid !== uid && record.namespace === namespace && record.name === name),
+    );
+  }
+
+  private checkNone(
+    existing: { readonly uid: string; readonly namespace: string; readonly name: string } | undefined,
+  ): void {
     if (!existing) return;
     throw new PodwrightError(
       'already-exists',

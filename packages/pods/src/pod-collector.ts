@@ -10,13 +10,15 @@ import {
   messageOf,
   PodStore,
   PodwrightError,
+  type RestartBackoff,
   RuntimeService,
   throwIfAborted,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { PodEnder } from './pod-ender.js';
 import { PodLocks } from './pod-locks.js';
-import { groupPodFacts, type PodFacts } from './pod-views.js';
+import { groupPodFacts, isActive, type PodFacts, presented } from './pod-views.js';
+import { CallerBackoff } from './restart-backoff.js';
 
 /** Removes what has ended and what nobody owns; decides with `computeGc`. */
 @injectable()
@@ -26,6 +28,7 @@ export class PodCollector {
     @inject(PodStore) private readonly store: PodStore,
     @inject(PodEnder) private readonly ender: PodEnder,
     @inject(PodLocks) private readonly locks: PodLocks,
+    @inject(CallerBackoff) private readonly backoff: RestartBackoff,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
   ) {}
@@ -113,18 +116,20 @@ export class PodCollector {
     return groupPodFacts(await this.store.list(), sandboxes, containers);
   }
 
-  private toGcPod({ uid, record, sandboxes, containers }: PodFacts): GcPod {
+  private toGcPod(facts: PodFacts): GcPod {
+    const { uid, record, sandboxes, containers } = facts;
     return {
       uid,
       known: record !== undefined,
-      preparing: record?.state === 'preparing' || this.locks.isStarting(uid),
+      preparing: this.locks.isStarting(uid) || isBeginning(facts),
       createdAtMs: record?.createdAtMs ?? sandboxes[0]?.createdAtMs ?? 0,
-      containers: containers.map(({ id, metadata, state, createdAtMs, attempts }) => {
+      containers: containers.map((status) => {
+        const { id, metadata, createdAtMs, attempts } = status;
         const finishedAtMs = attempts.at(-1)?.finishedAtMs;
         return {
           id,
           name: metadata.name,
-          state,
+          state: presented(status, facts, this.backoff).state,
           createdAtMs,
           ...(finishedAtMs === undefined ? {} : { finishedAtMs }),
         };
@@ -156,14 +161,23 @@ export class PodCollector {
         // Meanwhile it may have been removed and started anew.
         const now = await this.store.get(uid);
         if (now?.createdAtMs !== record?.createdAtMs) return false;
-        const containers = await this.service.listContainers({ podUid: uid }, callOptions);
-        if (containers.some(({ state }) => state === 'running' || state === 'waiting')) return false;
+        const [sandboxes, containers] = await Promise.all([
+          this.service.listPodSandboxes({ podUid: uid }, callOptions),
+          this.service.listContainers({ podUid: uid }, callOptions),
+        ]);
+        const facts = groupPodFacts(now ? [now] : [], sandboxes, containers)[0];
+        if (facts && isActive(facts, this.backoff)) return false;
         await this.ender.remove(uid, callOptions);
         return true;
       },
       signal,
     );
   }
+}
+
+/** Nothing of it has run yet. */
+function isBeginning({ record, containers }: PodFacts): boolean {
+  return record?.state === 'preparing' || (record?.state === 'starting' && containers.length === 0);
 }
 
 function nameOf({ uid, record, sandboxes }: PodFacts): string {

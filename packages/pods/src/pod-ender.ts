@@ -1,5 +1,7 @@
 import {
+  Clock,
   type ContainerStatus,
+  isSidecar,
   messageOf,
   type PodRecord,
   PodStore,
@@ -10,8 +12,9 @@ import {
   VolumeProvider,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
-import { PodEventHub, type PodIdentity } from './pod-event-hub.js';
-import { kindOf } from './pod-views.js';
+import { ContainerStopper } from './container-stopper.js';
+import { PodEventHub } from './pod-event-hub.js';
+import { PodImages } from './pod-images.js';
 
 /** Kills and removes pods by what the backend has of them; a manifest is not needed. */
 @injectable()
@@ -21,24 +24,53 @@ export class PodEnder {
     @inject(VolumeProvider) private readonly volumes: VolumeProvider,
     @inject(PodStore) private readonly store: PodStore,
     @inject(PodEventHub) private readonly events: PodEventHub,
+    @inject(PodImages) private readonly images: PodImages,
+    @inject(ContainerStopper) private readonly stopper: ContainerStopper,
+    @inject(Clock) private readonly clock: Clock,
   ) {}
 
-  /** Ends all containers side by side, so that one grace budget serves them all, then stops the sandbox. */
+  /** Ends all containers of a pod for good, then stops its sandbox. */
   async kill(uid: string, options: StopOptions): Promise<void> {
     const record = await this.store.get(uid);
     // Written before anything is stopped: an agent that dies in the middle must not take it for a pod that should run.
     if (record && record.state !== 'killed') await this.store.put({ ...record, state: 'killed' });
+    await this.stopAll(uid, record, '', options);
+  }
+
+  /**
+   * Ends what runs of a pod and stops its sandboxes; what the record says of the pod stays. The containers are ended side
+   * by side, so that one grace budget serves them all; sidecars after the others, the one started last first, with what
+   * is left of it.
+   * @param reason a sentence for people
+   */
+  async stopAll(
+    uid: string,
+    record: PodRecord | undefined,
+    reason: string,
+    options: StopOptions,
+  ): Promise<void> {
     const callOptions = callOptionsOf(options);
     const [sandboxes, containers] = await Promise.all([
       this.service.listPodSandboxes({ podUid: uid }, callOptions),
       this.service.listContainers({ podUid: uid }, callOptions),
     ]);
-    const identity = record ?? sandboxes[0]?.metadata;
+    const named = record ?? sandboxes[0]?.metadata;
+    const pod = { identity: named && { ...named, uid }, record };
     const alive = containers.filter(({ state }) => state === 'running' || state === 'waiting');
-    const failures = await inParallel(alive, async (container) => {
-      if (identity) this.tellKilling({ ...identity, uid }, container, record);
-      await this.service.stopContainer(container.id, options);
-    });
+    const sidecars = sidecarsIn(alive, record);
+    const begunAtMs = this.clock.nowMs();
+    const failures = await inParallel(
+      alive.filter((container) => !sidecars.includes(container)),
+      (container) => this.stopper.stop(pod, container, reason, options),
+    );
+    for (const container of sidecars) {
+      const rest = this.restOf(options, record, begunAtMs);
+      failures.push(
+        ...(await inParallel([container], () =>
+          this.stopper.stop(pod, container, reason, { ...options, ...rest }),
+        )),
+      );
+    }
     throwIfAborted(options.signal);
     // What could not be stopped ends with its sandbox.
     failures.push(...(await inParallel(sandboxes, ({ id }) => this.service.stopPodSandbox(id, callOptions))));
@@ -60,15 +92,25 @@ export class PodEnder {
     throwAll(`The pod ${uid} could not be removed`, failures.length === 0 ? [] : [...killed, ...failures]);
     await this.volumes.tearDown(uid, callOptions);
     await this.store.delete(uid);
+    this.images.forget(uid);
     if (identity) this.events.record({ ...identity, uid }, 'Removed', 'The pod was removed.');
   }
 
-  private tellKilling(pod: PodIdentity, container: ContainerStatus, record: PodRecord | undefined): void {
-    const { name } = container.metadata;
-    this.events.record(pod, 'Killing', `Container ${name} is being ended.`, {
-      container: { name, kind: kindOf(container, record) },
-    });
+  /** What is left of the grace for those that are ended after others. */
+  private restOf(options: StopOptions, record: PodRecord | undefined, begunAtMs: number): StopOptions {
+    const ownMs = record && record.manifest.spec.terminationGracePeriodSeconds * 1000;
+    const graceMs = options.graceMs ?? ownMs;
+    return graceMs === undefined ? {} : { graceMs: Math.max(0, graceMs - (this.clock.nowMs() - begunAtMs)) };
   }
+}
+
+/** Those that are ended last, in the order in which they are ended. */
+function sidecarsIn(
+  containers: readonly ContainerStatus[],
+  record: PodRecord | undefined,
+): readonly ContainerStatus[] {
+  const order = record?.manifest.spec.initContainers.filter(isSidecar).map(({ name }) => name) ?? [];
+  return order.toReversed().flatMap((name) => containers.filter(({ metadata }) => metadata.name === name));
 }
 
 function callOptionsOf({ signal }: StopOptions): { readonly signal?: AbortSignal } {

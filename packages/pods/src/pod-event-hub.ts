@@ -20,6 +20,12 @@ interface ContainerName {
   readonly kind: 'init' | 'app';
 }
 
+/** A container of the backend, as its events name it. */
+interface KnownContainer extends ContainerName {
+  /** Runs of its name before this container. */
+  readonly attempt: number;
+}
+
 /** A pod's identity in events. */
 export interface PodIdentity {
   readonly uid: string;
@@ -32,7 +38,7 @@ export interface PodIdentity {
 export class PodEventHub {
   private readonly subject = new Subject<PodEvent>();
   private readonly pods = new Map<string, PodIdentity>();
-  private readonly containers = new Map<string, ContainerName>();
+  private readonly containers = new Map<string, KnownContainer>();
   private subscription: Subscription | undefined;
 
   constructor(
@@ -107,7 +113,7 @@ export class PodEventHub {
     try {
       const pod = await this.podOf(event);
       const container = 'containerId' in event ? await this.containerOf(event.containerId) : undefined;
-      for (const fields of podEventsOf(event, container?.name)) {
+      for (const fields of podEventsOf(event, container)) {
         this.publish(pod, container, { ...fields, timestampMs: event.timestampMs });
       }
       if (event.type === 'container-removed') this.containers.delete(event.containerId);
@@ -130,13 +136,14 @@ export class PodEventHub {
     return (await this.service.listPodSandboxes({ podUid }))[0]?.metadata;
   }
 
-  private async containerOf(id: string): Promise<ContainerName | undefined> {
+  private async containerOf(id: string): Promise<KnownContainer | undefined> {
     const known = this.containers.get(id);
     if (known) return known;
     const [status] = await this.service.listContainers({ id });
     if (!status) return undefined;
     const container = {
       name: status.metadata.name,
+      attempt: status.metadata.attempt,
       kind: kindOf(status, await this.store.get(status.podUid)),
     };
     this.containers.set(id, container);
@@ -155,19 +162,23 @@ function objectReference(pod: PodIdentity, container: ContainerName | undefined)
   };
 }
 
+const UNKNOWN_CONTAINER = { name: 'of an unknown name', attempt: 0 };
+
 /** What an event of the backend means for the pod, in the kubelet's words. */
 export function podEventsOf(
   event: RuntimeEvent,
-  containerName = 'of an unknown name',
+  { name, attempt }: { readonly name: string; readonly attempt: number } = UNKNOWN_CONTAINER,
 ): readonly Pick<PodEvent, 'type' | 'reason' | 'message'>[] {
-  const container = `Container ${containerName}`;
+  const container = `Container ${name}`;
   switch (event.type) {
     case 'sandbox-created':
       return [{ type: 'Normal', reason: 'SandboxCreated', message: 'The sandbox is ready.' }];
     case 'container-created':
       return [{ type: 'Normal', reason: 'Created', message: `${container} was created.` }];
     case 'container-started': {
-      const again = event.attempt === 0 ? '' : ` again, restart ${event.attempt}`;
+      // One count over the containers that PodRuntime made anew and over the starts by the backend within each.
+      const restarts = attempt + event.attempt;
+      const again = restarts === 0 ? '' : ` again, restart ${restarts}`;
       return [{ type: 'Normal', reason: 'Started', message: `${container} was started${again}.` }];
     }
     case 'container-exited': {

@@ -11,6 +11,7 @@ import {
   type PodSummary,
   PodwrightError,
   ProbeResults,
+  type RestartBackoff,
   RuntimeService,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
@@ -24,6 +25,7 @@ import {
   type PodViewContext,
   podStatusOf,
 } from './pod-views.js';
+import { CallerBackoff } from './restart-backoff.js';
 
 /** Finds pods and containers by what people call them, and says how they are. */
 @injectable()
@@ -33,6 +35,7 @@ export class PodFinder {
     @inject(PodStore) private readonly store: PodStore,
     @inject(PodLocks) private readonly locks: PodLocks,
     @inject(ProbeResults) private readonly probes: ProbeResults,
+    @inject(CallerBackoff) private readonly backoff: RestartBackoff,
   ) {}
 
   async list(filter: PodFilter, options: CallOptions): Promise<readonly PodSummary[]> {
@@ -42,7 +45,7 @@ export class PodFinder {
     ]);
     const context = this.viewContext();
     return groupPodFacts(await this.store.list(), sandboxes, containers)
-      .filter((facts) => filter.all === true || isActive(facts))
+      .filter((facts) => filter.all === true || isActive(facts, this.backoff))
       .flatMap((facts) => podStatusOf(facts, context) ?? [])
       .filter((pod) => matches(pod, filter))
       .map(toSummary)
@@ -117,6 +120,7 @@ export class PodFinder {
     return {
       backend: this.service.type,
       isReady: (uid, name, id) => this.probes.readiness(uid, name, id) === 'success',
+      backoff: this.backoff,
     };
   }
 }

@@ -13,6 +13,8 @@ interface Starting {
 export class PodLocks {
   private readonly mutex = new KeyedMutex();
   private readonly starting = new Map<string, Starting>();
+  /** Syncs, which a kill breaks off too, and which take no name. */
+  private readonly works = new Map<string, Set<AbortController>>();
 
   /** Runs `action` when earlier calls for this pod have ended. */
   run<T>(uid: string, action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -47,6 +49,24 @@ export class PodLocks {
     }
   }
 
+  /** Runs a sync of a pod when earlier calls for it have ended; what it did until it is broken off stays. */
+  async work<T>(
+    uid: string,
+    signal: AbortSignal | undefined,
+    action: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const controller = new AbortController();
+    const either = signal ? AbortSignal.any([signal, controller.signal]) : controller.signal;
+    const works = this.works.get(uid) ?? new Set();
+    this.works.set(uid, works.add(controller));
+    try {
+      return await this.mutex.run(uid, () => action(either), either);
+    } finally {
+      works.delete(controller);
+      if (works.size === 0) this.works.delete(uid);
+    }
+  }
+
   isStarting(uid: string): boolean {
     return this.starting.has(uid);
   }
@@ -59,15 +79,18 @@ export class PodLocks {
     )?.identity.uid;
   }
 
-  /** Breaks a start off, if there is one; it undoes what it made. The next `run` for this pod comes after that. */
+  /** Breaks a start off, which undoes what it made, and syncs. The next `run` for this pod comes after that. */
   breakOff(uid: string, reason: PodwrightError): void {
     this.starting.get(uid)?.controller.abort(reason);
+    for (const controller of this.works.get(uid) ?? []) controller.abort(reason);
   }
 
   /** Breaks all starts off, and resolves when all have been undone. */
   async breakOffAll(reason: PodwrightError): Promise<void> {
     const all = [...this.starting.values()];
     for (const { controller } of all) controller.abort(reason);
+    for (const controller of [...this.works.values()].flatMap((works) => [...works]))
+      controller.abort(reason);
     await Promise.allSettled(all.map(({ ended }) => ended));
   }
 }

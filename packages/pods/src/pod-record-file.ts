@@ -2,7 +2,7 @@ import { messageOf, type PodRecord, PodwrightError, parsePod } from '@podwright/
 
 /** Format of the files; a reader takes its own and older ones. */
 const VERSION = 1;
-const STATES = ['preparing', 'running', 'killed'] as const;
+const STATES = ['preparing', 'starting', 'running', 'killed'] as const;
 
 /** A pod's record is the file `<uid>.json`. */
 export const RECORD_SUFFIX = '.json';

@@ -1,15 +1,20 @@
 import {
+  CONTAINER_KIND_ANNOTATION,
+  type Container,
   type ContainerStatus,
   formatContainerId,
+  isSidecar,
   type PodContainer,
   type PodRecord,
   type PodSandboxStatus,
   type PodStatus,
   podPhase,
+  type RestartBackoff,
+  restartAtMs,
+  restartPolicyOf,
+  SANDBOX_HASH_ANNOTATION,
+  type StringMap,
 } from '@podwright/core';
-
-/** Annotation of each container that says what it is in its pod, for the time when the manifest is lost. */
-export const CONTAINER_KIND_ANNOTATION = 'podwright.dev/container-kind';
 
 /** What is known of one pod, from the store and from the backend. */
 export interface PodFacts {
@@ -25,6 +30,8 @@ export interface PodViewContext {
   /** Name of the backend, for container ids. */
   readonly backend: string;
   readonly isReady: (podUid: string, containerName: string, containerId: string) => boolean;
+  /** Of containers that PodRuntime starts again. */
+  readonly backoff: RestartBackoff;
 }
 
 /** Puts together what belongs to the same pod. */
@@ -57,10 +64,13 @@ export function podStatusOf(facts: PodFacts, context: PodViewContext): PodStatus
   if (!identity) return undefined;
   const containers = podContainersOf(facts, context);
   const sandboxReady = sandbox?.state === 'ready';
-  const preparing = record?.state === 'preparing';
+  const preparing = record?.state === 'preparing' || record?.state === 'starting';
   const phase = podPhase({
     ...(manifest ? { restartPolicy: manifest.spec.restartPolicy } : {}),
-    initNames: manifest?.spec.initContainers.map(({ name }) => name) ?? namesOf(containers, 'init'),
+    initNames: (manifest?.spec.initContainers ?? [])
+      .filter((init) => !isSidecar(init))
+      .map(({ name }) => name),
+    sidecarNames: (manifest?.spec.initContainers ?? []).filter(isSidecar).map(({ name }) => name),
     appNames: manifest?.spec.containers.map(({ name }) => name) ?? namesOf(containers, 'app'),
     containers,
     prepared: !preparing,
@@ -71,9 +81,11 @@ export function podStatusOf(facts: PodFacts, context: PodViewContext): PodStatus
     name: identity.name,
     namespace: identity.namespace,
     labels: manifest?.metadata.labels ?? sandbox?.labels ?? {},
-    annotations: manifest?.metadata.annotations ?? sandbox?.annotations ?? {},
+    annotations: manifest?.metadata.annotations ?? ownAnnotations(sandbox),
     createdAtMs: record?.createdAtMs ?? sandbox?.createdAtMs ?? 0,
     phase,
+    ...(record?.reason === undefined ? {} : { reason: record.reason }),
+    ...(record?.message === undefined ? {} : { message: record.message }),
     ips: sandbox?.ips ?? [],
     containers,
     ...(manifest ? { manifest } : {}),
@@ -83,11 +95,58 @@ export function podStatusOf(facts: PodFacts, context: PodViewContext): PodStatus
 }
 
 /** Whether something of the pod runs, is about to, or will run again. */
-export function isActive(facts: PodFacts): boolean {
+export function isActive(facts: PodFacts, backoff: RestartBackoff): boolean {
   if (facts.record?.state === 'preparing') return true;
-  return facts.containers.some(
-    ({ state }) => state === 'running' || state === 'waiting' || (state === 'created' && !isFinal(facts)),
-  );
+  return facts.containers.some((status) => {
+    const { state } = presented(status, facts, backoff);
+    return state === 'running' || state === 'waiting' || (state === 'created' && !isFinal(facts));
+  });
+}
+
+/**
+ * A container as people see it: one that has ended and is started again by PodRuntime waits for that, as one that the
+ * backend starts again does.
+ */
+export function presented(
+  status: ContainerStatus,
+  facts: PodFacts,
+  backoff: RestartBackoff,
+): Pick<ContainerStatus, 'state' | 'nextStartAtMs' | 'reason' | 'message'> {
+  const atMs = restartTime(status, facts, backoff);
+  if (atMs === undefined) return status;
+  const reason = 'CrashLoopBackOff';
+  const message = `It has ended and is started again at ${new Date(atMs).toISOString()}.`;
+  return { state: 'waiting', nextStartAtMs: atMs, reason, message };
+}
+
+function restartTime(status: ContainerStatus, facts: PodFacts, backoff: RestartBackoff): number | undefined {
+  const { record, containers } = facts;
+  if (!record || isFinal(facts) || (status.state !== 'exited' && status.state !== 'unknown'))
+    return undefined;
+  const { name } = status.metadata;
+  const pod = record.manifest;
+  const app = pod.spec.containers.find((container) => container.name === name);
+  const container = app ?? pod.spec.initContainers.find((init) => init.name === name);
+  if (!container || newestContainer(containers, name)?.id !== status.id) return undefined;
+  if (app) return restartAtMs(status, restartPolicyOf(pod, app, 'app'), backoff);
+  // What init containers and sidecars are for has ended with the last app container.
+  if (pod.spec.containers.every((each) => hasFinished(each, facts, backoff))) return undefined;
+  return restartAtMs(status, restartPolicyOf(pod, container, 'init'), backoff);
+}
+
+function hasFinished(
+  container: Container,
+  { record, containers }: PodFacts,
+  backoff: RestartBackoff,
+): boolean {
+  const status = newestContainer(containers, container.name);
+  if (!record || (status?.state !== 'exited' && status?.state !== 'unknown')) return false;
+  return restartAtMs(status, restartPolicyOf(record.manifest, container, 'app'), backoff) === undefined;
+}
+
+function ownAnnotations(sandbox: PodSandboxStatus | undefined): StringMap {
+  const { [SANDBOX_HASH_ANNOTATION]: _hash, ...own } = sandbox?.annotations ?? {};
+  return own;
 }
 
 /** The container behind a name: the newest of its attempts. */
@@ -115,6 +174,7 @@ export function kindOf(status: ContainerStatus, record: PodRecord | undefined): 
 
 /** Nobody starts anything of it again. */
 function isFinal({ record, sandboxes }: PodFacts): boolean {
+  if (record?.state === 'starting') return false;
   return record?.state !== 'preparing' && (record?.state === 'killed' || sandboxes[0]?.state !== 'ready');
 }
 
@@ -140,26 +200,31 @@ function podContainerOf(
     attempts.map((run) => ({ ...run, attempt: metadata.attempt + run.attempt })),
   );
   const { name } = newest.metadata;
+  const now = presented(newest, facts, context.backoff);
   const id = formatContainerId(context.backend, newest.id);
   const kind = kindOf(newest, facts.record);
   return {
     name,
     id,
     kind,
-    state: newest.state,
+    state: now.state,
     image: newest.image,
     imageId: newest.imageId,
     createdAtMs: newest.createdAtMs,
     restartCount: Math.max(newest.metadata.attempt, attempts.at(-1)?.attempt ?? 0),
     attempts,
     ready:
-      kind === 'init'
+      kind === 'init' && !isSidecarIn(facts, name)
         ? newest.state === 'exited' && newest.attempts.at(-1)?.exitCode === 0
         : newest.state === 'running' && context.isReady(facts.uid, name, id),
-    ...(newest.nextStartAtMs === undefined ? {} : { nextStartAtMs: newest.nextStartAtMs }),
-    ...(newest.reason === undefined ? {} : { reason: newest.reason }),
-    ...(newest.message === undefined ? {} : { message: newest.message }),
+    ...(now.nextStartAtMs === undefined ? {} : { nextStartAtMs: now.nextStartAtMs }),
+    ...(now.reason === undefined ? {} : { reason: now.reason }),
+    ...(now.message === undefined ? {} : { message: now.message }),
   };
+}
+
+function isSidecarIn({ record }: PodFacts, name: string): boolean {
+  return record?.manifest.spec.initContainers.some((init) => init.name === name && isSidecar(init)) ?? false;
 }
 
 function namesOf(containers: readonly PodContainer[], kind: 'init' | 'app'): readonly string[] {

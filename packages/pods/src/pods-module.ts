@@ -2,13 +2,17 @@ import { join } from 'node:path';
 import {
   ContainerOptionsGenerator,
   ContainerRuntime,
+  DEFAULT_RESTART_BACKOFF,
   EventRecorder,
   PodStore,
   ProbeResults,
+  type RestartBackoff,
   type RuntimeAccess,
 } from '@podwright/core';
 import { ContainerModule } from 'inversify';
 import { BackendPodRuntime } from './backend-pod-runtime.js';
+import { ContainerStarter } from './container-starter.js';
+import { ContainerStopper } from './container-stopper.js';
 import { FilePodStore } from './file-pod-store.js';
 import { ImageCollector } from './image-collector.js';
 import { ImageEnsurer } from './image-ensurer.js';
@@ -25,7 +29,11 @@ import { PodEventHub } from './pod-event-hub.js';
 import { PodFinder } from './pod-finder.js';
 import { PodImages } from './pod-images.js';
 import { PodLocks } from './pod-locks.js';
+import { PodPreparer } from './pod-preparer.js';
 import { PodStarter } from './pod-starter.js';
+import { PodSupervisor } from './pod-supervisor.js';
+import { PodSyncer } from './pod-syncer.js';
+import { CallerBackoff } from './restart-backoff.js';
 import { SucceedingProbeResults } from './succeeding-probe-results.js';
 
 export interface PodsModuleOptions {
@@ -37,6 +45,8 @@ export interface PodsModuleOptions {
   readonly maxParallelPulls?: number;
   /** How long `start()` waits while another process holds the state directory, in milliseconds. Default: not at all. */
   readonly lockTimeoutMs?: number;
+  /** Delay before PodRuntime starts a container again. Default: 10 s, doubled up to 5 min, anew after a run of 10 min. */
+  readonly restartBackoff?: RestartBackoff;
 }
 
 /**
@@ -47,6 +57,7 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
   const { access = 'exclusive' } = options;
   return new ContainerModule(({ bind }) => {
     bind(PodAccess).toConstantValue(access);
+    bind(CallerBackoff).toConstantValue(options.restartBackoff ?? DEFAULT_RESTART_BACKOFF);
     bind(ImagePullOptions).toConstantValue({ maxParallelPulls: options.maxParallelPulls ?? 1 });
     bind(ImageUsesFile).toConstantValue(imageUsesFile(options));
     bind(PodStore)
@@ -56,6 +67,8 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
     bind(EventRecorder).to(LoggingEventRecorder).inSingletonScope();
     bind(ProbeResults).to(SucceedingProbeResults).inSingletonScope();
     for (const part of [
+      ContainerStarter,
+      ContainerStopper,
       ImageCollector,
       ImageEnsurer,
       ImageUses,
@@ -65,10 +78,13 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
       PodFinder,
       PodImages,
       PodLocks,
+      PodPreparer,
+      PodStarter,
+      PodSupervisor,
+      PodSyncer,
     ]) {
       bind<object>(part).to(part).inSingletonScope();
     }
-    bind(PodStarter).to(PodStarter).inSingletonScope();
     bind(ContainerRuntime).to(BackendPodRuntime).inSingletonScope();
   });
 }

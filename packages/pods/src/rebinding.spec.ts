@@ -94,7 +94,11 @@ describe('rebinding a token changes a real pod', () => {
 
   it('ProbeResults: a container that runs is not ready', async () => {
     await runWith(async (container) => {
-      (await container.rebind(ProbeResults)).toConstantValue({ readiness: () => 'failure' });
+      (await container.rebind(ProbeResults)).toConstantValue({
+        readiness: () => 'failure',
+        liveness: () => 'success',
+        startup: () => 'success',
+      });
     });
     const status = await runtime?.getPodStatus({ uid: 'uid-1' });
     if (!status) throw new Error('no status');

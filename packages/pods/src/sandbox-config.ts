@@ -1,9 +1,22 @@
-import { type Pod, type PodSandboxConfig, type PortMapping, podResources } from '@podwright/core';
+import {
+  type Pod,
+  type PodSandboxConfig,
+  type PortMapping,
+  podResources,
+  SANDBOX_HASH_ANNOTATION,
+  sandboxHash,
+} from '@podwright/core';
 
 const LONGEST_HOSTNAME = 63;
 
 /** A pod's sandbox, from its manifest. @param attempt which sandbox of this pod it is, counted from 0 */
 export function sandboxConfig(pod: Pod, attempt: number): PodSandboxConfig {
+  const config = fromManifest(pod, attempt);
+  const annotations = { ...config.annotations, [SANDBOX_HASH_ANNOTATION]: sandboxHash(config) };
+  return { ...config, annotations };
+}
+
+function fromManifest(pod: Pod, attempt: number): PodSandboxConfig {
   const { metadata, spec } = pod;
   const network = spec.hostNetwork ? 'node' : 'pod';
   const dns = spec.dnsPolicy === 'None' ? spec.dnsConfig : undefined;

@@ -26,6 +26,7 @@ function phaseOf(inits: string, apps: string, rest: Partial<PodPhaseInput>): Pod
   return podPhase({
     restartPolicy: 'Always',
     initNames: split(inits).map((_, index) => `init${index}`),
+    sidecarNames: [],
     appNames: split(apps).map((_, index) => `app${index}`),
     containers: [...containersOf('init', split(inits)), ...containersOf('app', split(apps))],
     prepared: true,

@@ -5,7 +5,10 @@ import type { PodContainer, PodPhase } from '../pod-types.js';
 export interface PodPhaseInput {
   /** Absent when the pod's manifest is not known. */
   readonly restartPolicy?: RestartPolicy;
+  /** Of init containers that end before the others begin. */
   readonly initNames: readonly string[];
+  /** Of init containers that go on running beside the others. */
+  readonly sidecarNames: readonly string[];
   readonly appNames: readonly string[];
   readonly containers: readonly PodContainer[];
   /** Every container was started once: what is missing now has ended and was collected. */
@@ -28,6 +31,7 @@ export function podPhase(input: PodPhaseInput): PodPhase {
       return 'Failed';
     }
     if (inits.some((init) => init === undefined || !hasSucceeded(init))) return 'Pending';
+    if (input.sidecarNames.some((name) => (find('init', name)?.attempts.length ?? 0) === 0)) return 'Pending';
     if (input.appNames.some((name) => find('app', name) === undefined)) return 'Pending';
   }
   const apps = containers.filter(({ kind }) => kind === 'app');

@@ -76,7 +76,7 @@ describe('qosClass', () => {
 
 describe('crashLoopDelayMs', () => {
   it('is none at first, then doubles up to five minutes', () => {
-    expect([1, 2, 3, 4, 5, 6, 7, 50, 2000].map(crashLoopDelayMs)).toEqual([
+    expect([1, 2, 3, 4, 5, 6, 7, 50, 2000].map((failures) => crashLoopDelayMs(failures))).toEqual([
       ...[0, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000, 300_000],
     ]);
   });

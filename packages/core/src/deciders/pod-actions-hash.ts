@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto';
+import type { Container, Pod } from '../manifest/pod.js';
+import type { ContainerResources, RestartOwner } from '../model.js';
+import type { PodSandboxConfig } from '../sandbox-types.js';
+
+/** Annotation of a container: `containerHash` of the manifest it was made of. */
+export const CONTAINER_HASH_ANNOTATION = 'podwright.dev/spec-hash';
+/** Annotation of a container: the limits and requests it was made with, as JSON of `ContainerResources`. */
+export const RESOURCES_ANNOTATION = 'podwright.dev/resources';
+/** Annotation of a sandbox: `sandboxHash` of its configuration. */
+export const SANDBOX_HASH_ANNOTATION = 'podwright.dev/sandbox-hash';
+
+/** Defaults that are no empty value: a field with its default counts as absent, so that a default more changes no hash. */
+const DEFAULTS: Readonly<Record<string, unknown>> = {
+  protocol: 'TCP',
+  mountPropagation: 'None',
+  recursiveReadOnly: 'Disabled',
+  terminationMessagePath: '/dev/termination-log',
+  terminationMessagePolicy: 'File',
+};
+
+/**
+ * Tells whether a running container is still what its manifest says. In it is what the container is made of, and of the
+ * pod what reaches into it. Not in it: its probes, of which a running container knows nothing; the image's pull policy;
+ * CPU and memory, which are compared by themselves, because they can be changed live.
+ * @param restart a backend that restarts has its policy in the container
+ */
+export function containerHash(pod: Pod, container: Container, restart: RestartOwner): string {
+  const {
+    imagePullPolicy: _policy,
+    resizePolicy: _resize,
+    livenessProbe: _liveness,
+    readinessProbe: _readiness,
+    startupProbe: _startup,
+    ...made
+  } = container;
+  const mounted = new Set(container.volumeMounts.map(({ name }) => name));
+  return hashOf({
+    container: {
+      ...made,
+      resources: {
+        limits: { ...container.resources.limits, cpu: undefined, memory: undefined },
+        requests: { ...container.resources.requests, cpu: undefined, memory: undefined },
+      },
+    },
+    volumes: pod.spec.volumes.filter(({ name }) => mounted.has(name)),
+    securityContext: { ...pod.spec.securityContext, sysctls: undefined },
+    restart: restart.by === 'backend' ? restart : undefined,
+  });
+}
+
+/** Tells whether a sandbox is still what its manifest says: all of its configuration but labels, annotations and limits. */
+export function sandboxHash(config: PodSandboxConfig): string {
+  const {
+    metadata: _metadata,
+    labels: _labels,
+    annotations: _annotations,
+    resources: _limits,
+    ...made
+  } = config;
+  return hashOf(made);
+}
+
+/** What a container's `RESOURCES_ANNOTATION` says; undefined when it has none that can be read. */
+export function resourcesOf(annotation: string | undefined): ContainerResources | undefined {
+  if (annotation === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(annotation);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function hashOf(value: unknown): string {
+  return createHash('sha256')
+    .update(JSON.stringify(canonical(value)) ?? '')
+    .digest('hex')
+    .slice(0, 16);
+}
+
+/** Without what says nothing: absent, empty, false, and defaults; keys in order. */
+function canonical(value: unknown): unknown {
+  if (Array.isArray(value))
+    return value.length === 0 ? undefined : value.map((item) => canonical(item) ?? null);
+  if (typeof value !== 'object' || value === null) {
+    return value === false || value === '' ? undefined : value;
+  }
+  const fields = Object.entries(value)
+    .map(([key, field]) => [key, DEFAULTS[key] === field ? undefined : canonical(field)] as const)
+    .filter(([, field]) => field !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return fields.length === 0 ? undefined : Object.fromEntries(fields);
+}

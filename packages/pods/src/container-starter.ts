@@ -1,0 +1,113 @@
+import {
+  CONTAINER_HASH_ANNOTATION,
+  CONTAINER_KIND_ANNOTATION,
+  type Container,
+  ContainerOptionsGenerator,
+  containerHash,
+  containerResources,
+  messageOf,
+  type Pod,
+  type PodRecord,
+  type PodSandboxStatus,
+  PodwrightError,
+  RESOURCES_ANNOTATION,
+  RuntimeService,
+  restartOwner,
+  SERIES_ANNOTATION,
+} from '@podwright/core';
+import { inject, injectable } from 'inversify';
+import { containerMounts } from './container-mounts.js';
+import { PodEventHub } from './pod-event-hub.js';
+
+/** Where containers of a pod are made. */
+export interface PodSurroundings {
+  readonly record: PodRecord;
+  readonly sandbox: PodSandboxStatus;
+  /** The path on the backend's host for each volume name. */
+  readonly volumePaths: ReadonlyMap<string, string>;
+  readonly signal: AbortSignal;
+}
+
+/** A container of the manifest. */
+export interface PodMember {
+  readonly container: Container;
+  readonly kind: 'init' | 'app';
+}
+
+/** Makes and starts single containers: the one path for `runPod`, `syncPod` and every restart by PodRuntime. */
+@injectable()
+export class ContainerStarter {
+  constructor(
+    @inject(RuntimeService) private readonly service: RuntimeService,
+    @inject(ContainerOptionsGenerator) private readonly options: ContainerOptionsGenerator,
+    @inject(PodEventHub) private readonly events: PodEventHub,
+  ) {}
+
+  /**
+   * @param run `series`: how many runs the present series of restarts has had before this container
+   * @returns the id of the container
+   * @throws PodwrightError as `RuntimeService.createContainer`, with the container's name
+   */
+  create(
+    surroundings: PodSurroundings,
+    member: PodMember,
+    run: { readonly attempt: number; readonly series: number },
+  ): Promise<string> {
+    const { record, sandbox, volumePaths, signal } = surroundings;
+    const { manifest: pod } = record;
+    const { container, kind } = member;
+    return this.telling(pod, member, 'created', async () => {
+      const volumeMounts = containerMounts(container, volumePaths);
+      const { attempt } = run;
+      const config = await this.options.generate({ pod, container, kind, sandbox, volumeMounts, attempt });
+      const restart = restartOwner(pod, container, kind, this.service.features.supervisedRestart);
+      // Whatever the generator says: identity and restarts are PodRuntime's own.
+      const annotations = {
+        ...config.annotations,
+        [CONTAINER_KIND_ANNOTATION]: kind,
+        [CONTAINER_HASH_ANNOTATION]: containerHash(pod, container, restart),
+        [RESOURCES_ANNOTATION]: JSON.stringify(containerResources(container)),
+        ...(run.series > 0 ? { [SERIES_ANNOTATION]: String(run.series) } : {}),
+      };
+      const metadata = { name: container.name, attempt };
+      const full = { ...config, metadata, annotations, restart };
+      return this.service.createContainer(sandbox.id, full, { signal });
+    });
+  }
+
+  /**
+   * Resolves when the container's first process was executed.
+   *
+   * The place for what has to happen at every start of a container by PodRuntime, such as a postStart hook: a container
+   * with one is never restarted by the backend (`restartOwner`), so each of its starts comes by here.
+   * @throws PodwrightError as `RuntimeService.startContainer`, with the container's name
+   */
+  start(pod: Pod, member: PodMember, id: string, signal: AbortSignal): Promise<void> {
+    return this.telling(pod, member, 'started', () => this.service.startContainer(id, { signal }));
+  }
+
+  /** Adds to a failure which container it was about, and records it. */
+  async telling<T>(
+    pod: Pod,
+    { container: { name }, kind }: PodMember,
+    verb: 'created' | 'started',
+    action: () => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      if (PodwrightError.is(error, 'cancelled')) throw error;
+      const words = `The ${kind === 'init' ? 'init container' : 'container'} ${name} could not be ${verb}`;
+      this.events.record(pod.metadata, 'Failed', `${words}: ${messageOf(error)}`, {
+        container: { name, kind },
+        warning: true,
+      });
+      const errorKind = PodwrightError.is(error) ? error.kind : 'container-start-failed';
+      const details = PodwrightError.is(error) ? error.details : {};
+      throw new PodwrightError(errorKind, `${words}: ${messageOf(error)}`, {
+        cause: error,
+        details: { ...details, container: name },
+      });
+    }
+  }
+}

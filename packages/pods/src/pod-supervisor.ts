@@ -1,0 +1,186 @@
+import {
+  Clock,
+  crashLoopDelayMs,
+  Logger,
+  messageOf,
+  PodStore,
+  PodwrightError,
+  type RestartBackoff,
+  RuntimeService,
+} from '@podwright/core';
+import { inject, injectable } from 'inversify';
+import type { Subscription } from 'rxjs';
+import { PodEventHub } from './pod-event-hub.js';
+import { PodLocks } from './pod-locks.js';
+import { PodSyncer, type SyncOutcome, type WaitAction } from './pod-syncer.js';
+import { CallerBackoff } from './restart-backoff.js';
+
+/** What of a pod the supervisor keeps in mind; all of it can be lost. */
+interface Watched {
+  /** A sync waits for its turn. */
+  queued: boolean;
+  /** Its owner syncs it, so that a lost sandbox is made anew. */
+  declared: boolean;
+  /** Syncs in a row in which something failed. */
+  failures: number;
+  /** When each container's back-off ends, of which people were told. */
+  readonly told: Map<string, number>;
+  readonly timers: Map<string, AbortController>;
+}
+
+/**
+ * Keeps pods as they are wanted while the agent lives: syncs a pod when one of its containers has ended for good, when a
+ * back-off is over, and when somebody asks for it. Pods of an earlier agent are looked at once, at the start. It waits for
+ * events and timers and polls nothing.
+ */
+@injectable()
+export class PodSupervisor {
+  private readonly watched = new Map<string, Watched>();
+  private readonly running = new Set<Promise<void>>();
+  private readonly closing = new AbortController();
+  private subscription: Subscription | undefined;
+
+  constructor(
+    @inject(RuntimeService) private readonly service: RuntimeService,
+    @inject(PodStore) private readonly store: PodStore,
+    @inject(PodLocks) private readonly locks: PodLocks,
+    @inject(PodSyncer) private readonly syncer: PodSyncer,
+    @inject(PodEventHub) private readonly events: PodEventHub,
+    @inject(CallerBackoff) private readonly backoff: RestartBackoff,
+    @inject(Clock) private readonly clock: Clock,
+    @inject(Logger) private readonly logger: Logger,
+  ) {}
+
+  /** Begins to watch, and takes up the pods that an earlier agent left. */
+  async start(): Promise<void> {
+    this.subscription ??= this.service.events.subscribe((event) => {
+      if (event.type === 'container-exited' && event.restartInMs === undefined) {
+        this.requestSync(event.podUid, 'a container has ended');
+      }
+      if (event.type === 'sandbox-stopped' || event.type === 'sandbox-removed') {
+        this.requestSync(event.podUid, 'its sandbox has ended');
+      }
+    });
+    for (const { uid, state } of await this.store.list()) {
+      if (state === 'starting' || state === 'running') this.requestSync(uid, 'the agent has started');
+    }
+  }
+
+  /** Lets go of all pods; what they wait for is taken up by the next agent. */
+  async stop(): Promise<void> {
+    this.subscription?.unsubscribe();
+    this.closing.abort(new PodwrightError('closed', 'The runtime was closed.'));
+    for (const uid of [...this.watched.keys()]) this.forget(uid);
+    await Promise.allSettled(this.running);
+  }
+
+  /**
+   * Has a pod synced soon: after a sync of it that is under way, and once for several requests before that.
+   * @param reason why, for the log, e.g. `its liveness probe failed`
+   */
+  requestSync(uid: string, reason: string): void {
+    const watched = this.watch(uid);
+    if (watched.queued || this.closing.signal.aborted) return;
+    watched.queued = true;
+    const run = this.syncInBackground(uid, watched, reason);
+    this.running.add(run);
+    void run.finally(() => this.running.delete(run));
+  }
+
+  /**
+   * Has a pod synced at a time; a new time for the same purpose replaces the one before.
+   * @param purpose names the timer within its pod, e.g. `deadline`
+   */
+  requestSyncAt(uid: string, purpose: string, atMs: number): void {
+    if (this.closing.signal.aborted) return;
+    const { timers } = this.watch(uid);
+    timers.get(purpose)?.abort();
+    const timer = new AbortController();
+    timers.set(purpose, timer);
+    this.clock.sleep(Math.max(0, atMs - this.clock.nowMs()), timer.signal).then(
+      () => {
+        timers.delete(purpose);
+        this.requestSync(uid, purpose);
+      },
+      () => undefined,
+    );
+  }
+
+  /**
+   * Syncs a pod for its owner. The caller holds the pod's lock.
+   * @throws PodwrightError as `PodSyncer.sync`
+   */
+  async syncDeclared(uid: string, signal: AbortSignal): Promise<SyncOutcome | undefined> {
+    const watched = this.watch(uid);
+    watched.declared = true;
+    const outcome = await this.syncer.sync(uid, { keepUpOnly: false, signal });
+    this.follow(uid, watched, outcome);
+    return outcome;
+  }
+
+  /** Nothing more is done for a pod until somebody asks again. */
+  forget(uid: string): void {
+    for (const timer of this.watched.get(uid)?.timers.values() ?? []) timer.abort();
+    this.watched.delete(uid);
+  }
+
+  private watch(uid: string): Watched {
+    const known = this.watched.get(uid);
+    if (known) return known;
+    const watched = { queued: false, declared: false, failures: 0, told: new Map(), timers: new Map() };
+    this.watched.set(uid, watched);
+    return watched;
+  }
+
+  private async syncInBackground(uid: string, watched: Watched, reason: string): Promise<void> {
+    try {
+      const outcome = await this.locks.work(uid, this.closing.signal, (signal) => {
+        watched.queued = false;
+        return this.syncer.sync(uid, { keepUpOnly: !watched.declared, signal });
+      });
+      this.follow(uid, watched, outcome);
+    } catch (error) {
+      watched.queued = false;
+      if (this.closing.signal.aborted || PodwrightError.is(error, 'cancelled')) return;
+      this.logger.error(`A pod could not be synced: ${messageOf(error)}`, { uid, reason });
+      this.retry(uid, watched);
+    }
+  }
+
+  /** Sees to what a sync has left for later. */
+  private follow(uid: string, watched: Watched, outcome: SyncOutcome | undefined): void {
+    if (!outcome) {
+      this.forget(uid);
+      return;
+    }
+    for (const wait of outcome.waits) this.awaitBackoff(uid, watched, wait);
+    if (outcome.actions.some(({ error }) => error !== undefined)) this.retry(uid, watched);
+    else watched.failures = 0;
+  }
+
+  private awaitBackoff(uid: string, { told }: Watched, { container, kind, untilMs }: WaitAction): void {
+    this.requestSyncAt(uid, `back-off of ${container}`, untilMs);
+    if (told.get(container) === untilMs) return;
+    told.set(container, untilMs);
+    void this.tellBackoff(uid, { name: container, kind }, untilMs);
+  }
+
+  private async tellBackoff(
+    uid: string,
+    container: { readonly name: string; readonly kind: 'init' | 'app' },
+    untilMs: number,
+  ): Promise<void> {
+    const record = await this.store.get(uid);
+    if (!record) return;
+    const seconds = Math.max(0, untilMs - this.clock.nowMs()) / 1000;
+    const message = `Container ${container.name} is started again in ${seconds} s.`;
+    this.events.record(record, 'BackOff', message, { container, warning: true });
+  }
+
+  private retry(uid: string, watched: Watched): void {
+    watched.failures++;
+    // There is no restart at once here: what failed a moment ago fails again.
+    const delayMs = crashLoopDelayMs(watched.failures + 1, this.backoff);
+    this.requestSyncAt(uid, 'a retry of what failed', this.clock.nowMs() + delayMs);
+  }
+}
