@@ -1,136 +1,26 @@
 // Sandboxes with the real plugins, namespaces and packet filter of a host.
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { Clock, Logger, PodwrightError, type PortMapping, SystemClock, silentLogger } from '@podwright/core';
-import { nsenterModule } from '@podwright/nsenter';
+import { PodwrightError } from '@podwright/core';
+import { DEFAULT_SHM_SIZE_BYTES, type SandboxRecord } from '@podwright/sandbox';
+import { describe, expect, it } from 'vitest';
 import {
-  DEFAULT_SHM_SIZE_BYTES,
-  type SandboxConfig,
-  SandboxManager,
-  type SandboxModuleOptions,
-  type SandboxRecord,
-  sandboxModule,
-} from '@podwright/sandbox';
-import { Container } from 'inversify';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+  ask,
+  sandboxConfig as config,
+  hostState,
+  inside,
+  mountPoints,
+  run,
+  SandboxBed,
+  tcp,
+} from './support/sandbox-bed.js';
 
-const BRIDGE = 'pwtest0';
-const CHILDREN: ChildProcess[] = [];
-/** What a manager could only log: there must be none. */
-const logged: string[] = [];
-let root: string;
-let before: Readonly<Record<string, string>>;
-
-function run(command: string, ...args: string[]): string {
-  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-}
-
-/** What a sandbox changes on the host, and has to be as before when it is gone. */
-function hostState(): Readonly<Record<string, string>> {
-  const withoutCounters = (text: string) => text.replace(/^#.*$/gm, '').replace(/\[\d+:\d+\]/g, '');
-  return {
-    mounts: mountPoints('self').join('\n'),
-    links: run('ip', '-o', 'link').replace(/^\d+: /gm, ''),
-    iptables: withoutCounters(run('iptables-save')),
-    ip6tables: withoutCounters(run('ip6tables-save')),
-    nftables: run('nft', 'list', 'tables'),
-  };
-}
-
-function mountPoints(pid: number | 'self'): readonly string[] {
-  const lines = readFileSync(`/proc/${pid}/mountinfo`, 'utf8').trim().split('\n');
-  return lines.map((line) => line.split(' ')[4] ?? '');
-}
-
-function newManager(options: Partial<SandboxModuleOptions> = {}): SandboxManager {
-  const container = new Container();
-  container.bind(Logger).toConstantValue({
-    ...silentLogger,
-    error: (message, fields) => logged.push(`${message} ${JSON.stringify(fields)}`),
-  });
-  container.bind(Clock).toConstantValue(new SystemClock());
-  container.load(
-    nsenterModule({ mode: 'local' }),
-    sandboxModule({
-      stateDir: join(root, 'state'),
-      runDir: join(root, 'run'),
-      cniConfDir: join(root, 'net.d'),
-      defaultBridge: BRIDGE,
-      defaultSubnet: '10.92.0.0/16',
-      ...options,
-    }),
-  );
-  return container.get(SandboxManager);
-}
-
-function config(name: string, changes: Partial<SandboxConfig> = {}): SandboxConfig {
-  return {
-    metadata: { name, namespace: 'test', uid: `${name}-${randomBytes(4).toString('hex')}`, attempt: 0 },
-    labels: {},
-    annotations: {},
-    network: 'pod',
-    ipc: 'pod',
-    pid: 'container',
-    portMappings: [],
-    ...changes,
-  };
-}
-
-const tcp = (hostPort: number, hostIp?: string): PortMapping => ({
-  protocol: 'TCP',
-  containerPort: 80,
-  hostPort,
-  ...(hostIp === undefined ? {} : { hostIp }),
-});
-
-/** Words of a command inside a sandbox's namespaces. */
-function enter({ namespaces }: SandboxRecord, ...command: string[]): readonly string[] {
-  const { network, ipc, uts } = namespaces;
-  return [`--net=${network}`, `--ipc=${ipc}`, `--uts=${uts}`, '--', ...command];
-}
-
-const inside = (record: SandboxRecord, ...command: string[]) => run('nsenter', ...enter(record, ...command));
-
-/** Answers every connection to port 80 inside with a text; resolves when it listens. */
-async function serve(record: SandboxRecord, text: string): Promise<void> {
-  const server = spawn(
-    'nsenter',
-    enter(record, 'socat', '-d', '-d', 'TCP-LISTEN:80,fork,reuseaddr', `SYSTEM:echo ${text}`),
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  CHILDREN.push(server);
-  for await (const chunk of server.stderr) {
-    if (String(chunk).includes('listening on')) break;
-  }
-}
-
-const ask = (address: string, port: number) =>
-  run('socat', '-T', '5', '-', `TCP:${address}:${port},connect-timeout=5`);
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const ended = once(child, 'exit');
-  child.kill('SIGKILL');
-  await ended;
-}
-
-beforeEach(() => {
-  root = mkdtempSync('/run/podwright-sandbox-');
-  mkdirSync(join(root, 'net.d'));
-  before = hostState();
-});
-
-afterEach(async () => {
-  await Promise.all(CHILDREN.splice(0).map(end));
-  expect(logged.splice(0)).toEqual([]);
-  const after = hostState();
-  rmSync(root, { recursive: true, force: true });
-  expect(after).toEqual(before);
-});
+const bed = new SandboxBed();
+const newManager = bed.newManager.bind(bed);
+const serve = bed.serve.bind(bed);
 
 describe('a sandbox with namespaces of its own', () => {
   it('has its own name, loopback, address, /dev/shm and kernel parameters', async () => {
@@ -195,7 +85,7 @@ describe('a sandbox with namespaces of its own', () => {
     const holder = spawn('unshare', ['-m', '--propagation', 'unchanged', 'sh', '-c', 'echo; exec sleep 60'], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    CHILDREN.push(holder);
+    bed.children.push(holder);
     await once(holder.stdout, 'data');
     expect(mountPoints(holder.pid ?? 0)).toEqual(expect.arrayContaining(paths));
     await manager.remove('d1');
@@ -209,7 +99,7 @@ describe('a sandbox with namespaces of its own', () => {
     const records = await Promise.all(
       ids.map((id, index) => manager.create(config(id, { portMappings: [tcp(18100 + index)] }), id)),
     );
-    expect(new Set(records.flatMap(({ ips }) => ips)).size).toBe(20);
+    expect(new Set(records.flatMap(({ ips }) => ips)).size).toBe(40);
     await serve(records[13] as SandboxRecord, 'thirteen');
     expect(ask('127.0.0.1', 18113)).toBe('thirteen\n');
     await Promise.all(ids.map((id) => manager.remove(id)));
@@ -218,14 +108,14 @@ describe('a sandbox with namespaces of its own', () => {
 
 describe('a network of the host’s own configuration', () => {
   it('is used instead of the default bridge, and left as it was added', async () => {
-    const ipam = { type: 'host-local', dataDir: join(root, 'leases'), subnet: '10.95.0.0/24' };
+    const ipam = { type: 'host-local', dataDir: join(bed.root, 'leases'), subnet: '10.95.0.0/24' };
     const plugins = [
       { type: 'ptp', ipMasq: true, ipam },
       { type: 'portmap', capabilities: { portMappings: true } },
     ];
-    const path = join(root, 'net.d/10-own.conflist');
+    const path = join(bed.root, 'net.d/10-own.conflist');
     writeFileSync(path, JSON.stringify({ cniVersion: '1.0.0', name: 'own', plugins }));
-    writeFileSync(join(root, 'net.d/05-broken.conf'), 'no JSON');
+    writeFileSync(join(bed.root, 'net.d/05-broken.conf'), 'no JSON');
     const manager = newManager();
     expect(await manager.networkStatus()).toEqual({ ready: true, reason: '', message: '' });
     const record = await manager.create(config('web', { portMappings: [tcp(18085)] }), 'k1');
@@ -303,12 +193,12 @@ describe('what goes wrong leaves nothing', () => {
       {
         type: 'bridge',
         bridge: 'pwtest1',
-        ipam: { type: 'host-local', dataDir: join(root, 'leases'), subnet: '10.94.0.0/24' },
+        ipam: { type: 'host-local', dataDir: join(bed.root, 'leases'), subnet: '10.94.0.0/24' },
       },
       { type: 'tuning', sysctl: { 'net.ipv4.no.such': '1' } },
     ];
     writeFileSync(
-      join(root, 'net.d/10-broken.conflist'),
+      join(bed.root, 'net.d/10-broken.conflist'),
       JSON.stringify({ cniVersion: '1.0.0', name: 'broken', plugins }),
     );
     const manager = newManager();
@@ -316,7 +206,7 @@ describe('what goes wrong leaves nothing', () => {
       /"tuning" failed at ADD of network "broken"/,
     );
     expect(run('ip', '-o', 'link', 'show', 'type', 'veth')).toBe('');
-    expect(run('find', join(root, 'leases'), '-name', '10.*')).toBe('');
+    expect(run('find', join(bed.root, 'leases'), '-name', '10.*')).toBe('');
     // A bridge of the user's own configuration is the user's.
     run('ip', 'link', 'delete', 'pwtest1');
   });
@@ -353,7 +243,7 @@ describe('a restarted agent', () => {
     const made = await newManager().create(config('web', { portMappings: [tcp(18094)] }), 'h2');
     const { result: _, ...planned } = made.cni[0] ?? {};
     const record = { ...made, created: false, cni: [planned] };
-    writeFileSync(join(root, 'state/sandboxes/h2/sandbox.json'), JSON.stringify(record));
+    writeFileSync(join(bed.root, 'state/sandboxes/h2/sandbox.json'), JSON.stringify(record));
     expect(await newManager().load()).toEqual({ records: [], errors: [] });
   });
 
@@ -368,7 +258,7 @@ describe('a restarted agent', () => {
 
   it('removes orphans: whatever is left of a sandbox without a record', async () => {
     await newManager().create(config('web', { portMappings: [tcp(18096)] }), 'h4');
-    rmSync(join(root, 'state/sandboxes/h4'), { recursive: true });
+    rmSync(join(bed.root, 'state/sandboxes/h4'), { recursive: true });
     const manager = newManager();
     await manager.load();
     const { removed, errors } = await manager.removeOrphans();
@@ -431,7 +321,7 @@ describe('the default bridge', () => {
   it('is not shared with another agent', async () => {
     const [one, two] = [
       newManager(),
-      newManager({ stateDir: join(root, 'state2'), runDir: join(root, 'run2') }),
+      newManager({ stateDir: join(bed.root, 'state2'), runDir: join(bed.root, 'run2') }),
     ];
     await one.create(config('web'), 'j1');
     const failed = two.create(config('web'), 'j2');
@@ -441,5 +331,154 @@ describe('the default bridge', () => {
     await one.remove('j1');
     await two.create(config('web'), 'j2');
     await two.remove('j2');
+  });
+});
+
+describe('a user namespace of the pod’s own', () => {
+  it('owns the other namespaces, and makes its root nobody on the host', async () => {
+    const manager = newManager();
+    const [one, two] = await Promise.all([
+      manager.create(
+        config('one', {
+          userNamespace: 'pod',
+          sysctls: { 'net.core.somaxconn': '77', 'kernel.msgmax': '4321', 'fs.mqueue.msg_max': '20' },
+        }),
+        'u1',
+      ),
+      manager.create(config('two', { userNamespace: 'pod' }), 'u2'),
+    ]);
+    const [mapping] = one.idMappings;
+    expect(mapping).toEqual({ containerId: 0, hostId: expect.any(Number), size: 65_536 });
+    expect(two.idMappings[0]?.hostId).not.toBe(mapping?.hostId);
+    const asRoot = (...command: string[]) => {
+      const { user, network, ipc, uts } = one.namespaces;
+      const flags = [`--user=${user}`, `--net=${network}`, `--ipc=${ipc}`, `--uts=${uts}`];
+      return run('nsenter', ...flags, '-S', '0', '-G', '0', '--', ...command);
+    };
+    for (const file of ['uid_map', 'gid_map']) {
+      expect(asRoot('cat', `/proc/self/${file}`).trim().split(/\s+/)).toEqual([
+        '0',
+        `${mapping?.hostId}`,
+        '65536',
+      ]);
+    }
+    // Only the owner of the namespaces may do these.
+    asRoot('ip', 'link', 'set', 'lo', 'down');
+    asRoot('hostname', 'other');
+    expect(asRoot('hostname')).toBe('other\n');
+    const settings = ['net/core/somaxconn', 'kernel/msgmax', 'fs/mqueue/msg_max'].map(
+      (name) => `/proc/sys/${name}`,
+    );
+    expect(asRoot('cat', ...settings)).toBe('77\n4321\n20\n');
+    expect(run('stat', '-c', '%u %g %a', one.files.shm)).toBe(`${mapping?.hostId} ${mapping?.hostId} 1777\n`);
+    expect(asRoot('ip', '-o', 'addr', 'show', 'eth0')).toContain(one.ips[0]);
+    expect(await manager.verify('u1')).toBe(true);
+
+    const next = newManager();
+    await next.load();
+    const three = await next.create(config('three', { userNamespace: 'pod' }), 'u3');
+    const starts = [one, two, three].map(({ idMappings }) => idMappings[0]?.hostId);
+    expect(new Set(starts).size).toBe(3);
+    await Promise.all(['u1', 'u2', 'u3'].map((id) => next.remove(id)));
+  });
+
+  it('leaves nothing when a step inside fails', async () => {
+    const failed = newManager().create(
+      config('web', { userNamespace: 'pod', sysctls: { 'net.core.somaxconn': 'many' } }),
+      'u4',
+    );
+    await expect(failed).rejects.toThrow(/net\/core\/somaxconn cannot be set to many/);
+  });
+});
+
+describe('a PID namespace of the pod’s own', () => {
+  const children = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+
+  it.each(['node', 'pod'] as const)(
+    'has a first process, with the user namespace of the %s',
+    async (userNamespace) => {
+      const manager = newManager();
+      const record = await manager.create(config('web', { pid: 'pod', userNamespace }), 'p1');
+      const { infra, namespaces } = record;
+      const pid = infra?.pid ?? 0;
+      for (const [kind, file] of [
+        ['pid', 'pid'],
+        ['network', 'net'],
+        ['ipc', 'ipc'],
+        ['uts', 'uts'],
+      ] as const) {
+        expect(run('stat', '-L', '-c', '%i', namespaces[kind] ?? '')).toBe(
+          run('stat', '-L', '-c', '%i', `/proc/${pid}/ns/${file}`),
+        );
+      }
+      const enterPid = [`--pid=${namespaces.pid}`, '--', 'sh', '-c'];
+      expect(Number(run('nsenter', ...enterPid, 'echo $$'))).toBeGreaterThan(1);
+      expect(await manager.verify('p1')).toBe(true);
+
+      // What loses its parent is given to the first process, which has to take its end.
+      run('nsenter', ...enterPid, 'sh -c "sleep 0 & exec true"; true');
+      run('nsenter', ...enterPid, '(sleep 0.2 &) ; true');
+      await expect
+        .poll(() =>
+          children(pid)
+            .split(' ')
+            .filter((child) => /\) Z /.test(readFileSync(`/proc/${child}/stat`, 'utf8'))),
+        )
+        .toEqual([]);
+
+      const next = newManager();
+      await next.load();
+      expect(next.sandbox('p1')?.infra).toEqual(infra);
+      expect(next.sandbox('p1')?.namespacePath('pid')).toBe(namespaces.pid);
+      await next.stop('p1');
+      expect(existsSync(`/proc/${pid}/ns/pid`)).toBe(false);
+      expect(next.get('p1')?.infra).toBeUndefined();
+      await next.remove('p1');
+    },
+  );
+
+  it('is not ready any more when the first process has ended', async () => {
+    const manager = newManager();
+    const { infra } = await manager.create(config('web', { pid: 'pod' }), 'p2');
+    const inNamespace = spawn('nsenter', [`-t${infra?.pid}`, '-p', '--', 'sleep', '60'], { stdio: 'ignore' });
+    bed.children.push(inNamespace);
+    const ended = once(inNamespace, 'exit');
+    run('kill', '-KILL', String(infra?.pid));
+    // The kernel ends all the others with the first one.
+    await ended;
+    expect(await manager.verify('p2')).toBe(false);
+    await manager.remove('p2');
+  });
+
+  it('is there with every sandbox when none is to be done without one', async () => {
+    const manager = newManager({ dropInfra: false });
+    const { infra, namespaces } = await manager.create(config('web'), 'p3');
+    expect(infra?.pid).toBeGreaterThan(1);
+    expect(namespaces.pid).toBeUndefined();
+    await manager.remove('p3');
+    expect(existsSync(`/proc/${infra?.pid}`)).toBe(false);
+  });
+});
+
+describe('a record', () => {
+  it('of the version before is taken over, with its running sandbox', async () => {
+    const made = await newManager().create(config('web', { portMappings: [tcp(18099)] }), 'v1');
+    const path = join(bed.root, 'state/sandboxes/v1/sandbox.json');
+    const added = [
+      'name',
+      'kubeName',
+      'namespace',
+      'hostAliases',
+      'hostNetwork',
+      'userNamespace',
+      'idMappings',
+    ];
+    added.push('privileged', 'persist', 'networks', 'dnsPolicy', 'stopping');
+    const old = Object.entries({ ...made, version: 1 }).filter(([name]) => !added.includes(name));
+    writeFileSync(path, JSON.stringify(Object.fromEntries(old)));
+    const manager = newManager();
+    expect(await manager.load()).toEqual({ records: [{ ...made, networks: [] }], errors: [] });
+    expect(await manager.verify('v1')).toBe(true);
+    await manager.remove('v1');
   });
 });

@@ -209,7 +209,13 @@ export class HostSandboxManager implements SandboxManager {
 
   /** What a stop could not do is done later, as long as this agent lives; then by the next one. */
   #retryStop(id: string, error?: unknown): void {
-    const delayMs = this.#retries.schedule(id, () => this.stop(id).catch(() => undefined));
+    const delayMs = this.#retries.schedule(id, async () => {
+      await this.stop(id).then(
+        () => this.logger.info('a sandbox whose stop had failed is stopped now', { id }),
+        // It was scheduled and told again.
+        () => undefined,
+      );
+    });
     if (delayMs === undefined) return;
     this.logger.warn('the stop of a sandbox is tried again', {
       id,

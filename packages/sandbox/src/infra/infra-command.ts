@@ -16,7 +16,7 @@ const SHELL_INIT = 'trap "exit 0" TERM; while :; do sleep 2147483647 & wait $!; 
  * A program that can be the first one of a PID namespace: catatonit, which podman uses, or a shell where it is not
  * installed. Neither needs anything but the host.
  */
-export async function infraInit(executor: HostExecutor): Promise<readonly string[]> {
+export async function infraInit(executor: Pick<HostExecutor, 'which'>): Promise<readonly string[]> {
   const catatonit = await executor.which('catatonit');
   return catatonit === undefined ? ['sh', '-c', SHELL_INIT] : [catatonit, '-P'];
 }
@@ -26,7 +26,10 @@ export async function infraInit(executor: HostExecutor): Promise<readonly string
  * itself, and ends with its exit code.
  * @param init as `infraInit` finds it
  */
-export function infraCommand({ namespaces, pid }: SandboxRecord, init: readonly string[]): readonly string[] {
+export function infraCommand(
+  { namespaces, pid }: Pick<SandboxRecord, 'namespaces' | 'pid'>,
+  init: readonly string[],
+): readonly string[] {
   const flags = Object.entries(ENTER).flatMap(([kind, flag]) => {
     const path = namespaces[kind as keyof typeof ENTER];
     return path === undefined ? [] : [`${flag}=${path}`];

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { systemErrorCode } from '@podwright/core';
+import { PodwrightError, systemErrorCode } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 
@@ -43,6 +43,9 @@ export function advertisedInterfaces(routes: string): readonly string[] {
 /** Looks whether pods of the default network can have IPv6 addresses beside those of IPv4. */
 @injectable()
 export class Ipv6Readiness {
+  /** Asked once: a program and a facility of the kernel do not come and go as settings do. */
+  #packetFilter: Promise<boolean> | undefined;
+
   constructor(@inject(HostExecutor) private readonly executor: HostExecutor) {}
 
   /** As `ipv6Refusal`, now. */
@@ -59,17 +62,23 @@ export class Ipv6Readiness {
       return ipv6Refusal({ disabled, forwarding, acceptRa: {}, packetFilter: true });
     const devices = advertisedInterfaces(routes ?? '');
     const acceptRa = await Promise.all(devices.map(async (name) => [name, await setting(name, 'accept_ra')]));
-    const { exitCode } = await this.executor.run({
-      command: 'ip6tables-save',
-      args: ['-t', 'filter'],
-      okExitCodes: 'any',
-    });
+    this.#packetFilter ??= this.#hasPacketFilter();
     return ipv6Refusal({
       disabled,
       forwarding,
       acceptRa: Object.fromEntries(acceptRa),
-      packetFilter: exitCode === 0,
+      packetFilter: await this.#packetFilter,
     });
+  }
+
+  async #hasPacketFilter(): Promise<boolean> {
+    const found = await this.executor
+      .run({ command: 'ip6tables-save', args: ['-t', 'filter'], okExitCodes: 'any' })
+      .catch((error: unknown) => {
+        if (PodwrightError.is(error, 'missing-requirement')) return undefined;
+        throw error;
+      });
+    return found?.exitCode === 0;
   }
 
   async #read(path: string): Promise<string | undefined> {
