@@ -6,9 +6,10 @@ import {
   HostExecutor,
   type HostProgram,
   hostProgramsOf,
+  Mounter,
   PortForwarder,
 } from '@podwright/nsenter';
-import { OciExec } from '@podwright/oci';
+import { ConmonAttach, OciExec } from '@podwright/oci';
 import { NamespacePinner, PodNetwork } from '@podwright/sandbox';
 import { inject, injectable } from 'inversify';
 import { HostTools } from './host-tools.js';
@@ -24,12 +25,14 @@ export class HostRequirements {
     @inject(NamespacePinner) pinner: NamespacePinner,
     @inject(PodNetwork) network: PodNetwork,
     @inject(OciExec) exec: OciExec,
+    @inject(ConmonAttach) attach: ConmonAttach,
+    @inject(Mounter) mounter: Mounter,
     @inject(PortForwarder) ports: PortForwarder,
     @inject(JournalReader) journal: JournalReader,
     @inject(ImageStore) imageStore: ImageStore,
     @inject(ImageService) images: ImageService,
   ) {
-    this.parts = [tools, pinner, network, exec, ports, journal, imageStore, images];
+    this.parts = [tools, pinner, network, exec, attach, mounter, ports, journal, imageStore, images];
   }
 
   async programs(): Promise<readonly HostProgram[]> {

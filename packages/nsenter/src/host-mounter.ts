@@ -2,6 +2,7 @@ import { basename, dirname, join } from 'node:path';
 import { type Logger, messageOf, PodwrightError } from '@podwright/core';
 import { readConsistently } from './consistent-read.js';
 import type { HostCommand, HostExecutor } from './host-executor.js';
+import type { HostProgram, UsesHostPrograms } from './host-program.js';
 import { mountError } from './mount-error.js';
 import { isAtOrBelow, type Mount, mountAt, mountOf, mountRefs, parseMountInfo } from './mount-info.js';
 import {
@@ -30,7 +31,7 @@ const ENV = { LC_ALL: 'C' };
 const DEAD_MOUNT = /ENOTCONN|ESTALE|EHOSTDOWN|EIO/;
 
 /** What both mounters have in common: they differ in how they look at the host's files. */
-export abstract class HostMounter implements Mounter {
+export abstract class HostMounter implements Mounter, UsesHostPrograms {
   readonly #scope: MountScope;
 
   constructor(
@@ -51,6 +52,11 @@ export abstract class HostMounter implements Mounter {
   protected abstract deviceNumbers(paths: readonly string[]): Promise<readonly string[]>;
   /** Removes an empty directory, or a file. */
   protected abstract removeMountPoint(path: string): Promise<void>;
+
+  /** systemd-run is not among them: without it there is a warning. */
+  async hostPrograms(): Promise<readonly HostProgram[]> {
+    return ['mount', 'umount'].map((name) => ({ name, debianPackage: 'mount' }));
+  }
 
   async list(): Promise<readonly Mount[]> {
     return parseMountInfo(await readConsistently('The mount table', () => this.readTable()));
