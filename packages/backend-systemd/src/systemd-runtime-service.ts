@@ -106,6 +106,7 @@ export class SystemdRuntimeService implements RuntimeService {
     this.closed = true;
     this.watcher.stop();
     try {
+      await this.ports[Symbol.asyncDispose]();
       if (this.state.access === 'exclusive') await this.rootfs.release();
     } finally {
       await this.manager[Symbol.asyncDispose]();

@@ -162,7 +162,7 @@ export interface RuntimeService {
   /**
    * A connection to a TCP port on the sandbox's loopback address; ending the stream half-closes it.
    * @throws PodwrightError kind `not-found`, `failed-precondition` (not ready), `unreachable` (nobody listens there),
-   *   `missing-requirement` (socat)
+   *   `missing-requirement`
    */
   portForward(sandboxId: string, port: number, options?: CallOptions): Promise<Duplex>;
 

@@ -50,7 +50,7 @@ export {
 export { NsenterHostExecutor } from './nsenter-host-executor.js';
 export { type NsenterModuleOptions, nsenterModule } from './nsenter-module.js';
 export { NsenterMounter } from './nsenter-mounter.js';
-export { PortForwarder, type PortForwardTarget, SocatPortForwarder } from './port-forwarder.js';
+export { HelperPortForwarder, PortForwarder, type PortForwardTarget } from './port-forwarder.js';
 export {
   isInUnit,
   type PinnedProcess,

@@ -7,7 +7,7 @@ import { Mounter } from './mounter.js';
 import { AgentExecutor, Nsenter, NsenterOptions } from './nsenter.js';
 import { NsenterHostExecutor } from './nsenter-host-executor.js';
 import { NsenterMounter } from './nsenter-mounter.js';
-import { PortForwarder, SocatPortForwarder } from './port-forwarder.js';
+import { HelperPortForwarder, PortForwarder } from './port-forwarder.js';
 
 export type NsenterModuleOptions =
   /** This process runs on the host itself. */
@@ -18,7 +18,7 @@ export type NsenterModuleOptions =
 /** Binds `HostExecutor`, `Mounter` and `PortForwarder`; in a container `Nsenter` and `AgentExecutor` too. Needs `Logger`. */
 export function nsenterModule(options: NsenterModuleOptions): ContainerModule {
   return new ContainerModule(({ bind }) => {
-    bind(PortForwarder).to(SocatPortForwarder).inSingletonScope();
+    bind(PortForwarder).to(HelperPortForwarder).inSingletonScope();
     if (options.mode === 'local') {
       bind(LocalHostExecutorOptions).toConstantValue(options);
       bind(HostExecutor).to(LocalHostExecutor).inSingletonScope();

@@ -1,12 +1,13 @@
+import { stat } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
-import { PodwrightError } from '@podwright/core';
+import { messageOf, PodwrightError, systemErrorCode, throwIfAborted } from '@podwright/core';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
-import { HostExecutor, type HostProcess } from './host-executor.js';
+import { ConnectHelper } from './connect-helper.js';
+import { ForwardedStream } from './forwarded-stream.js';
+import { HostExecutor } from './host-executor.js';
 import type { HostProgram, UsesHostPrograms } from './host-program.js';
-import { nsenterCommand, processTarget } from './nsenter-command.js';
+import { processTarget } from './nsenter-command.js';
 import { type PinnedProcess, type ProcessIdentity, pinProcess } from './process-identity.js';
-import { SOCAT_CONNECTED, SocatLog } from './socat-log.js';
-import { SocatStream } from './socat-stream.js';
 import { utilLinux } from './util-linux.js';
 
 /** Whose loopback address is meant. */
@@ -18,14 +19,14 @@ export type PortForwardTarget =
   /** The host's own. */
   | { readonly host: true };
 
-export interface PortForwarder {
+export interface PortForwarder extends AsyncDisposable {
   /**
    * Connects to a TCP port on a network namespace's loopback address, 127.0.0.1 or, when nothing listens there, ::1.
    * Ending the stream half-closes the connection; the stream ends when the other side has half-closed it. Destroying it
    * cuts the connection.
    * @param port 1 to 65535
    * @throws PodwrightError kind `unreachable` (nothing listens there; the port is named), `missing-requirement`
-   *   (socat or nsenter), `failed-precondition` (the namespace or the process is gone), `permission-denied`,
+   *   (nsenter), `failed-precondition` (the namespace or the process is gone), `permission-denied`,
    *   `invalid-argument`, `cancelled`
    */
   connect(
@@ -37,19 +38,19 @@ export interface PortForwarder {
 
 export const PortForwarder: ServiceIdentifier<PortForwarder> = Symbol.for('podwright.nsenter.PortForwarder');
 
-/** For the loopback address a long time; a full accept queue would let it hang without one. */
-const CONNECT_TIMEOUT_SECONDS = 10;
-/** Socat ends half-closed connections after this time; the default is half a second. */
-const HALF_CLOSED_SECONDS = 10 ** 8;
-const REFUSED = /Connection refused|Cannot assign requested address|Address family not supported/;
-
-/** Forwards through socat over pipes: one process for each connection, nothing that listens. */
+/**
+ * Forwards through sockets that a helper process connects in the namespace and hands over: one helper for each
+ * namespace, only while connections are made; a connection costs what a socket costs. See docs/decisions/0016-sockets-handed-over.md.
+ */
 @injectable()
-export class SocatPortForwarder implements PortForwarder, UsesHostPrograms {
+export class HelperPortForwarder implements PortForwarder, UsesHostPrograms {
+  /** By the namespace's own number: a path may lead to another one later. */
+  readonly #helpers = new Map<string, ConnectHelper>();
+
   constructor(@inject(HostExecutor) private readonly executor: HostExecutor) {}
 
   async hostPrograms(): Promise<readonly HostProgram[]> {
-    return [{ name: 'socat', debianPackage: 'socat', version: { args: ['-V'] } }, utilLinux('nsenter')];
+    return [utilLinux('nsenter')];
   }
 
   async connect(
@@ -62,61 +63,50 @@ export class SocatPortForwarder implements PortForwarder, UsesHostPrograms {
         details: { port },
       });
     }
-    const socat = await this.executor.which('socat');
-    if (socat === undefined) {
-      const message = 'Ports are forwarded by socat, which was not found: install it, or configure its path.';
-      throw new PodwrightError('missing-requirement', message, { details: { program: 'socat' } });
-    }
+    throwIfAborted(options.signal);
     const pinned = 'process' in target ? await pinProcess(this.executor, target.process, target) : undefined;
     try {
-      const path = netnsPathOf(target, pinned);
-      const first = await this.#tryConnect(path, [socat, `TCP4:127.0.0.1:${port}`], options.signal);
-      if (first.stream) return first.stream;
-      const second = await this.#tryConnect(path, [socat, `TCP6:[::1]:${port}`], options.signal);
-      if (second.stream) return second.stream;
-      const message = `Nothing listens on port ${port} of the loopback address: 127.0.0.1 and ::1 refused the connection.`;
-      throw new PodwrightError('unreachable', message, {
-        details: { port, said: [first.refused, second.refused] },
-      });
+      const path = this.#ownPath(netnsPathOf(target, pinned));
+      const helper = await this.#helperIn(path);
+      const connecting = helper.connect(port).then(
+        (socket) => new ForwardedStream(socket),
+        (error: unknown) => {
+          throw connectError(error, path, port);
+        },
+      );
+      return await orCancelled(connecting, options.signal);
     } finally {
       await pinned?.[Symbol.asyncDispose]();
     }
   }
 
-  async #tryConnect(
-    netnsPath: string,
-    [socat, address]: readonly [string, string],
-    signal: AbortSignal | undefined,
-  ): Promise<{ readonly stream?: Duplex; readonly refused?: string }> {
-    // shut-close: without it the end of what the other side sends is told only when the connection is gone.
-    const argv = [
-      socat,
-      ...['-d', '-d', '-t', String(HALF_CLOSED_SECONDS)],
-      'STDIO,shut-close',
-      `${address},connect-timeout=${CONNECT_TIMEOUT_SECONDS}`,
-    ];
-    const child = await this.executor.start({
-      ...nsenterCommand({ namespaces: { net: netnsPath } }, argv),
-      env: { LC_ALL: 'C' },
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#helpers.values()].map((helper) => helper.end()));
+  }
+
+  async #helperIn(path: string): Promise<ConnectHelper> {
+    const { dev, ino } = await stat(path).catch((cause: unknown) => {
+      const kind = systemErrorCode(cause) === 'EACCES' ? 'permission-denied' : 'failed-precondition';
+      throw new PodwrightError(
+        kind,
+        `The network namespace ${path} cannot be entered: ${messageOf(cause)}.`,
+        { cause, details: { netnsPath: path } },
+      );
     });
-    const log = new SocatLog(child.stderr);
-    const onAbort = () => child.kill();
-    signal?.addEventListener('abort', onAbort, { once: true });
-    if (signal?.aborted) onAbort();
-    try {
-      const connected = await Promise.race([log.until(SOCAT_CONNECTED), child.exited.then(() => false)]);
-      if (signal?.aborted) {
-        throw new PodwrightError('cancelled', 'Connecting was cancelled by its caller.', {
-          cause: signal.reason,
-        });
-      }
-      if (connected) return { stream: new SocatStream(child, log) };
-      await log.ended;
-      if (REFUSED.test(log.errors)) return { refused: log.errors };
-      throw connectError(address, netnsPath, log.errors, child);
-    } finally {
-      signal?.removeEventListener('abort', onAbort);
-    }
+    const key = `${dev}:${ino}`;
+    const known = this.#helpers.get(key);
+    if (known) return known;
+    const helper = new ConnectHelper(path, () => {
+      if (this.#helpers.get(key) === helper) this.#helpers.delete(key);
+    });
+    this.#helpers.set(key, helper);
+    return helper;
+  }
+
+  /** In a container of its own, the agent sees what was mounted after its start only through a process of the host. */
+  #ownPath(path: string): string {
+    const own = this.executor.hostPath(path);
+    return own === path || path.startsWith('/proc/') ? own : this.executor.hostPath(`/proc/1/root${path}`);
   }
 }
 
@@ -126,20 +116,35 @@ function netnsPathOf(target: PortForwardTarget, pinned: PinnedProcess | undefine
   return processTarget(procPath, { namespaces: ['net'] }).namespaces.net ?? '';
 }
 
-function connectError(
-  address: string,
-  netnsPath: string,
-  said: string,
-  { pid }: HostProcess,
-): PodwrightError {
-  const details = { address, netnsPath, pid, stderr: said };
-  if (/nsenter: (cannot open|reassociate to namespace)/.test(said)) {
-    const kind = /not permitted|Permission denied/.test(said) ? 'permission-denied' : 'failed-precondition';
-    return new PodwrightError(kind, `The network namespace ${netnsPath} cannot be entered: ${said}`, {
-      details,
-    });
-  }
-  return new PodwrightError('unreachable', `${address} cannot be reached in ${netnsPath}: ${said}`, {
-    details,
+/** A connection that comes after the caller has gone is closed. */
+async function orCancelled(connecting: Promise<Duplex>, signal: AbortSignal | undefined): Promise<Duplex> {
+  if (!signal) return await connecting;
+  let onAbort: () => void = () => undefined;
+  const aborted = new Promise<never>((_resolve, reject) => {
+    onAbort = () => {
+      reject(
+        new PodwrightError('cancelled', 'Connecting was cancelled by its caller.', { cause: signal.reason }),
+      );
+      connecting.then(
+        (stream) => stream.destroy(),
+        () => undefined,
+      );
+    };
   });
+  signal.addEventListener('abort', onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  try {
+    return await Promise.race([connecting, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function connectError(error: unknown, netnsPath: string, port: number): unknown {
+  if (!PodwrightError.is(error, 'unreachable')) return error;
+  return new PodwrightError(
+    'unreachable',
+    `Nothing answers on port ${port} of the loopback address in ${netnsPath}: ${error.message}.`,
+    { cause: error, details: { ...error.details, port, netnsPath } },
+  );
 }

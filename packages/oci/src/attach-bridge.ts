@@ -1,6 +1,6 @@
 /**
  * Why a program in Perl: conmon's attach socket is a SOCK_SEQPACKET socket, whose packets are the frames of its protocol.
- * Node has none, and socat loses where a packet ends when it writes to a pipe. See docs/decisions/0013-attach-in-perl.md.
+ * Node has none, and socat loses where a packet ends when it writes to a pipe. See docs/decisions/0015-attach-in-perl.md.
  */
 
 /** Exit codes of the bridge. */

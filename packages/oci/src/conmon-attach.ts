@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { PodwrightError, systemErrorCode, type TerminalSize, throwIfAborted } from '@podwright/core';
-import { HostExecutor, type HostProcess } from '@podwright/nsenter';
+import { HostExecutor, type HostProcess, type HostProgram, type UsesHostPrograms } from '@podwright/nsenter';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import { attachBridge, BRIDGE_READY, bridgeExit } from './attach-bridge.js';
 import { OutputRelay } from './output-relay.js';
@@ -56,8 +56,12 @@ export const ConmonAttach: ServiceIdentifier<ConmonAttach> = Symbol.for('podwrig
 
 /** Through a bridge of one process for each client, see attach-bridge.ts. */
 @injectable()
-export class BridgedConmonAttach implements ConmonAttach {
+export class BridgedConmonAttach implements ConmonAttach, UsesHostPrograms {
   constructor(@inject(HostExecutor) private readonly executor: HostExecutor) {}
+
+  async hostPrograms(): Promise<readonly HostProgram[]> {
+    return [{ name: 'perl', debianPackage: 'perl-base', version: { args: ['-v'] } }];
+  }
 
   async connect(request: ConmonAttachRequest): Promise<ConmonConnection> {
     throwIfAborted(request.signal);
