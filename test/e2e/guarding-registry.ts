@@ -31,7 +31,8 @@ export class GuardingRegistry {
       const path = incoming.url ?? '';
       const folder = /^\/v2\/([^/]+)\//.exec(path)?.[1];
       if (this.failWith !== undefined) {
-        answer.writeHead(this.failWith).end();
+        // Clients ask again when it says 429, soon when told so.
+        answer.writeHead(this.failWith, { 'Retry-After': '1' }).end();
         return;
       }
       if (!this.#isAllowed(incoming, folder)) {

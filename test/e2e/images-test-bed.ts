@@ -70,7 +70,7 @@ export function imagesTestBed() {
       lastValueFrom(images.pullImage(reference, pullOptions).pipe(toArray()));
     const copies = () =>
       commands.filter(({ command, args }) => command === 'skopeo' && args.includes('copy'));
-    return { images, store, pull, commands, copies, watchers };
+    return { images, store, pull, commands, container, copies, watchers };
   }
 
   const at = (...names: string[]) => join(folder, ...names);

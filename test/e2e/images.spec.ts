@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   existsSync,
   mkdirSync,
@@ -8,7 +10,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { authRegistry, testArchives, testImages, testRegistry } from '../host/images.js';
 import { imagesTestBed, run } from './images-test-bed.js';
@@ -114,7 +115,8 @@ describe('pulling', () => {
     await pushList('foreign', [['s390x', testImages.web]]);
     const error = await failure(pull(`${testRegistry}/podwright/web:foreign`));
     expect(error).toMatchObject({ kind: 'image-not-found' });
-    expect(error.message).toContain('not made for this platform');
+    expect(error.message).toContain('not made for this platform: there is linux/s390x, and not linux/');
+    expect(error.details).toMatchObject({ platforms: ['linux/s390x'] });
   });
 
   it('shares concurrent pulls of one reference', async () => {
@@ -218,12 +220,59 @@ describe('loading', () => {
     for (const [name, source] of Object.entries({
       'oci:1.tar.gz': testArchives.oci,
       'docker:1.tar.gz': testArchives.docker,
+      'oci-bzip2:1.tar.bz2': testArchives.oci,
+      'docker-xz:1.tar.xz': testArchives.docker,
+      'oci-zstd:1.tar.zst': testArchives.oci,
     })) {
-      writeFileSync(at(name), gzipSync(readFileSync(source)));
+      compress(source, at(name));
       const [loaded] = await images.loadImage(at(name), { reference: `own/${name.split(':')[0]}` });
       expect(loaded?.repoTags).toContain(`docker.io/own/${name.split(':')[0]}:latest`);
     }
     expect(await images.imageStatus(testArchives.reference)).toBeUndefined();
+  });
+
+  it.each(['gz', 'bz2', 'xz', 'zst'])(
+    'says that an archive of .%s is damaged, and leaves nothing',
+    async (ending) => {
+      const { images } = await start();
+      const path = at(`half.tar.${ending}`);
+      compress(testArchives.docker, path);
+      truncateSync(path, 10_000);
+      expect(await failure(images.loadImage(path))).toMatchObject({ kind: 'invalid-argument' });
+      expect(readdirSync(at('tmp'))).toEqual([]);
+      expect(await images.listImages()).toEqual([]);
+    },
+  );
+
+  it('takes a layout directory with an image for several platforms, and names them when ours is absent', async () => {
+    const { images } = await start();
+    run('cp', '-r', '/run/podwright-test/layout', at('layout'));
+    const index = JSON.parse(readFileSync(at('layout/index.json'), 'utf8')) as {
+      manifests: { annotations?: Record<string, string>; digest: string; size: number }[];
+    };
+    const byName = (name: string) =>
+      index.manifests.find(({ annotations }) => annotations?.['org.opencontainers.image.ref.name'] === name);
+    const nested = (architectures: readonly string[]) => {
+      const platformOf = (architecture: string) => ({ platform: { os: 'linux', architecture } });
+      const manifests = architectures.map((one) => ({
+        ...byName('web'),
+        annotations: {},
+        ...platformOf(one),
+      }));
+      const text = JSON.stringify({ schemaVersion: 2, manifests });
+      const hex = createHash('sha256').update(text).digest('hex');
+      writeFileSync(at('layout/blobs/sha256', hex), text);
+      const mediaType = 'application/vnd.oci.image.index.v1+json';
+      const outer = [{ mediaType, digest: `sha256:${hex}`, size: text.length }];
+      writeFileSync(at('layout/index.json'), JSON.stringify({ schemaVersion: 2, manifests: outer }));
+    };
+    nested(['s390x', { x64: 'amd64' }[process.arch as string] ?? process.arch]);
+    const [loaded] = await images.loadImage(at('layout'), { reference: 'many:1' });
+    expect(loaded?.repoTags).toEqual(['docker.io/library/many:1']);
+    nested(['s390x', 'riscv64']);
+    const error = await failure(images.loadImage(at('layout')));
+    expect(error).toMatchObject({ kind: 'image-not-found' });
+    expect(error.message).toContain('there is linux/riscv64, linux/s390x, and not');
   });
 
   it('takes an image without a name', async () => {
@@ -255,6 +304,14 @@ describe('loading', () => {
     expect(readdirSync(at('tmp'))).toEqual([]);
   });
 
+  const compress = (source: string, target: string) => {
+    const program = { gz: 'gzip', bz2: 'bzip2', xz: 'xz', zst: 'zstd' }[target.split('.').at(-1) ?? ''] ?? '';
+    const options = {
+      maxBuffer: 1 << 30,
+      stdio: ['ignore', 'pipe', 'ignore'] as ['ignore', 'pipe', 'ignore'],
+    };
+    writeFileSync(target, execFileSync(program, ['--stdout', source], options));
+  };
   const tarOf = (path: string) => {
     run('tar', '-cf', at('other.tar'), path);
     return at('other.tar');

@@ -1,4 +1,5 @@
 import type { CallOptions } from './call-options.js';
+import type { ImageGcPolicy } from './deciders/image-gc.js';
 import type { ConfigObject } from './manifest/config-object.js';
 import type { Container, Pod, PullPolicy } from './manifest/pod.js';
 import type { ContainerAttempt, ContainerPhase, EnvVar, StringMap } from './model.js';
@@ -141,6 +142,8 @@ export interface GcOptions extends CallOptions {
   readonly dryRun?: boolean;
   /** All pods are known to their sources: what belongs to a pod that is gone may go. Default false. */
   readonly allSourcesReady?: boolean;
+  /** Removes images too, when their disk is fuller than this says. Absent: none. */
+  readonly images?: ImageGcPolicy;
 }
 
 export interface GcResult {

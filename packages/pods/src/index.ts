@@ -2,6 +2,8 @@
 // pods-module.ts (how it is put together).
 export { BackendPodRuntime } from './backend-pod-runtime.js';
 export { FilePodStore } from './file-pod-store.js';
+export { type ImageCollectOptions, ImageCollector } from './image-collector.js';
+export { type EnsuredImage, type EnsureOptions, ImageEnsurer } from './image-ensurer.js';
 export { LoggingEventRecorder } from './logging-event-recorder.js';
 export { ManifestContainerOptionsGenerator } from './manifest-container-options-generator.js';
 export { MemoryPodStore } from './memory-pod-store.js';

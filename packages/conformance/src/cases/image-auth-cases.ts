@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
-import { type PullSecret, parseImageReference, type RegistryAuth } from '@podwright/core';
-import { lastValueFrom } from 'rxjs';
+import {
+  type ConfigObject,
+  type Pod,
+  type PullSecret,
+  parseConfigObject,
+  parseImageReference,
+  type RegistryAuth,
+} from '@podwright/core';
+import { filter, firstValueFrom, lastValueFrom } from 'rxjs';
 import type { CaseContext } from '../case-context.js';
 import { section } from '../conformance-case.js';
 
@@ -133,4 +140,57 @@ export const imageAuthCases = section('pull-secrets', {
       );
     },
   },
+  pod: {
+    title: 'a pod is pulled with the pull secrets that it names and was given',
+    run: async (t) => {
+      const { reference, auth, registry } = locked(t);
+      const pod = lockedPod(t, reference, 'regcred');
+      const objects = [
+        pullSecretObject(t, 'other', { [registry]: WRONG }),
+        pullSecretObject(t, 'regcred', { [registry]: auth }),
+      ];
+      await t.runtime.runPod(pod, { objects });
+      await t.podEnded(pod.metadata.uid);
+    },
+  },
+  'pod-missing': {
+    title: 'a pod that was not given its pull secret is pulled without it, with a warning',
+    run: async (t) => {
+      const { reference, auth, registry } = locked(t);
+      const pod = lockedPod(t, reference, 'regcred');
+      const warned = firstValueFrom(
+        t.runtime.events.pipe(
+          filter(({ object, reason }) => {
+            return object.uid === pod.metadata.uid && reason === 'FailedToRetrieveImagePullSecret';
+          }),
+        ),
+      );
+      const objects = [pullSecretObject(t, 'other', { [registry]: auth })];
+      const error = await t.rejects(t.runtime.runPod(pod, { objects }), 'unauthorized');
+      assert.equal(error.details['reason'], 'ErrImagePull');
+      assert.ok((await t.soon(warned, 'the warning')).message.includes('regcred'));
+    },
+  },
 });
+
+/** A pod of the image that wants credentials, removed at the end of the case. */
+function lockedPod(t: CaseContext, image: string, secret: string): Pod {
+  const spec = { hostNetwork: true, imagePullSecrets: [{ name: secret }] };
+  const pod = t.pod([{ image, command: ['true'] }], spec);
+  t.atEnd(`pod ${pod.metadata.name}`, () => t.runtime.removePod({ uid: pod.metadata.uid }, { graceMs: 0 }));
+  return pod;
+}
+
+function pullSecretObject(
+  t: CaseContext,
+  name: string,
+  entries: Readonly<Record<string, RegistryAuth>>,
+): ConfigObject {
+  return parseConfigObject({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    type: 'kubernetes.io/dockerconfigjson',
+    metadata: { name, namespace: t.namespace },
+    stringData: { '.dockerconfigjson': secretOf(entries).content },
+  });
+}
