@@ -146,7 +146,7 @@ describe('further networks', () => {
     bed.configure('10-main.conflist', 'main', [{ type: 'ptp', ipam: ipam('10.95.0.0/24') }]);
     bed.configure('20-storage.conflist', 'storage', [{ type: 'ptp', ipam: ipam('10.96.0.0/24') }]);
     bed.configure('30-fixed.conflist', 'fixed', [
-      { type: 'ptp', capabilities: { ips: true }, ipam: { type: 'static' } },
+      { type: 'ptp', capabilities: { ips: true }, ipam: ipam('10.97.0.0/24') },
       { type: 'tuning', capabilities: { mac: true } },
     ]);
   };
@@ -179,12 +179,12 @@ describe('further networks', () => {
   it('are asked for by names', async () => {
     configureTwo();
     const manager = bed.newManager();
-    const asked = { [NETWORKS]: 'storage, test/storage@fast' };
+    const asked = { [NETWORKS]: 'storage, test/fixed@fast' };
     const { networks } = await manager.create(config('web', { annotations: asked }), 'd4');
     expect(networks.map((network) => [network.name, network.interface])).toEqual([
       ['main', 'eth0'],
       ['storage', 'net1'],
-      ['storage', 'fast'],
+      ['fixed', 'fast'],
     ]);
     await manager.remove('d4');
   });

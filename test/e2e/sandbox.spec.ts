@@ -5,10 +5,17 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { PodwrightError } from '@podwright/core';
-import { DEFAULT_SHM_SIZE_BYTES, type SandboxRecord } from '@podwright/sandbox';
+import { HostExecutor } from '@podwright/nsenter';
+import {
+  DEFAULT_SHM_SIZE_BYTES,
+  NamespacePinner,
+  SandboxManager,
+  type SandboxRecord,
+} from '@podwright/sandbox';
 import { describe, expect, it } from 'vitest';
 import {
   ask,
+  BRIDGE,
   sandboxConfig as config,
   hostState,
   inside,
@@ -266,7 +273,9 @@ describe('a restarted agent', () => {
     expect(removed).toEqual([
       'namespaces and files of sandbox h4',
       expect.stringMatching(/^address 10\.92\.\d+\.\d+ leased to sandbox h4$/),
+      expect.stringMatching(/^address fd92::[0-9a-f]+ leased to sandbox h4$/),
       'iptables rules of sandbox h4',
+      'ip6tables rules of sandbox h4',
     ]);
   });
 });
@@ -391,6 +400,58 @@ describe('a user namespace of the pod’s own', () => {
   });
 });
 
+describe('the pinner', () => {
+  it('lets two namespaces go when the third cannot be pinned', async () => {
+    const container = bed.newContainer();
+    const real = container.get(HostExecutor);
+    const pinned: string[] = [];
+    const path = (name: string) => join(bed.root, 'run/pins', name);
+    const executor: HostExecutor = {
+      start: (command) => real.start(command),
+      which: (name) => real.which(name),
+      hostPath: (name) => real.hostPath(name),
+      async run(command) {
+        // What the third one is to be mounted on goes away at the last moment.
+        if (command.command === 'unshare') rmSync(path('uts'));
+        const result = await real.run(command);
+        pinned.push(...mountPoints('self').filter((point) => point.startsWith(path(''))));
+        return result;
+      },
+    };
+    (await container.rebind(HostExecutor)).toConstantValue(executor);
+    const pinner = container.get(NamespacePinner);
+    await pinner.prepare(join(bed.root, 'run'));
+    const paths = { network: path('net'), ipc: path('ipc'), uts: path('uts') };
+    const pinning = pinner.pin({ paths, hostname: 'x', sysctls: [], idMappings: [] });
+    await expect(pinning).rejects.toThrow(/namespaces of a pod could not be made: unshare: .*uts/);
+    expect(pinned.length).toBeGreaterThan(0);
+    expect(mountPoints('self').filter((point) => point.startsWith(path('')))).toEqual([]);
+    await pinner.release(join(bed.root, 'run'));
+  });
+
+  it('is whatever is bound in its place', async () => {
+    const container = bed.newContainer();
+    const real = container.get(NamespacePinner);
+    const requests: string[] = [];
+    const pinner: NamespacePinner = {
+      pin: async (request, signal) => {
+        requests.push(...Object.keys(request.paths));
+        await real.pin(request, signal);
+      },
+      pinOf: (pid, kind, path) => real.pinOf(pid, kind, path),
+      unpin: (paths) => real.unpin(paths),
+      arePinned: (paths) => real.arePinned(paths),
+      prepare: (directory) => real.prepare(directory),
+      release: (directory) => real.release(directory),
+    };
+    (await container.rebind(NamespacePinner)).toConstantValue(pinner);
+    const manager = container.get(SandboxManager);
+    await manager.create(config('web'), 'q1');
+    expect(requests).toEqual(['network', 'uts', 'ipc']);
+    await manager.remove('q1');
+  });
+});
+
 describe('a PID namespace of the pod’s own', () => {
   const children = (pid: number) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
 
@@ -440,13 +501,8 @@ describe('a PID namespace of the pod’s own', () => {
   it('is not ready any more when the first process has ended', async () => {
     const manager = newManager();
     const { infra } = await manager.create(config('web', { pid: 'pod' }), 'p2');
-    const inNamespace = spawn('nsenter', [`-t${infra?.pid}`, '-p', '--', 'sleep', '60'], { stdio: 'ignore' });
-    bed.children.push(inNamespace);
-    const ended = once(inNamespace, 'exit');
     run('kill', '-KILL', String(infra?.pid));
-    // The kernel ends all the others with the first one.
-    await ended;
-    expect(await manager.verify('p2')).toBe(false);
+    await expect.poll(() => manager.verify('p2')).toBe(false);
     await manager.remove('p2');
   });
 

@@ -15,7 +15,7 @@ import { HostExecutor, type RunCommand } from '@podwright/nsenter';
 import { Container } from 'inversify';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SandboxManager } from './sandbox-manager.js';
-import { sandboxModule } from './sandbox-module.js';
+import { type SandboxModuleOptions, sandboxModule } from './sandbox-module.js';
 import type { SandboxConfig } from './sandbox-record.js';
 
 const NSFS = '6e736673';
@@ -64,12 +64,12 @@ function nameOf({ command, env, args }: RunCommand): string {
 let root: string;
 let host: FakeHost;
 
-function newManager(): SandboxManager {
+function newManager(options: Partial<SandboxModuleOptions> = {}): SandboxManager {
   const container = new Container();
   container.bind(Logger).toConstantValue(silentLogger);
   container.bind(Clock).toConstantValue(new SystemClock());
   container.bind(HostExecutor).toConstantValue(host);
-  container.load(sandboxModule({ stateDir: '/state', runDir: '/run' }));
+  container.load(sandboxModule({ stateDir: '/state', runDir: '/run', ...options }));
   return container.get(SandboxManager);
 }
 
@@ -209,6 +209,13 @@ describe('create', () => {
     ['the same id', config('other', { portMappings: [] }), 'id1', 'already-exists'],
     ['the same attempt of the pod', config('web', { portMappings: [] }), 'id2', 'already-exists'],
     ['the same host port', config('other'), 'id2', 'port-in-use'],
+    ['an empty id', config('other', { portMappings: [] }), '', 'empty-id'],
+    [
+      'a user namespace with the node’s network',
+      config('other', { portMappings: [], network: 'node', userNamespace: 'pod' }),
+      'id2',
+      'invalid-argument',
+    ],
     ['an id that is a path', config('other', { portMappings: [] }), '../x', 'invalid-argument'],
     ['a bad host name', config('other', { portMappings: [], hostname: 'a_b' }), 'id2', 'invalid-argument'],
     [
@@ -282,6 +289,29 @@ describe('stop and remove', () => {
     expect(next.list()).toEqual([]);
   });
 
+  it('does what an earlier agent was asked for and could not do, after a reboot too', async () => {
+    const first = newManager();
+    await first.create(config(), 'id1');
+    host.onCommand = (name) => {
+      if (name === 'bridge DEL') throw new PodwrightError('command-failed', 'bridge broke');
+    };
+    await expect(first.stop('id1')).rejects.toThrow('bridge broke');
+    await first[Symbol.asyncDispose]();
+    writeFileSync(join(root, 'proc/sys/kernel/random/boot_id'), 'boot-2\n');
+    host = new FakeHost(root);
+    const next = newManager({ teardownRetryMs: { initial: 1, max: 1 } });
+    const deleted = new Promise<void>((resolve) => {
+      host.onCommand = (name) => {
+        if (name === 'bridge DEL') resolve();
+      };
+    });
+    await next.load();
+    await deleted;
+    await next.stop('id1');
+    expect(next.get('id1')).toMatchObject({ networkStopped: true, stopped: true, cni: [] });
+    expect((await newManager().load()).records[0]).toMatchObject({ networkStopped: true, stopped: true });
+  });
+
   it('deletes the network with the configuration with which it was added', async () => {
     const manager = newManager();
     await manager.create(config(), 'id1');
@@ -293,6 +323,50 @@ describe('stop and remove', () => {
     host.commands.length = 0;
     await manager.remove('id1');
     expect(host.commands.filter((name) => name.endsWith('DEL'))).toEqual(['portmap DEL', 'bridge DEL']);
+  });
+});
+
+describe('a user namespace', () => {
+  it('has ids that no other pod has, also after a restart, until it is removed', async () => {
+    const pod = (name: string) => config(name, { portMappings: [], userNamespace: 'pod' });
+    const first = newManager();
+    const firstIds = async (manager: SandboxManager, id: string) =>
+      (await manager.create(pod(id), id)).idMappings[0]?.hostId;
+    const [a, b] = await Promise.all([firstIds(first, 'a'), firstIds(first, 'b')]);
+    expect(b).not.toBe(a);
+    await first.stop('a');
+    const next = newManager();
+    await next.load();
+    const c = await firstIds(next, 'c');
+    expect([a, b]).not.toContain(c);
+    await next.remove('a');
+    expect(await firstIds(next, 'd')).toBe(a);
+  });
+
+  it('gives its ids back when the sandbox fails', async () => {
+    const manager = newManager({ userNamespaceIds: { first: 100_000, count: 65_536 } });
+    const pod = (name: string) => config(name, { portMappings: [], userNamespace: 'pod' });
+    host.onCommand = (name) => {
+      if (name === 'bridge ADD') throw new PodwrightError('command-failed', 'bridge broke');
+    };
+    await expect(manager.create(pod('a'), 'a')).rejects.toThrow('bridge broke');
+    host.onCommand = () => undefined;
+    await manager.create(pod('b'), 'b');
+    await expect(manager.create(pod('c'), 'c')).rejects.toSatisfy((error) =>
+      PodwrightError.is(error, 'no-space'),
+    );
+  });
+
+  it('has ids of a user of subuid and subgid, or says what to write there', async () => {
+    mkdirSync(join(root, 'etc'), { recursive: true });
+    writeFileSync(join(root, 'etc/subuid'), 'pods:300000:65536\n');
+    const options = { userNamespaceIds: { user: 'pods' } };
+    const pod = config('a', { portMappings: [], userNamespace: 'pod' });
+    const failed = newManager(options).create(pod, 'a');
+    await expect(failed).rejects.toSatisfy((error) => PodwrightError.is(error, 'missing-requirement'));
+    writeFileSync(join(root, 'etc/subgid'), 'pods:300000:65536\n');
+    const { idMappings } = await newManager(options).create(pod, 'a');
+    expect(idMappings).toEqual([{ containerId: 0, hostId: 300_000, size: 65_536 }]);
   });
 });
 

@@ -84,6 +84,7 @@ export class SandboxBed {
   /** Programs to be ended with the test. */
   readonly children: ChildProcess[] = [];
   readonly #errors: string[] = [];
+  readonly #managers: SandboxManager[] = [];
   #lines: LogLine[] = [];
   #onLine: () => void = () => undefined;
   #before: Readonly<Record<string, string>> = {};
@@ -96,8 +97,11 @@ export class SandboxBed {
       this.#lines = [];
       this.#before = hostState();
     });
-    afterEach(async () => {
+    afterEach(async ({ task }) => {
       await Promise.all(this.children.splice(0).map(end));
+      const managers = this.#managers.splice(0);
+      // One failed test is not to fail the others.
+      if (task.result?.state === 'fail') await Promise.all(managers.map(removeAll));
       expect(this.#errors.splice(0)).toEqual([]);
       const after = hostState();
       rmSync(this.root, { recursive: true, force: true });
@@ -107,6 +111,13 @@ export class SandboxBed {
 
   /** A manager as a new agent has it. What it could only log as an error fails the test. */
   newManager(options: Partial<SandboxModuleOptions> = {}): SandboxManager {
+    const manager = this.newContainer(options).get(SandboxManager);
+    this.#managers.push(manager);
+    return manager;
+  }
+
+  /** What a new agent is made of. */
+  newContainer(options: Partial<SandboxModuleOptions> = {}): Container {
     const container = new Container();
     const note = (message: string, fields: Readonly<Record<string, unknown>> = {}) => {
       this.#lines.push({ message, fields });
@@ -131,7 +142,7 @@ export class SandboxBed {
         ...options,
       }),
     );
-    return container.get(SandboxManager);
+    return container;
   }
 
   /** Waits for the first line logged in this test that reads so. */
@@ -166,6 +177,10 @@ export class SandboxBed {
       if (/listening on|receiving on/.test(String(chunk))) break;
     }
   }
+}
+
+async function removeAll(manager: SandboxManager): Promise<void> {
+  await Promise.allSettled(manager.list().map(({ id }) => manager.remove(id)));
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -38,6 +38,14 @@ const SAVE: Readonly<Record<TableFamily, string>> = { ip: 'iptables-save', ip6: 
 const RESTORE: Readonly<Record<TableFamily, string>> = { ip: 'iptables-restore', ip6: 'ip6tables-restore' };
 const FAMILIES: readonly TableFamily[] = ['ip', 'ip6'];
 
+/**
+ * Makes the bridge before the plugin does, where it is to have IPv6: an address that the kernel still looks for
+ * duplicates of (RFC 4862) is none to be reached from, and nobody else is on a bridge of ours. Argument: its name.
+ */
+const MAKE_BRIDGE = `set -e
+[ -e "/sys/class/net/$1" ] || ip link add name "$1" type bridge
+echo 0 >"/proc/sys/net/ipv6/conf/$1/accept_dad"`;
+
 /** What the default network's plugins make on the host for all pods together, and never remove by themselves. */
 @injectable()
 export class DefaultNetworkHost {
@@ -116,6 +124,10 @@ export class DefaultNetworkHost {
       const path = this.executor.hostPath(this.#beforePath);
       await mkdir(this.executor.hostPath(networkRunDir(this.options)), { recursive: true, mode: 0o700 });
       await writeFileAtomic(path, `${JSON.stringify(before)}\n`);
+    }
+    if (subnets.some((subnet) => parseSubnet(subnet).family === 'ipv6')) {
+      const { defaultBridge } = this.options;
+      await this.executor.run({ command: 'sh', args: ['-c', MAKE_BRIDGE, 'bridge', defaultBridge] });
     }
     for (const subnet of subnets) {
       const family = parseSubnet(subnet).family === 'ipv4' ? 'ip' : 'ip6';
