@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, request, type Server } from 'node:http';
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 export interface Guard {
@@ -17,9 +17,9 @@ export class GuardingRegistry {
   failWith: number | undefined;
   /** When set, whoever asks for a manifest by digest gets that of this tag. */
   wrongManifest: string | undefined;
-  /** The most manifests and blobs that were under way at once. */
+  /** The most repositories of which something was under way at once. */
   mostAtOnce = 0;
-  #atOnce = 0;
+  readonly #underWay: string[] = [];
   readonly #server: Server;
 
   private constructor(
@@ -44,11 +44,7 @@ export class GuardingRegistry {
         return;
       }
       if (folder !== undefined) this.served.push(path);
-      this.#atOnce += folder === undefined ? 0 : 1;
-      this.mostAtOnce = Math.max(this.mostAtOnce, this.#atOnce);
-      answer.on('close', () => {
-        this.#atOnce -= folder === undefined ? 0 : 1;
-      });
+      if (folder !== undefined) this.#note(path.split('/')[3] ?? '', answer);
       const [host, port] = this.target.split(':');
       const { authorization: _, ...headers } = incoming.headers;
       const behind = this.#behind(path);
@@ -89,6 +85,12 @@ export class GuardingRegistry {
   close(): Promise<void> {
     this.#server.closeAllConnections();
     return new Promise((resolve) => this.#server.close(() => resolve()));
+  }
+
+  #note(repository: string, answer: ServerResponse): void {
+    this.#underWay.push(repository);
+    this.mostAtOnce = Math.max(this.mostAtOnce, new Set(this.#underWay).size);
+    answer.on('close', () => this.#underWay.splice(this.#underWay.indexOf(repository), 1));
   }
 
   #behind(path: string): string {

@@ -63,6 +63,7 @@ describe('StoreFiles', () => {
       storage as unknown as StorageCommand,
       files,
       usage,
+      { runDir: '/run/x' },
       silentLogger,
     );
     return { files, store };
