@@ -153,6 +153,7 @@ export class ContainerStore {
     await rm(this.host.hostPath(paths.run), { recursive: true, force: true });
     // Not recursively: should a root file system ever be mounted there, its volumes are not ours to empty.
     await ignoreMissing(rmdir(this.host.hostPath(paths.rootfs)));
+    await ignoreMissing(rmdir(this.host.hostPath(paths.stage)));
     const removing = this.host.hostPath(join(this.layout.containersDir, `${REMOVING}${id}`));
     await ignoreMissing(rename(this.host.hostPath(paths.state), removing));
     this.records.delete(id);

@@ -6,11 +6,12 @@ describe('HostLayout', () => {
   const layout = new HostLayout('/var/lib/podwright', '/run/podwright');
 
   it('keeps what outlives a reboot apart from what does not', () => {
-    const { state, run, rootfs, ...files } = layout.container(CONTAINER_ID);
-    expect([state, run, rootfs]).toEqual([
+    const { state, run, rootfs, stage, ...files } = layout.container(CONTAINER_ID);
+    expect([state, run, rootfs, stage]).toEqual([
       `/var/lib/podwright/containers/${CONTAINER_ID}`,
       `/run/podwright/containers/${CONTAINER_ID}`,
       `/run/podwright/rootfs/${CONTAINER_ID}`,
+      `/run/podwright/rootfs/${CONTAINER_ID}.stage`,
     ]);
     const below = (path: string, folder: string) => path.startsWith(`${folder}/`);
     for (const path of Object.values(files)) expect(below(path, state) || below(path, run)).toBe(true);

@@ -26,6 +26,10 @@ export interface ContainerPaths {
   /** There while a stop with a longer grace is under way: no restart follows. */
   readonly stoppingMarker: string;
   readonly rootfs: string;
+  /** Where the launch script binds parts of volumes, in the unit's mount namespace. */
+  readonly stage: string;
+  /** Volumes that the image declares; filled anew for each attempt. */
+  readonly volumes: string;
 }
 
 /** Where things of one agent lie on the host. */
@@ -62,7 +66,12 @@ export class HostLayout {
     return join(this.stateDir, 'volumes');
   }
 
-  /** Volumes in memory. */
+  /** Volumes made of ConfigMaps, Secrets and fields of the pod; one tmpfs for each pod. */
+  get objectVolumesDir(): string {
+    return join(this.runDir, 'objects');
+  }
+
+  /** Volumes in memory, and images as volumes. */
   get memoryVolumesDir(): string {
     return join(this.runDir, 'volumes');
   }
@@ -89,6 +98,8 @@ export class HostLayout {
       startedMarker: join(state, 'started'),
       stoppingMarker: join(run, 'stopping'),
       rootfs: join(this.rootfsDir, id),
+      stage: join(this.rootfsDir, `${id}.stage`),
+      volumes: join(state, 'volumes'),
     };
   }
 }

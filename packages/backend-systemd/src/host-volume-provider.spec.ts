@@ -1,8 +1,20 @@
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Pod, PodwrightError, parsePod, silentLogger } from '@podwright/core';
+import type { ImageMounter } from '@podwright/images';
 import { FakeMounter } from '@podwright/nsenter';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { HostLayout } from './host-layout.js';
@@ -31,8 +43,26 @@ const disk = (name: string) => ({ name, emptyDir: {} });
 const missing = { name: 'missing', hostPath: { path: '/nowhere', type: 'Directory' } };
 const below = (path: string) => readdir(join(root, path)).catch(() => undefined);
 
-const provider = () =>
-  new HostVolumeProvider(fakeHost({ root }), mounter, new HostLayout('/state', '/run/p'), silentLogger);
+/** Images that are mounted. */
+const imageTargets = new Set<string>();
+const images: ImageMounter = {
+  mount: async (reference, target) => {
+    if (reference !== 'data:1') throw new PodwrightError('image-not-found', `There is no ${reference}.`);
+    imageTargets.add(target);
+    return { target, imageId: 'sha256:1' };
+  },
+  unmount: async (target) => void imageTargets.delete(target),
+  list: async () => [...imageTargets].map((target) => ({ target, imageId: 'sha256:1' })),
+};
+
+const provider = (run: NonNullable<Parameters<typeof fakeHost>[0]>['run'] = () => ({})) =>
+  new HostVolumeProvider(
+    fakeHost({ root, run }),
+    mounter,
+    images,
+    new HostLayout('/state', '/run/p'),
+    silentLogger,
+  );
 const mounted = async () => (await mounter.list()).map(({ path }) => path);
 
 beforeEach(async () => {
@@ -57,7 +87,7 @@ describe('emptyDir volumes', () => {
       data: `/state/volumes/${UID}/data`,
       shm: `/run/p/volumes/${UID}/shm`,
     });
-    for (const path of paths.values()) expect((await stat(join(root, path))).mode & 0o7777).toBe(0o777);
+    expect((await stat(join(root, paths.get('data') ?? ''))).mode & 0o7777).toBe(0o777);
     expect(mounter.actions).toEqual([
       `mount tmpfs tmpfs /run/p/volumes/${UID}/shm mode=0777,nosuid,nodev,size=1048576`,
     ]);
@@ -73,9 +103,21 @@ describe('emptyDir volumes', () => {
     expect((await stat(join(root, 'state/volumes', UID, 'data'))).mode & 0o777).toBe(0o700);
   });
 
-  it('with a size limit on disk are refused, because nothing would enforce it', async () => {
-    const error = await errorOf(() => volumes.setUp(pod({ name: 'd', emptyDir: { sizeLimit: '1Mi' } })));
-    expect(error.kind).toBe('unsupported');
+  it('belong to the root of the pod and to its fsGroup', async () => {
+    const shared = { ...pod(disk('data'), memory('shm')) };
+    const withGroup = {
+      ...shared,
+      spec: { ...shared.spec, securityContext: { ...shared.spec.securityContext, fsGroup: 2000 } },
+    };
+    const idMappings = [{ containerId: 0, hostId: 100_000, size: 65_536 }];
+    await volumes.setUp(withGroup, { idMappings });
+    const made = await stat(join(root, 'state/volumes', UID, 'data'));
+    expect([made.uid, made.gid, made.mode & 0o7777]).toEqual([100_000, 102_000, 0o2777]);
+    expect(mounter.actions).toEqual([
+      `mount tmpfs tmpfs /run/p/volumes/${UID}/shm mode=2777,nosuid,nodev,uid=100000,gid=102000`,
+    ]);
+    const tooFew = [{ containerId: 0, hostId: 100_000, size: 1000 }];
+    expect((await errorOf(() => volumes.setUp(withGroup, { idMappings: tooFew }))).message).toContain('2000');
   });
 });
 
@@ -142,6 +184,119 @@ describe('tearDown', () => {
     await writeFile(join(root, fails, 'precious'), '');
     expect((await errorOf(() => volumes.tearDown(UID))).kind).toBe('command-failed');
     expect(await below(fails.slice(1))).toEqual(['precious']);
+  });
+});
+
+describe('volumes of objects', () => {
+  const config = { name: 'config', configMap: { name: 'c' } };
+  const files = (text: string, mode = 0o640) => [
+    { path: 'a', content: Buffer.from(text), mode },
+    { path: 'dir/b', content: Buffer.from(text), mode },
+  ];
+  const given = (text: string, mode?: number) => ({ files: new Map([['config', files(text, mode)]]) });
+  const at = (path: string) => join(root, 'run/p/objects', UID, 'config', path);
+
+  it('are on a tmpfs that only root enters, in files with their modes behind links', async () => {
+    expect(await volumes.setUp(pod(config), given('1'))).toEqual(
+      new Map([['config', `/run/p/objects/${UID}/config`]]),
+    );
+    expect(mounter.actions).toEqual([`mount tmpfs tmpfs /run/p/objects/${UID} mode=0700,nosuid,nodev`]);
+    expect(await readFile(at('dir/b'), 'utf8')).toBe('1');
+    expect((await stat(at('a'))).mode & 0o7777).toBe(0o640);
+    expect(await readlink(at('a'))).toBe('..data/a');
+    expect(await readlink(at('dir'))).toBe('..data/dir');
+  });
+
+  it('get new content at once, and keep their directory when it is the same', async () => {
+    await volumes.setUp(pod(config), given('1'));
+    const before = await readlink(at('..data'));
+    await volumes.update(pod(config), 'config', files('1'));
+    expect(await readlink(at('..data'))).toBe(before);
+    await volumes.update(pod(config), 'config', [{ path: 'c', content: Buffer.from('2'), mode: 0o600 }]);
+    const after = await readlink(at('..data'));
+    expect(after).not.toBe(before);
+    expect((await readdir(at('.'))).sort()).toEqual([after, '..data', 'c'].sort());
+    expect(await readFile(at('c'), 'utf8')).toBe('2');
+  });
+
+  it('change also by a mode, and by a setUp that is done again', async () => {
+    await volumes.setUp(pod(config), given('1'));
+    await volumes.setUp(pod(config), given('1', 0o400));
+    expect((await stat(at('a'))).mode & 0o777).toBe(0o400);
+    expect(mounter.actions).toHaveLength(1);
+  });
+
+  it('are readable for the fsGroup, also after an update', async () => {
+    const shared = pod(config);
+    const withGroup = {
+      ...shared,
+      spec: { ...shared.spec, securityContext: { ...shared.spec.securityContext, fsGroup: 2000 } },
+    };
+    await volumes.setUp(withGroup, given('1', 0o400));
+    await volumes.update(withGroup, 'config', files('2', 0o400));
+    const file = await stat(at('dir/b'));
+    expect([file.gid, file.mode & 0o777]).toEqual([2000, 0o440]);
+    expect((await stat(at('..data/dir'))).mode & 0o7777).toBe(0o2755);
+  });
+
+  it.each(['../a', '/a', 'a/../b', '..data', 'a//b', ''])('refuse the file %j', async (path) => {
+    await volumes.setUp(pod(config), given('1'));
+    const bad = [{ path, content: Buffer.from('x'), mode: 0o644 }];
+    expect((await errorOf(() => volumes.update(pod(config), 'config', bad))).kind).toBe('invalid-argument');
+    expect(await readFile(at('a'), 'utf8')).toBe('1');
+  });
+
+  it('that are not there cannot be updated, and are removed with the pod', async () => {
+    expect((await errorOf(() => volumes.update(pod(config), 'config', files('1')))).kind).toBe('not-found');
+    await volumes.setUp(pod(config), given('1'));
+    await volumes.tearDown(UID);
+    expect(await mounted()).toEqual(['/']);
+    expect(await below('run/p/objects')).toEqual([]);
+  });
+
+  it('leave nothing when a later volume fails', async () => {
+    await errorOf(() => volumes.setUp(pod(config, missing), given('1')));
+    expect(await mounted()).toEqual(['/']);
+    expect(await below('run/p/objects')).toEqual([]);
+  });
+});
+
+describe('image volumes', () => {
+  afterEach(() => imageTargets.clear());
+  const image = (reference = 'data:1') => ({ name: 'img', image: { reference } });
+
+  it('are mounted once, and unmounted with the pod', async () => {
+    const path = `/run/p/volumes/${UID}/img`;
+    for (let times = 0; times < 2; times++) {
+      expect((await volumes.setUp(pod(image()))).get('img')).toBe(path);
+      expect([...imageTargets]).toEqual([path]);
+    }
+    imageTargets.add(`/run/p/volumes/${UID}0/img`);
+    await volumes.tearDown(UID);
+    expect([...imageTargets]).toEqual([`/run/p/volumes/${UID}0/img`]);
+  });
+
+  it('are unmounted when a later volume fails', async () => {
+    await errorOf(() => volumes.setUp(pod(image(), missing)));
+    expect(imageTargets.size).toBe(0);
+    expect((await errorOf(() => volumes.setUp(pod(image('other'))))).kind).toBe('image-not-found');
+  });
+});
+
+describe('usage', () => {
+  it('is that of emptyDirs and of what is made of objects, by du', async () => {
+    const counting = provider(({ command, args }) => {
+      expect(command).toBe('du');
+      const number = args.includes('--inodes') ? 3 : 4096;
+      const paths = args.slice(args.indexOf('--') + 1);
+      return { stdout: Buffer.from(paths.map((path) => `${number}\t${path}\0`).join('')), exitCode: 1 };
+    });
+    const config = { name: 'config', configMap: { name: 'c' } };
+    await counting.setUp(pod(disk('a'), memory('b'), config), { files: new Map([['config', []]]) });
+    expect(await counting.usage(UID)).toEqual(
+      ['config', 'b', 'a'].map((name) => ({ name, usedBytes: 4096, inodesUsed: 3 })),
+    );
+    expect(await counting.usage('other')).toEqual([]);
   });
 });
 

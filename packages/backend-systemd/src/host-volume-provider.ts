@@ -1,68 +1,72 @@
-import { chmod, mkdir, open, rm, stat } from 'node:fs/promises';
+import { chmod, chown, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type CallOptions,
+  KeyedMutex,
   Logger,
   messageOf,
   type Pod,
   PodwrightError,
   quantityBytes,
-  systemErrorCode,
+  systemErrorKind,
   throwIfAborted,
   UndoStack,
   type Volume,
+  type VolumeFile,
   VolumeProvider,
+  type VolumeSetUpOptions,
   type VolumeUsage,
 } from '@podwright/core';
-import { HostExecutor, Mounter } from '@podwright/nsenter';
+import { ImageMounter } from '@podwright/images';
+import { HostExecutor, isAtOrBelow, Mounter } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
+import { writeVolume } from './atomic-volume.js';
+import { ignoreMissing, isMissing } from './files.js';
 import { HostLayout } from './host-layout.js';
+import { checkHostPath } from './host-path-check.js';
+import { directoryMode, type VolumeOwnership, volumeOwnership, writableMode } from './volume-ownership.js';
+import { volumeUsage } from './volume-usage.js';
 
-type HostPathType = NonNullable<Volume['hostPath']>['type'];
-
-/** What has to be at a hostPath, by its type. @see Kubernetes' HostPathVolumeSource */
-const EXPECTED: Readonly<
-  Record<HostPathType, { is: string; test: (stats: FileKind) => boolean } | undefined>
-> = {
-  '': undefined,
-  Directory: { is: 'a directory', test: (stats) => stats.isDirectory() },
-  DirectoryOrCreate: { is: 'a directory', test: (stats) => stats.isDirectory() },
-  File: { is: 'a file', test: (stats) => stats.isFile() },
-  FileOrCreate: { is: 'a file', test: (stats) => stats.isFile() },
-  Socket: { is: 'a unix socket', test: (stats) => stats.isSocket() },
-  CharDevice: { is: 'a character device', test: (stats) => stats.isCharacterDevice() },
-  BlockDevice: { is: 'a block device', test: (stats) => stats.isBlockDevice() },
-};
-
-interface FileKind {
-  isDirectory(): boolean;
-  isFile(): boolean;
-  isSocket(): boolean;
-  isCharacterDevice(): boolean;
-  isBlockDevice(): boolean;
+/** What making one volume needs beside the volume. */
+interface Making {
+  readonly uid: string;
+  readonly owner: VolumeOwnership;
+  readonly options: VolumeSetUpOptions;
+  readonly undo: UndoStack;
 }
 
 /**
- * hostPath and emptyDir volumes on the backend's host. A disk-backed emptyDir lies under the state directory and lives
- * as long as its pod; one in memory is a tmpfs under the run directory.
+ * Volumes on the backend's host. A disk-backed emptyDir lies under the state directory and lives as long as its pod; one
+ * in memory is a tmpfs of its own. What is made of ConfigMaps, Secrets and fields of the pod lies on one tmpfs for each
+ * pod, which only root can enter: containers are shown the volume itself.
  */
 @injectable()
 export class HostVolumeProvider implements VolumeProvider {
+  /** By pod: two calls that change the same content would get into each other's way. */
+  private readonly mutex = new KeyedMutex();
+
   constructor(
     @inject(HostExecutor) private readonly host: HostExecutor,
     @inject(Mounter) private readonly mounter: Mounter,
+    @inject(ImageMounter) private readonly images: ImageMounter,
     @inject(HostLayout) private readonly layout: HostLayout,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
-  async setUp(pod: Pod, options: CallOptions = {}): Promise<ReadonlyMap<string, string>> {
+  async setUp(pod: Pod, options: VolumeSetUpOptions = {}): Promise<ReadonlyMap<string, string>> {
+    const { uid } = pod.metadata;
+    return this.mutex.run(uid, () => this.setUpLocked(pod, options), options.signal);
+  }
+
+  private async setUpLocked(pod: Pod, options: VolumeSetUpOptions): Promise<ReadonlyMap<string, string>> {
     const paths = new Map<string, string>();
     // Only what this call makes: a pod that runs may have had its volumes before.
     const undo = new UndoStack();
+    const owner = volumeOwnership(pod, options.idMappings);
     try {
       for (const volume of pod.spec.volumes) {
         throwIfAborted(options.signal);
-        paths.set(volume.name, await this.make(pod, volume, options, undo));
+        paths.set(volume.name, await this.make(volume, { uid: pod.metadata.uid, owner, options, undo }));
       }
       return paths;
     } catch (error) {
@@ -75,18 +79,62 @@ export class HostVolumeProvider implements VolumeProvider {
     }
   }
 
-  async update(): Promise<void> {
-    throw new PodwrightError('unsupported', 'No volume of objects is there to update.');
+  async update(
+    { metadata: { uid }, spec }: Pod,
+    volume: string,
+    files: readonly VolumeFile[],
+    options: CallOptions = {},
+  ): Promise<void> {
+    const path = join(this.layout.objectVolumesDir, uid, volume);
+    const shared = spec.securityContext.fsGroup !== undefined;
+    await this.mutex.run(
+      uid,
+      async () => {
+        const seen = this.host.hostPath(path);
+        // Ids of a user namespace are in its owner.
+        const owner = await ignoreMissing(stat(seen));
+        if (owner === undefined) {
+          throw new PodwrightError('not-found', `The pod ${uid} has no volume ${volume} made of objects.`, {
+            details: { uid, volume },
+          });
+        }
+        await this.write(volume, seen, files, { uid: owner.uid, gid: owner.gid, shared });
+      },
+      options.signal,
+    );
   }
 
-  async usage(): Promise<readonly VolumeUsage[]> {
-    return [];
+  async usage(podUid: string, options: CallOptions = {}): Promise<readonly VolumeUsage[]> {
+    const images = new Set((await this.images.list()).map(({ target }) => target));
+    const found: { name: string; path: string }[] = [];
+    for (const parent of this.directoriesOf(podUid)) {
+      for (const name of (await ignoreMissing(readdir(this.host.hostPath(parent)))) ?? []) {
+        const path = join(parent, name);
+        if (!name.startsWith('.') && !images.has(path)) found.push({ name, path });
+      }
+    }
+    return await volumeUsage(this.host, found, options);
   }
 
   async tearDown(podUid: string, options: CallOptions = {}): Promise<void> {
-    for (const directory of [this.layout.memoryVolumesDir, this.layout.volumesDir]) {
-      await this.removeTree(join(directory, podUid), options);
-    }
+    await this.mutex.run(
+      podUid,
+      async () => {
+        const directories = this.directoriesOf(podUid);
+        for (const { target } of await this.images.list()) {
+          if (directories.some((directory) => isAtOrBelow(target, directory))) {
+            await this.images.unmount(target, options);
+          }
+        }
+        for (const directory of directories) await this.removeTree(directory, options);
+      },
+      options.signal,
+    );
+  }
+
+  private directoriesOf(podUid: string): readonly string[] {
+    const { objectVolumesDir, memoryVolumesDir, volumesDir } = this.layout;
+    return [objectVolumesDir, memoryVolumesDir, volumesDir].map((directory) => join(directory, podUid));
   }
 
   /**
@@ -98,84 +146,119 @@ export class HostVolumeProvider implements VolumeProvider {
     await rm(this.host.hostPath(path), { recursive: true, force: true });
   }
 
-  private async make(pod: Pod, volume: Volume, options: CallOptions, undo: UndoStack): Promise<string> {
-    if (volume.hostPath) return await this.checkHostPath(volume.name, volume.hostPath);
-    const { medium, sizeLimit } = volume.emptyDir ?? { medium: '' };
-    const directory = medium === 'Memory' ? this.layout.memoryVolumesDir : this.layout.volumesDir;
-    const path = join(directory, pod.metadata.uid, volume.name);
+  private async make(volume: Volume, making: Making): Promise<string> {
+    const { name, hostPath, emptyDir, image } = volume;
+    if (hostPath) return await checkHostPath(this.host, name, hostPath);
+    if (emptyDir) return await this.makeEmptyDir(name, emptyDir, making);
+    if (image) return await this.mountImage(name, image.reference, making);
+    const files = making.options.files?.get(name);
+    if (files !== undefined) return await this.makeObjectVolume(name, files, making);
+    throw new PodwrightError('internal', `Volume "${name}": its files were not given.`);
+  }
+
+  private async makeEmptyDir(
+    name: string,
+    { medium, sizeLimit }: NonNullable<Volume['emptyDir']>,
+    making: Making,
+  ): Promise<string> {
+    const { uid, owner } = making;
     if (medium === 'Memory') {
-      await this.makeDirectory(directory, path, undo);
-      await this.mountTmpfs(path, sizeLimit, options);
+      const path = join(this.layout.memoryVolumesDir, uid, name);
+      await this.makeDirectory(this.layout.memoryVolumesDir, path, making);
+      const size = sizeLimit === undefined ? [] : [`size=${quantityBytes(sizeLimit)}`];
+      await this.mountTmpfs(path, writableMode(owner), [...ownerOptions(owner), ...size], making.options);
       return path;
     }
-    if (sizeLimit !== undefined) {
-      throw new PodwrightError(
-        'unsupported',
-        `Volume "${volume.name}": sizeLimit of an emptyDir on disk is not enforced by this backend yet. Leave it out, or ` +
-          'use medium: Memory, where it is.',
-      );
-    }
-    await this.makeDirectory(directory, path, undo);
+    const path = join(this.layout.volumesDir, uid, name);
+    await this.makeOwned(this.layout.volumesDir, path, writableMode(owner), making);
     return path;
   }
 
-  /** Everybody in the pod may write there, as in Kubernetes. */
-  private async makeDirectory(parent: string, path: string, undo: UndoStack): Promise<void> {
+  private async makeObjectVolume(
+    name: string,
+    files: readonly VolumeFile[],
+    making: Making,
+  ): Promise<string> {
+    const { uid, owner, options } = making;
+    const parent = join(this.layout.objectVolumesDir, uid);
+    await this.makeDirectory(this.layout.objectVolumesDir, parent, making);
+    await this.mountTmpfs(parent, 0o700, [], options);
+    const path = join(parent, name);
+    await this.makeOwned(this.layout.objectVolumesDir, path, directoryMode(owner), making);
+    await this.write(name, this.host.hostPath(path), files, owner);
+    return path;
+  }
+
+  private async write(
+    name: string,
+    seen: string,
+    files: readonly VolumeFile[],
+    owner: VolumeOwnership,
+  ): Promise<void> {
+    try {
+      await writeVolume(seen, files, owner);
+    } catch (cause) {
+      if (PodwrightError.is(cause)) throw cause;
+      const kind = systemErrorKind(cause) ?? 'internal';
+      throw new PodwrightError(kind, `Volume "${name}" could not be written: ${messageOf(cause)}`, { cause });
+    }
+  }
+
+  private async mountImage(name: string, reference: string, { uid, options, undo }: Making): Promise<string> {
+    const path = join(this.layout.memoryVolumesDir, uid, name);
+    const there = (await this.images.list()).some(({ target }) => target === path);
+    if (there) return path;
+    await this.images.mount(reference, path, options);
+    undo.push(`the image at ${path}`, () => this.images.unmount(path));
+    return path;
+  }
+
+  /** A directory with its owner and mode from the beginning, so that no crash leaves it without. */
+  private async makeOwned(top: string, path: string, mode: number, making: Making): Promise<void> {
+    if (await this.isThere(path)) return;
+    const { owner } = making;
+    const fresh = join(path, '..', `.${path.slice(path.lastIndexOf('/') + 1)}.new`);
+    const seen = this.host.hostPath(fresh);
+    await this.makeDirectory(top, fresh, making);
+    making.undo.push(`the directory ${path}`, () => this.removeTree(path, {}));
+    await chown(seen, owner.uid, owner.gid);
+    await chmod(seen, mode);
+    await rename(seen, this.host.hostPath(path));
+  }
+
+  private async isThere(path: string): Promise<boolean> {
+    return await stat(this.host.hostPath(path)).then(
+      () => true,
+      (error: unknown) => {
+        if (isMissing(error)) return false;
+        throw error;
+      },
+    );
+  }
+
+  private async makeDirectory(top: string, path: string, { undo }: Making): Promise<void> {
     // Apart, because it is not undone: other pods have theirs there.
-    await mkdir(this.host.hostPath(parent), { recursive: true });
+    await mkdir(this.host.hostPath(top), { recursive: true });
     const seen = this.host.hostPath(path);
     const first = await mkdir(seen, { recursive: true });
     if (first === undefined) return;
     // Removed from the first directory made, so that nothing is left of a pod that never had a volume.
     const made = path.slice(0, path.length - (seen.length - first.length));
     undo.push(`the directory ${made}`, () => this.removeTree(made, {}));
-    await chmod(seen, 0o777);
   }
 
-  private async mountTmpfs(path: string, sizeLimit: string | undefined, options: CallOptions): Promise<void> {
+  private async mountTmpfs(
+    path: string,
+    mode: number,
+    more: readonly string[],
+    options: CallOptions,
+  ): Promise<void> {
     if (await this.mounter.isMountPoint(path)) return;
-    const size = sizeLimit === undefined ? [] : [`size=${quantityBytes(sizeLimit)}`];
-    await this.mounter.mount('tmpfs', path, 'tmpfs', ['mode=0777', 'nosuid', 'nodev', ...size], options);
-  }
-
-  private async checkHostPath(name: string, volume: NonNullable<Volume['hostPath']>): Promise<string> {
-    const seen = this.host.hostPath(volume.path);
-    const expected = EXPECTED[volume.type];
-    try {
-      if (volume.type === 'DirectoryOrCreate') await mkdir(seen, { recursive: true, mode: 0o755 });
-      if (volume.type === 'FileOrCreate') await createFile(seen);
-      const stats = await stat(seen);
-      if (expected === undefined || expected.test(stats)) return volume.path;
-    } catch (cause) {
-      // With an empty type the kubelet checks nothing and the runtime makes a directory; a missing path is a mistake.
-      throw hostPathError(name, volume.path, cause);
-    }
-    throw new PodwrightError(
-      'failed-precondition',
-      `Volume "${name}": hostPath ${volume.path} is not ${expected.is}, as its type ${volume.type} asks.`,
-      { details: { path: volume.path } },
-    );
+    const bits = `mode=${mode.toString(8).padStart(4, '0')}`;
+    await this.mounter.mount('tmpfs', path, 'tmpfs', [bits, 'nosuid', 'nodev', ...more], options);
   }
 }
 
-/** An empty one; what is there already stays, whatever it is. */
-async function createFile(path: string): Promise<void> {
-  try {
-    await (await open(path, 'wx', 0o644)).close();
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EEXIST') throw error;
-  }
-}
-
-function hostPathError(name: string, path: string, cause: unknown): PodwrightError {
-  const code = systemErrorCode(cause);
-  const details = { path, code };
-  const what = `Volume "${name}": hostPath ${path} cannot be used: ${messageOf(cause)}`;
-  if (code === 'ENOENT') {
-    return new PodwrightError('not-found', `${what}. Create it, or use the type DirectoryOrCreate.`, {
-      cause,
-      details,
-    });
-  }
-  return new PodwrightError(code === 'ENOSPC' ? 'no-space' : 'failed-precondition', what, { cause, details });
+function ownerOptions({ uid, gid }: VolumeOwnership): readonly string[] {
+  return [...(uid === 0 ? [] : [`uid=${uid}`]), ...(gid === 0 ? [] : [`gid=${gid}`])];
 }
