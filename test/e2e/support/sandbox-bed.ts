@@ -163,13 +163,13 @@ export class SandboxBed {
     return path;
   }
 
-  /** Answers every connection to port 80 inside with a text; resolves when it listens. */
-  async serve(
-    record: SandboxRecord,
-    text: string,
-    listen = 'TCP6-LISTEN:80,fork,reuseaddr,ipv6only=0',
-  ): Promise<void> {
-    const server = spawn('nsenter', enter(record, 'socat', '-d', '-d', listen, `SYSTEM:echo ${text}`), {
+  /** Answers every connection, or datagram, to port 80 inside with a text; resolves when it listens. */
+  async serve(record: SandboxRecord, text: string, protocol: 'tcp' | 'udp' = 'tcp'): Promise<void> {
+    const listen =
+      protocol === 'tcp'
+        ? ['TCP6-LISTEN:80,fork,reuseaddr,ipv6only=0', `SYSTEM:echo ${text}`]
+        : ['UDP6-RECVFROM:80,fork,ipv6only=0', `SYSTEM:read -r line; echo ${text}`];
+    const server = spawn('nsenter', enter(record, 'socat', '-d', '-d', ...listen), {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.children.push(server);
