@@ -15,6 +15,7 @@ import {
   throwIfAborted,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
+import { ImageCollector } from './image-collector.js';
 import { PodEnder } from './pod-ender.js';
 import { PodLocks } from './pod-locks.js';
 import { groupPodFacts, isActive, type PodFacts, presented } from './pod-views.js';
@@ -28,6 +29,7 @@ export class PodCollector {
     @inject(PodStore) private readonly store: PodStore,
     @inject(PodEnder) private readonly ender: PodEnder,
     @inject(PodLocks) private readonly locks: PodLocks,
+    @inject(ImageCollector) private readonly images: ImageCollector,
     @inject(CallerBackoff) private readonly backoff: RestartBackoff,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
@@ -71,7 +73,12 @@ export class PodCollector {
     }
     throwIfAborted(signal);
     const orphans = await this.service.removeOrphans(signal ? { signal } : {});
-    return { removed: [...removed, ...orphans.removed], errors: [...errors, ...orphans.errors] };
+    // Last: what went before has set images free.
+    const images = options.images && (await this.images.collect(options.images, options));
+    return {
+      removed: [...removed, ...orphans.removed, ...(images?.removed ?? [])],
+      errors: [...errors, ...orphans.errors, ...(images?.errors ?? [])],
+    };
   }
 
   /** Removes what an agent left that died while it started pods. What fails is left to garbage collection. */
