@@ -909,6 +909,32 @@ export const runtimeMutants: Mutants<ContainerRuntime> = {
       }),
     },
   ],
+  attachContainer: [
+    {
+      what: 'the input is forgotten',
+      fails: 'debug/attached',
+      members: (runtime) => ({ attachContainer: (container) => runtime.attachContainer(container) }),
+    },
+  ],
+  runEphemeralContainer: [
+    { what: 'adds nothing', fails: 'debug/added', members: () => ({ runEphemeralContainer: NOTHING }) },
+    {
+      what: 'the terminal is forgotten',
+      fails: 'debug/attached',
+      members: (runtime) => ({
+        runEphemeralContainer: (pod, { tty: _, ...container }) =>
+          runtime.runEphemeralContainer(pod, container),
+      }),
+    },
+    {
+      what: 'the target is forgotten',
+      fails: 'debug/no-target',
+      members: (runtime) => ({
+        runEphemeralContainer: (pod, { targetContainerName: _, ...container }) =>
+          runtime.runEphemeralContainer(pod, container),
+      }),
+    },
+  ],
   portForward: [
     {
       what: 'the port beside is reached',

@@ -164,6 +164,7 @@ export class MemoryRuntimeService implements RuntimeService {
           );
         }
         checkContainerConfig(config);
+        if (config.pidTarget !== undefined) this.#checkPidTarget(config.pidTarget, sandboxId);
         return this.host.addContainer(sandbox, config).id;
       },
       options?.signal,
@@ -306,6 +307,21 @@ export class MemoryRuntimeService implements RuntimeService {
 
   #containersOf(sandboxId: string): readonly SimulatedContainer[] {
     return [...this.host.containers.values()].filter(({ sandbox }) => sandbox.id === sandboxId);
+  }
+
+  /** Its processes are not shown: like all that only a kernel has. */
+  #checkPidTarget(id: string, sandboxId: string): void {
+    const { sandbox, phase, config } = this.#container(id);
+    const { name } = config.metadata;
+    if (sandbox.id !== sandboxId) {
+      throw new PodwrightError('invalid-argument', `Container ${name} (${id}) is in another sandbox.`);
+    }
+    if (phase !== 'running') {
+      throw new PodwrightError(
+        'failed-precondition',
+        `Container ${name} (${id}) does not run: it is ${phase}.`,
+      );
+    }
   }
 
   #check(options: CallOptions | undefined): void {

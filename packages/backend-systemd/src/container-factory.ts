@@ -26,8 +26,10 @@ import { isForwarded } from './container-unit.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
 import { HostTools } from './host-tools.js';
 import { ImageUserFiles } from './image-user-files.js';
+import { type LaunchMounts, launchMounts } from './launch-mounts.js';
 import { type LaunchInput, launchScript, recordScript, stopScript } from './launch-scripts.js';
 import { ociSandbox } from './oci-sandbox.js';
+import { PidTargets, type TargetNamespace } from './pid-target.js';
 
 interface BuildInput {
   readonly id: string;
@@ -51,6 +53,7 @@ export class ContainerFactory {
     @inject(StoreLocks) private readonly imageLocks: StoreLocks,
     @inject(ImageUserFiles) private readonly userFiles: ImageUserFiles,
     @inject(SeccompProfiles) private readonly seccomp: SeccompProfiles,
+    @inject(PidTargets) private readonly pidTargets: PidTargets,
     @inject(SystemdBackendOptions) private readonly options: SystemdBackendOptions,
     @inject(Clock) private readonly clock: Clock,
   ) {}
@@ -102,7 +105,9 @@ export class ContainerFactory {
     if (lowerDirs.length === 0) {
       throw new PodwrightError('unsupported', `The image ${config.image} has no layer to run anything of.`);
     }
-    const { security } = config;
+    const { security, pidTarget } = config;
+    const pidNamespace =
+      pidTarget === undefined ? undefined : await this.pidTargets.find(pidTarget, sandbox.id);
     const { runtime } = await this.tools.find();
     const userFiles = await this.userFiles.of(stored.image.id, lowerDirs);
     const user = resolveUser(userFiles, image.config?.User, security);
@@ -112,9 +117,10 @@ export class ContainerFactory {
     const seccomp = await this.seccomp.load(security, facts);
     const unitCgroup = `/${slicePath(slice)}/${containerUnitName(id)}`;
     const cgroupsPath = runtimeCgroupsPath(runtime.flavour, facts.cgroupVersion, unitCgroup, id);
+    const mounts = launchMounts(config.mounts, image.config, paths);
     const spec = buildOciSpec({
-      config,
-      sandbox: ociSandbox(sandbox),
+      config: { ...config, mounts: mounts.mounts },
+      sandbox: ociSandbox(sandbox, pidNamespace?.path),
       image,
       user,
       rootfsPath: paths.rootfs,
@@ -124,7 +130,7 @@ export class ContainerFactory {
       host: facts,
     });
     const signal = stopSignal(config, image);
-    const launch = await this.launchInput({ id, sandbox, config, lowerDirs, signal });
+    const launch = await this.launchInput({ id, sandbox, config, lowerDirs, mounts, signal, pidNamespace });
     return {
       deviceAllow: deviceAllowList({ config, deviceNodes }, runtime.flavour),
       stopSignal: signal,
@@ -142,13 +148,17 @@ export class ContainerFactory {
     sandbox,
     config,
     lowerDirs,
+    mounts,
     signal,
+    pidNamespace,
   }: {
     readonly id: string;
     readonly sandbox: SandboxRecord;
     readonly config: ContainerConfig;
     readonly lowerDirs: readonly string[];
+    readonly mounts: LaunchMounts;
     readonly signal: string;
+    readonly pidNamespace: TargetNamespace | undefined;
   }): Promise<LaunchInput> {
     const paths = this.layout.container(id);
     const { conmon, runtime } = await this.tools.find();
@@ -169,11 +179,13 @@ export class ContainerFactory {
       id,
       paths,
       lowerDirs,
+      mounts,
       conmon: [command.command, ...command.args],
       runtime: [runtime.path, ...runtimeGlobalArgs(runtime)],
       backoff: this.options.restartBackoff,
       ...(isForwarded(signal) ? {} : { stopSignal: signal }),
       terminationGraceMs: config.terminationGraceMs,
+      ...(pidNamespace === undefined ? {} : { pidNamespace: pidNamespace.link }),
     };
   }
 }

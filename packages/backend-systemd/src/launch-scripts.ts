@@ -1,6 +1,7 @@
 import { basename, dirname } from 'node:path';
 import { shellQuote } from '@podwright/nsenter';
 import type { ContainerPaths } from './host-layout.js';
+import { type LaunchMounts, prepareMounts } from './launch-mounts.js';
 
 export interface RestartBackoff {
   /** Delay before the second restart, in milliseconds; the first one follows at once. It doubles each time. */
@@ -15,6 +16,7 @@ export interface LaunchInput {
   readonly paths: ContainerPaths;
   /** Layers, uppermost first. */
   readonly lowerDirs: readonly string[];
+  readonly mounts: LaunchMounts;
   /** Words of the conmon command, from `conmonCommand`. */
   readonly conmon: readonly string[];
   /** Words that come before the subcommand: the OCI runtime and its global options. */
@@ -23,6 +25,8 @@ export interface LaunchInput {
   /** Name of the stop signal without `SIG`, or undefined when conmon forwards it by itself. */
   readonly stopSignal?: string;
   readonly terminationGraceMs: number;
+  /** Link of the PID namespace that the container joins, `pid:[…]`: it is not started in another one. */
+  readonly pidNamespace?: string;
 }
 
 const words = (argv: readonly string[]) => argv.map(shellQuote).join(' ');
@@ -94,7 +98,7 @@ fi
 [ -d ${shellQuote(paths.rootfs)} ] || mkdir -p ${shellQuote(paths.rootfs)} || fail "The directory of the root file system cannot be made."
 out=$(cd ${shellQuote(overlay.base)} && mount -t overlay overlay -o ${shellQuote(options)} ${shellQuote(paths.rootfs)} 2>&1) ||
   fail "The root file system cannot be mounted: $out"
-
+${prepareMounts(input.mounts, paths)}
 # conmon forks: the child creates the container and tells it; the parent writes the PID file and ends. systemd is told
 # while the container is created. The child holds the pipe as long as it lives, so that an end of file says that it ended.
 {
@@ -123,9 +127,18 @@ while [ -z "$told" ] || [ -z "$answer" ]; do
     *) answer=$line ;;
   esac
 done
-printf '%s\\n' "\${INVOCATION_ID:-}" >"$state/started"
+${pidNamespaceCheck(input.pidNamespace)}printf '%s\\n' "\${INVOCATION_ID:-}" >"$state/started"
 out=$(${words([...input.runtime, 'start', input.id])} 2>&1) || fail "$out"
 }
+`;
+}
+
+/** The OCI runtime joined by a PID, which may have become another process's since it was looked up. */
+function pidNamespaceCheck(link: string | undefined): string {
+  if (link === undefined) return '';
+  return `read -r pid <pid # no line feed at its end, so that read says 1
+[ "$(readlink "/proc/$pid/ns/pid")" = ${shellQuote(link)} ] ||
+  fail "The container whose processes are to be joined has ended meanwhile."
 `;
 }
 

@@ -1,15 +1,18 @@
 import type { OciSandbox } from '@podwright/oci';
 import type { SandboxRecord } from '@podwright/sandbox';
 
-/** What the OCI document needs to know of a sandbox. */
-export function ociSandbox(record: SandboxRecord): OciSandbox {
+/**
+ * What the OCI document needs to know of a sandbox.
+ * @param pidNamespace path of the one that the container joins in place of the sandbox's
+ */
+export function ociSandbox(record: SandboxRecord, pidNamespace?: string): OciSandbox {
   const { namespaces, files } = record;
   return {
     namespaces: {
       network: namespaces.network ?? 'host',
       ipc: namespaces.ipc ?? 'host',
       uts: namespaces.uts ?? 'host',
-      pid: record.pid === 'node' ? 'host' : 'new',
+      pid: pidNamespace ?? (record.pid === 'node' ? 'host' : 'new'),
     },
     hostname: record.hostname,
     shmPath: files.shm,

@@ -8,6 +8,7 @@ import {
   type ContainerResources,
   type ContainerRuntime,
   type ContainerStatus,
+  type EphemeralContainer,
   type ExecOptions,
   type ExecSession,
   type ExecSyncOptions,
@@ -46,6 +47,7 @@ import {
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { defer, type Observable } from 'rxjs';
+import { EphemeralContainers } from './ephemeral-containers.js';
 import { ImageEnsurer } from './image-ensurer.js';
 import { PodAccess } from './pod-access.js';
 import { PodCollector } from './pod-collector.js';
@@ -72,6 +74,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     @inject(PodFinder) private readonly finder: PodFinder,
     @inject(PodCollector) private readonly collector: PodCollector,
     @inject(ImageEnsurer) private readonly ensurer: ImageEnsurer,
+    @inject(EphemeralContainers) private readonly ephemeral: EphemeralContainers,
     @inject(PodSupervisor) private readonly supervisor: PodSupervisor,
     @inject(PodEventHub) private readonly hub: PodEventHub,
     @inject(Clock) private readonly clock: Clock,
@@ -167,8 +170,13 @@ export class BackendPodRuntime implements ContainerRuntime {
     throw new PodwrightError('unsupported', 'updateObjects is not there yet.');
   }
 
-  async runEphemeralContainer(_pod: PodRef): Promise<void> {
-    throw new PodwrightError('unsupported', 'runEphemeralContainer is not there yet.');
+  async runEphemeralContainer(
+    pod: PodRef,
+    container: EphemeralContainer,
+    options: CallOptions = {},
+  ): Promise<void> {
+    this.checkMayChange('add a container to a pod');
+    await this.ephemeral.run(pod, container, options);
   }
 
   async updateContainerResources(

@@ -43,6 +43,8 @@ export class ManifestContainerOptionsGenerator implements ContainerOptionsGenera
             sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [name.replaceAll('/', '.'), value])),
           }),
       restart: { by: 'caller' },
+      ...(container.stdin ? { stdin: true, stdinOnce: container.stdinOnce } : {}),
+      ...(container.tty ? { tty: true } : {}),
       terminationGraceMs: pod.spec.terminationGracePeriodSeconds * 1000,
     };
   }

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import {
   Clock,
+  type ContainerKind,
   EventRecorder,
   Logger,
   messageOf,
@@ -17,7 +18,7 @@ import { kindOf } from './pod-views.js';
 
 interface ContainerName {
   readonly name: string;
-  readonly kind: 'init' | 'app';
+  readonly kind: ContainerKind;
 }
 
 /** A container of the backend, as its events name it. */
@@ -151,8 +152,14 @@ export class PodEventHub {
   }
 }
 
+const CONTAINER_LISTS: Readonly<Record<ContainerKind, string>> = {
+  init: 'initContainers',
+  app: 'containers',
+  ephemeral: 'ephemeralContainers',
+};
+
 function objectReference(pod: PodIdentity, container: ContainerName | undefined): PodObjectReference {
-  const list = container?.kind === 'init' ? 'initContainers' : 'containers';
+  const list = container && CONTAINER_LISTS[container.kind];
   return {
     kind: 'Pod',
     namespace: pod.namespace,

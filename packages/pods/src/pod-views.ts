@@ -1,6 +1,7 @@
 import {
   CONTAINER_KIND_ANNOTATION,
   type Container,
+  type ContainerKind,
   type ContainerStatus,
   formatContainerId,
   isSidecar,
@@ -165,7 +166,8 @@ export function attemptsOf(containers: readonly ContainerStatus[], name: string)
 }
 
 /** What a container is in its pod: by the manifest, or else by what was noted when it was made. */
-export function kindOf(status: ContainerStatus, record: PodRecord | undefined): 'init' | 'app' {
+export function kindOf(status: ContainerStatus, record: PodRecord | undefined): ContainerKind {
+  if (status.annotations[CONTAINER_KIND_ANNOTATION] === 'ephemeral') return 'ephemeral';
   const isInit = record
     ? record.manifest.spec.initContainers.some(({ name }) => name === status.metadata.name)
     : status.annotations[CONTAINER_KIND_ANNOTATION] === 'init';
@@ -216,7 +218,7 @@ function podContainerOf(
     ready:
       kind === 'init' && !isSidecarIn(facts, name)
         ? newest.state === 'exited' && newest.attempts.at(-1)?.exitCode === 0
-        : newest.state === 'running' && context.isReady(facts.uid, name, id),
+        : kind !== 'ephemeral' && newest.state === 'running' && context.isReady(facts.uid, name, id),
     ...(now.nextStartAtMs === undefined ? {} : { nextStartAtMs: now.nextStartAtMs }),
     ...(now.reason === undefined ? {} : { reason: now.reason }),
     ...(now.message === undefined ? {} : { message: now.message }),

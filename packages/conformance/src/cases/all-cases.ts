@@ -2,6 +2,7 @@ import type { ConformanceCase } from '../conformance-case.js';
 import { agentCases, cancelCases } from './agent-cases.js';
 import { attachCases } from './attach-cases.js';
 import { containerCases } from './container-cases.js';
+import { debugCases } from './debug-cases.js';
 import { eventCases, gcCases } from './event-cases.js';
 import { execCases } from './exec-cases.js';
 import { imageCases } from './image-cases.js';
@@ -35,6 +36,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...podCases,
   ...manifestCases,
   ...podStreamCases,
+  ...debugCases,
   ...eventCases,
   ...gcCases,
   ...agentCases,
