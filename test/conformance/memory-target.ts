@@ -6,6 +6,7 @@ import { MemoryHost, memoryBackendModule } from '@podwright/backend-memory';
 import {
   type ConformanceImageNames,
   type ConformanceTarget,
+  type ConformanceTargetOptions,
   conformanceImages,
 } from '@podwright/conformance';
 import {
@@ -54,6 +55,7 @@ export interface Wrappers {
 export async function createMemoryTarget(
   wrappers: Wrappers = {},
   patienceMs = 5000,
+  options: ConformanceTargetOptions = {},
 ): Promise<ConformanceTarget> {
   const named = (
     ['busybox', 'args', 'env', 'nonroot', 'signal', 'noCommand', 'workdir', 'spare'] as const
@@ -70,7 +72,7 @@ export async function createMemoryTarget(
     host.saveImage(images.busybox, images.archives[format], [images.archives.reference], format);
   }
   const stateDir = await mkdtemp(join(tmpdir(), 'podwright-conformance-'));
-  return startAgent(host, stateDir, wrappers, patienceMs);
+  return startAgent(host, stateDir, wrappers, patienceMs, options);
 }
 
 async function startAgent(
@@ -78,11 +80,13 @@ async function startAgent(
   stateDir: string,
   wrappers: Wrappers,
   patienceMs: number,
+  options: ConformanceTargetOptions,
 ): Promise<ConformanceTarget> {
+  const supervisedRestart = options.restartsBy !== 'caller';
   const container = new Container({ defaultScope: 'Singleton' });
   container.bind(Logger).toConstantValue(silentLogger);
   container.bind(Clock).toConstantValue(new SystemClock());
-  await container.load(podsModule({ stateDir }), memoryBackendModule({ host }));
+  await container.load(podsModule({ stateDir }), memoryBackendModule({ host, supervisedRestart }));
   container.onActivation(RuntimeService, (_context, service) => wrappers.service?.(service) ?? service);
   container.onActivation(ImageService, (_context, service) => wrappers.images?.(service) ?? service);
   container.onActivation(ContainerRuntime, (_context, runtime) => wrappers.runtime?.(runtime) ?? runtime);
@@ -110,7 +114,7 @@ async function startAgent(
     },
     restartAgent: async () => {
       await runtime[Symbol.asyncDispose]();
-      return startAgent(host, stateDir, wrappers, patienceMs);
+      return startAgent(host, stateDir, wrappers, patienceMs, options);
     },
     [Symbol.asyncDispose]: async () => {
       await runtime[Symbol.asyncDispose]();

@@ -2,6 +2,7 @@ import {
   type BackendModuleFactory,
   Clock,
   ImageService,
+  RestartBackoff,
   RuntimeService,
   VolumeProvider,
 } from '@podwright/core';
@@ -9,7 +10,7 @@ import { ContainerModule } from 'inversify';
 import { MemoryHost, MemoryHostToken, OwnsMemoryHost } from './memory-host.js';
 import { MemoryImageService } from './memory-image-service.js';
 import { type MemoryOptions, parseMemoryOptions } from './memory-options.js';
-import { MemoryRuntimeService } from './memory-runtime-service.js';
+import { MemoryRuntimeService, SupervisedRestart } from './memory-runtime-service.js';
 import { MemoryVolumeProvider } from './memory-volume-provider.js';
 
 /**
@@ -17,7 +18,7 @@ import { MemoryVolumeProvider } from './memory-volume-provider.js';
  * @throws PodwrightError kind `invalid-argument` for an option that is wrong
  */
 export function memoryBackendModule(options: MemoryOptions = {}): ContainerModule {
-  const { host, ...hostOptions } = parseMemoryOptions({ ...options });
+  const { host, supervisedRestart = true, ...hostOptions } = parseMemoryOptions({ ...options });
   return new ContainerModule(({ bind }) => {
     if (host) bind(MemoryHostToken).toConstantValue(host);
     else {
@@ -26,6 +27,10 @@ export function memoryBackendModule(options: MemoryOptions = {}): ContainerModul
         .inSingletonScope();
     }
     bind(OwnsMemoryHost).toConstantValue(host === undefined);
+    bind(SupervisedRestart).toConstantValue(supervisedRestart);
+    bind(RestartBackoff)
+      .toDynamicValue((context) => context.get(MemoryHostToken).restartBackoff)
+      .inSingletonScope();
     bind(RuntimeService).to(MemoryRuntimeService).inSingletonScope();
     bind(ImageService).to(MemoryImageService).inSingletonScope();
     bind(VolumeProvider).to(MemoryVolumeProvider).inSingletonScope();

@@ -3,11 +3,13 @@ import type { Duplex } from 'node:stream';
 import {
   type Clock,
   type ContainerConfig,
+  DEFAULT_RESTART_BACKOFF,
   KeyedMutex,
   type PodSandboxConfig,
   PodwrightError,
   type PortMapping,
   parseImageReference,
+  type RestartBackoff,
   type RuntimeEvent,
   SystemClock,
 } from '@podwright/core';
@@ -16,7 +18,7 @@ import { type Observable, Subject } from 'rxjs';
 import { FileTree } from './machine/file-tree.js';
 import { SandboxNetwork, streamOf } from './machine/sandbox-network.js';
 import type { Program } from './machine/simulated-process.js';
-import type { MemoryHostOptions, RestartBackoff } from './memory-options.js';
+import type { MemoryHostOptions } from './memory-options.js';
 import { planProcess } from './pod/process-plan.js';
 import { SimulatedContainer } from './pod/simulated-container.js';
 import { SimulatedSandbox } from './pod/simulated-sandbox.js';
@@ -28,7 +30,6 @@ import { SimulatedRegistries } from './store/registry.js';
 
 const NODE_IP = '192.0.2.1';
 const NODE_HOSTNAME = 'memory-node';
-const DEFAULT_BACKOFF: RestartBackoff = { initialMs: 10_000, maxMs: 300_000 };
 const DEFAULT_IMAGE_CAPACITY_BYTES = 10 * 1024 ** 3;
 
 /**
@@ -46,7 +47,8 @@ export class MemoryHost {
   readonly pullMs: number;
   readonly #events = new Subject<RuntimeEvent>();
   readonly #programs: ReadonlyMap<string, Program>;
-  readonly #backoff: RestartBackoff;
+  /** Of its containers, whoever restarts them. */
+  readonly restartBackoff: RestartBackoff;
   readonly #nodeNetwork = new SandboxNetwork([NODE_IP], (ip) => this.#networkOf(ip));
   /** Which sandbox has an address. */
   readonly #leases = new Map<string, string>();
@@ -64,7 +66,7 @@ export class MemoryHost {
     this.registries = new SimulatedRegistries(options.registry ?? {}, clock.nowMs());
     this.pullMs = options.registry?.pullMs ?? 0;
     this.#programs = new Map([...standardPrograms, ...Object.entries(options.programs ?? {})]);
-    this.#backoff = options.restartBackoff ?? DEFAULT_BACKOFF;
+    this.restartBackoff = { ...DEFAULT_RESTART_BACKOFF, ...options.restartBackoff };
     for (const folder of ['/tmp', '/var/lib', '/etc', '/run']) this.files.makeDirectory(folder);
   }
 
@@ -192,7 +194,7 @@ export class MemoryHost {
         hostFiles: this.files,
         programs: this.#programs,
         sandboxFiles: sandboxFiles(sandbox),
-        restartDelay: (attempts) => restartDelay(config.restart, attempts, this.#backoff),
+        restartDelay: (attempts) => restartDelay(config.restart, attempts, this.restartBackoff),
         emit: (event) => this.#events.next(event),
       },
     );

@@ -45,6 +45,8 @@ export interface MemoryOptions {
   readonly programs?: Readonly<Record<string, Program>>;
   /** Default 10 s, growing to 5 minutes. */
   readonly restartBackoff?: RestartBackoff;
+  /** False: containers are restarted by whoever made them, which is PodRuntime. Default true. */
+  readonly supervisedRestart?: boolean;
   /** Bytes that the image store may hold; default 10 GiB. */
   readonly imageCapacityBytes?: number;
   /** Images that garbage collection leaves alone, as `isPinned` of core reads them. */
@@ -52,16 +54,20 @@ export interface MemoryOptions {
 }
 
 /** Options that make a machine; they are of no use together with `host`, which is one already. */
-export type MemoryHostOptions = Omit<MemoryOptions, 'host'>;
+export type MemoryHostOptions = Omit<MemoryOptions, 'host' | 'supervisedRestart'>;
 
 const KNOWN = new Set([
   'host',
   'registry',
   'programs',
   'restartBackoff',
+  'supervisedRestart',
   'imageCapacityBytes',
   'pinnedImages',
 ]);
+
+/** The others make a machine. */
+const OF_THE_AGENT = new Set(['host', 'supervisedRestart']);
 
 /**
  * Checks options that come from a configuration file, where nobody has typed them.
@@ -72,13 +78,18 @@ export function parseMemoryOptions(options: Readonly<Record<string, unknown>>): 
   if (unknown.length > 0) {
     throw invalid(unknown.join(', '), `the memory backend knows only ${[...KNOWN].join(', ')}`);
   }
-  const { host, registry, restartBackoff, imageCapacityBytes, pinnedImages } = options;
-  const others = Object.keys(options).filter((name) => name !== 'host' && options[name] !== undefined);
+  const { host, registry, restartBackoff, supervisedRestart, imageCapacityBytes, pinnedImages } = options;
+  const others = Object.keys(options).filter(
+    (name) => !OF_THE_AGENT.has(name) && options[name] !== undefined,
+  );
   if (host !== undefined && others.length > 0) {
     throw invalid(others.join(', '), 'a host is made with its options; give them to new MemoryHost(…)');
   }
   if (registry !== undefined) checkRegistry(registry);
   if (restartBackoff !== undefined) checkBackoff(restartBackoff);
+  if (supervisedRestart !== undefined && typeof supervisedRestart !== 'boolean') {
+    throw invalid('supervisedRestart', 'it has to be true or false');
+  }
   if (imageCapacityBytes !== undefined && !isCount(imageCapacityBytes)) {
     throw invalid('imageCapacityBytes', 'it has to be a number of bytes');
   }

@@ -27,7 +27,7 @@ import {
   type StopOptions,
   throwIfAborted,
 } from '@podwright/core';
-import { inject, injectable } from 'inversify';
+import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import { Subject, type Subscription } from 'rxjs';
 import { streamOf } from './machine/sandbox-network.js';
 import { type MemoryHost, MemoryHostToken, OwnsMemoryHost } from './memory-host.js';
@@ -39,6 +39,11 @@ import type { SimulatedSandbox } from './pod/simulated-sandbox.js';
 import { checkContainerConfig, checkSandboxConfig } from './pod/unsupported.js';
 
 const VERSION = '0.1.0';
+
+/** Whether the simulated machine restarts containers by itself. */
+export const SupervisedRestart: ServiceIdentifier<boolean> = Symbol.for(
+  'podwright.backend-memory.SupervisedRestart',
+);
 
 /** Sandboxes and containers of a simulated machine. */
 @injectable()
@@ -62,7 +67,10 @@ export class MemoryRuntimeService implements RuntimeService {
   constructor(
     @inject(MemoryHostToken) private readonly host: MemoryHost,
     @inject(OwnsMemoryHost) private readonly ownsHost: boolean,
-  ) {}
+    @inject(SupervisedRestart) supervisedRestart: boolean,
+  ) {
+    this.features = { ...this.features, supervisedRestart };
+  }
 
   async start(): Promise<void> {
     this.#check(undefined);
@@ -165,6 +173,12 @@ export class MemoryRuntimeService implements RuntimeService {
         }
         checkContainerConfig(config);
         if (config.pidTarget !== undefined) this.#checkPidTarget(config.pidTarget, sandboxId);
+        if (config.restart.by === 'backend' && !this.features.supervisedRestart) {
+          throw new PodwrightError(
+            'unsupported',
+            `Container ${name} is to be restarted by the backend, and this one was told not to (supervisedRestart: false): restart it by its caller.`,
+          );
+        }
         return this.host.addContainer(sandbox, config).id;
       },
       options?.signal,

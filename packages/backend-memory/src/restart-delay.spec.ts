@@ -30,7 +30,7 @@ describe('restartDelay', () => {
     ['the fourth', by('Always'), attempts({}, {}, {}, {}), 40],
     ['not beyond the maximum', by('Always'), attempts({}, {}, {}, {}, {}, {}), 65],
     ['a long run begins anew', by('Always'), attempts({}, {}, { ranMs: LONG_MS }), 0],
-    ['short ones after a long one', by('Always'), attempts({}, { ranMs: LONG_MS }, {}, {}), 10],
+    ['short ones after a long one', by('Always'), attempts({}, { ranMs: LONG_MS }, {}, {}), 20],
   ])('%s', (_what, restart, runs, delayMs) => {
     expect(restartDelay(restart, runs, BACKOFF)).toBe(delayMs);
   });

@@ -39,6 +39,10 @@ export const systemdBackendOptionsSchema = z.strictObject({
     .describe(
       'delay before a restart: none, then initialMs, doubled up to maxMs; anew after a run of resetMs',
     ),
+  supervisedRestart: z
+    .boolean()
+    .default(true)
+    .describe('systemd restarts containers, also while no agent lives; false: the agent does'),
   startTimeoutMs: z.int().min(1).default(120_000).describe('time for the start of a container'),
   insecureRegistries: z
     .array(z.string().min(1))

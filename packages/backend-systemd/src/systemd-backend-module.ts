@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type BackendModuleFactory, RuntimeService, VolumeProvider } from '@podwright/core';
+import { type BackendModuleFactory, RestartBackoff, RuntimeService, VolumeProvider } from '@podwright/core';
 import { ImageUsers, imagesModule } from '@podwright/images';
 import { journalModule } from '@podwright/journal';
 import { nsenterModule } from '@podwright/nsenter';
@@ -24,7 +24,6 @@ import { HostTools } from './host-tools.js';
 import { HostVolumeProvider } from './host-volume-provider.js';
 import { ImageUserFiles } from './image-user-files.js';
 import { OrphanCollector } from './orphan-collector.js';
-import { PidTargets } from './pid-target.js';
 import { PodSlices } from './pod-slices.js';
 import { PodUnits } from './pod-units.js';
 import { RootfsMount } from './rootfs-mount.js';
@@ -43,6 +42,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
     for (const part of parts) await part.load(load);
     const { bind, rebind } = load;
     bind(SystemdBackendOptions).toConstantValue(parsed);
+    bind(RestartBackoff).toConstantValue(parsed.restartBackoff);
     bind(HostLayout).toConstantValue(new HostLayout(stateDir, runDir));
     bind(StateAccess).toConstantValue(access);
     for (const type of [
@@ -58,7 +58,6 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
       ContainerWatcher,
       ContainerLogs,
       ContainerExec,
-      PidTargets,
       ContainerAttach,
       PodSlices,
       PodUnits,

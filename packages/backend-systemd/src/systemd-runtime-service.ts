@@ -32,6 +32,7 @@ import { HostExecutor, PortForwarder } from '@podwright/nsenter';
 import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import type { Observable } from 'rxjs';
+import { SystemdBackendOptions } from './backend-options.js';
 import { ContainerAttach } from './container-attach.js';
 import { ContainerExec } from './container-exec.js';
 import { ContainerLogs } from './container-logs.js';
@@ -79,7 +80,10 @@ export class SystemdRuntimeService implements RuntimeService {
     @inject(ContainerExec) private readonly execs: ContainerExec,
     @inject(ContainerAttach) private readonly attaches: ContainerAttach,
     @inject(OrphanCollector) private readonly orphans: OrphanCollector,
-  ) {}
+    @inject(SystemdBackendOptions) { supervisedRestart }: SystemdBackendOptions,
+  ) {
+    this.features = { ...this.features, supervisedRestart };
+  }
 
   get events(): Observable<RuntimeEvent> {
     return this.watcher.events;
@@ -157,6 +161,12 @@ export class SystemdRuntimeService implements RuntimeService {
     options: CallOptions = {},
   ): Promise<string> {
     this.enter(options);
+    if (config.restart.by === 'backend' && !this.features.supervisedRestart) {
+      throw new PodwrightError(
+        'unsupported',
+        `Container ${config.metadata.name} is to be restarted by the backend, and this one was told not to (supervisedRestart: false): restart it by its caller.`,
+      );
+    }
     return await this.pods.createContainer(sandboxId, config, options);
   }
 

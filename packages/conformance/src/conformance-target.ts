@@ -49,6 +49,15 @@ export interface KernelView {
   limitOf(containerId: string, limit: 'memory' | 'pids'): Promise<number | undefined>;
 }
 
+/** How a target is made; each target takes what its backend can. */
+export interface ConformanceTargetOptions {
+  /**
+   * `caller`: the backend is told to leave restarts to PodRuntime, so that the same cases show that both do alike.
+   * Default: `backend`, where it can.
+   */
+  readonly restartsBy?: 'backend' | 'caller';
+}
+
 /** One agent on a host, started. */
 export interface ConformanceTarget {
   readonly runtime: ContainerRuntime;

@@ -7,6 +7,7 @@ export { type ConformanceImage, conformanceImages } from './conformance-images.j
 export type {
   ConformanceImageNames,
   ConformanceTarget,
+  ConformanceTargetOptions,
   HostView,
   KernelView,
 } from './conformance-target.js';

@@ -21,7 +21,7 @@ export {
   type ApiTime,
   toApiPodStatus,
 } from './deciders/api-pod-status.js';
-export { crashLoopDelayMs, DEFAULT_RESTART_BACKOFF, type RestartBackoff } from './deciders/crash-loop.js';
+export { crashLoopDelayMs, DEFAULT_RESTART_BACKOFF, RestartBackoff } from './deciders/crash-loop.js';
 export { computeGc, type GcContainer, type GcDecision, type GcPod } from './deciders/garbage-collection.js';
 export {
   checkImageGcPolicy,

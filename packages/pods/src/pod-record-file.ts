@@ -1,4 +1,4 @@
-import { messageOf, type PodRecord, PodwrightError, parsePod } from '@podwright/core';
+import { messageOf, type PodRecord, PodwrightError, parseConfigObject, parsePod } from '@podwright/core';
 
 /** Format of the files; a reader takes its own and older ones. */
 const VERSION = 1;
@@ -26,9 +26,8 @@ export function parseRecordFile(path: string, text: string): PodRecord {
     throw corrupt('it is no JSON', error);
   }
   if (typeof value !== 'object' || value === null) throw corrupt('it is no object');
-  const { version, uid, namespace, name, manifest, createdAtMs, state }: Record<string, unknown> = {
-    ...value,
-  };
+  const fields: Record<string, unknown> = { ...value };
+  const { version, uid, namespace, name, manifest, createdAtMs, state } = fields;
   if (typeof version === 'number' && version > VERSION) {
     throw new PodwrightError(
       'failed-precondition',
@@ -49,8 +48,40 @@ export function parseRecordFile(path: string, text: string): PodRecord {
   }
   if (`${uid}${RECORD_SUFFIX}` !== path.slice(path.lastIndexOf('/') + 1)) throw corrupt(`it is about ${uid}`);
   try {
-    return { uid, namespace, name, createdAtMs, state: knownState, manifest: parsePod(manifest) };
+    const facts = { uid, namespace, name, createdAtMs, state: knownState, manifest: parsePod(manifest) };
+    return { ...facts, ...optionalFields(fields) };
   } catch (error) {
     throw corrupt(messageOf(error), error);
   }
+}
+
+type OptionalFields = Partial<
+  Pick<PodRecord, 'objects' | 'persist' | 'reason' | 'message' | 'resized' | 'owed'>
+>;
+
+/** What not every record has. @throws Error when one is there and has a wrong form */
+function optionalFields(fields: Readonly<Record<string, unknown>>): OptionalFields {
+  const { objects, persist, reason, message, resized, owed } = fields;
+  return {
+    ...(objects === undefined ? {} : { objects: listIn('objects', objects).map(parseConfigObject) }),
+    ...(persist === undefined ? {} : { persist: persist === true }),
+    ...(reason === undefined ? {} : { reason: String(reason) }),
+    ...(message === undefined ? {} : { message: String(message) }),
+    ...(resized === undefined ? {} : { resized: objectsIn('resized', resized) }),
+    ...(owed === undefined ? {} : { owed: listIn('owed', owed).map(String) }),
+  };
+}
+
+function listIn(field: string, value: unknown): readonly unknown[] {
+  if (!Array.isArray(value)) throw new Error(`${field} is no list`);
+  return value;
+}
+
+function objectsIn(field: string, value: unknown): Readonly<Record<string, object>> {
+  if (typeof value !== 'object' || value === null) throw new Error(`${field} is no object`);
+  const entries = Object.entries(value).map(([key, entry]: [string, unknown]): [string, object] => {
+    if (typeof entry !== 'object' || entry === null) throw new Error(`${field}.${key} is no object`);
+    return [key, entry];
+  });
+  return Object.fromEntries(entries);
 }

@@ -6,14 +6,13 @@ import {
   EventRecorder,
   PodStore,
   ProbeResults,
-  type RestartBackoff,
+  RestartBackoff,
   type RuntimeAccess,
 } from '@podwright/core';
 import { ContainerModule } from 'inversify';
 import { BackendPodRuntime } from './backend-pod-runtime.js';
 import { ContainerStarter } from './container-starter.js';
 import { ContainerStopper } from './container-stopper.js';
-import { EphemeralContainers } from './ephemeral-containers.js';
 import { FilePodStore } from './file-pod-store.js';
 import { ImageCollector } from './image-collector.js';
 import { ImageEnsurer } from './image-ensurer.js';
@@ -46,8 +45,6 @@ export interface PodsModuleOptions {
   readonly maxParallelPulls?: number;
   /** How long `start()` waits while another process holds the state directory, in milliseconds. Default: not at all. */
   readonly lockTimeoutMs?: number;
-  /** Delay before PodRuntime starts a container again. Default: 10 s, doubled up to 5 min, anew after a run of 10 min. */
-  readonly restartBackoff?: RestartBackoff;
 }
 
 /**
@@ -58,7 +55,9 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
   const { access = 'exclusive' } = options;
   return new ContainerModule(({ bind }) => {
     bind(PodAccess).toConstantValue(access);
-    bind(CallerBackoff).toConstantValue(options.restartBackoff ?? DEFAULT_RESTART_BACKOFF);
+    bind(CallerBackoff)
+      .toDynamicValue((context) => context.get(RestartBackoff, { optional: true }) ?? DEFAULT_RESTART_BACKOFF)
+      .inSingletonScope();
     bind(ImagePullOptions).toConstantValue({ maxParallelPulls: options.maxParallelPulls ?? 1 });
     bind(ImageUsesFile).toConstantValue(imageUsesFile(options));
     bind(PodStore)
@@ -70,7 +69,6 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
     for (const part of [
       ContainerStarter,
       ContainerStopper,
-      EphemeralContainers,
       ImageCollector,
       ImageEnsurer,
       ImageUses,

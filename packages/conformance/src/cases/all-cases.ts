@@ -2,9 +2,9 @@ import type { ConformanceCase } from '../conformance-case.js';
 import { agentCases, cancelCases } from './agent-cases.js';
 import { attachCases } from './attach-cases.js';
 import { containerCases } from './container-cases.js';
-import { debugCases } from './debug-cases.js';
 import { eventCases, gcCases } from './event-cases.js';
 import { execCases } from './exec-cases.js';
+import { imageAuthCases } from './image-auth-cases.js';
 import { imageCases } from './image-cases.js';
 import { kernelCases } from './kernel-cases.js';
 import { logCases } from './log-cases.js';
@@ -12,12 +12,14 @@ import { manifestCases } from './manifest-cases.js';
 import { mountCases } from './mount-cases.js';
 import { networkCases } from './network-cases.js';
 import { podCases } from './pod-cases.js';
+import { podRestartCases } from './pod-restart-cases.js';
 import { podStreamCases } from './pod-stream-cases.js';
 import { processCases } from './process-cases.js';
 import { restartCases } from './restart-cases.js';
 import { runtimeCases } from './runtime-cases.js';
 import { sandboxCases } from './sandbox-cases.js';
 import { stopCases } from './stop-cases.js';
+import { syncCases } from './sync-cases.js';
 
 /** Every case of the suite, in the order in which it is best read. */
 export const conformanceCases: readonly ConformanceCase[] = [
@@ -33,10 +35,12 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...networkCases,
   ...mountCases,
   ...imageCases,
+  ...imageAuthCases,
   ...podCases,
   ...manifestCases,
+  ...podRestartCases,
+  ...syncCases,
   ...podStreamCases,
-  ...debugCases,
   ...eventCases,
   ...gcCases,
   ...agentCases,

@@ -117,7 +117,6 @@ export const manifestCases = section('pods', {
   },
   restarts: {
     title: 'with restartPolicy Always a container that ends is run again, and counted',
-    needs: ['supervisedRestart'],
     run: async (t) => {
       const path = await t.host.makeDirectory();
       const command = script('echo x >> /data/runs; [ $(wc -l < /data/runs) -lt 2 ] && exit 5; sleep 100000');
