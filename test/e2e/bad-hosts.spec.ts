@@ -66,7 +66,6 @@ describe('an agent does not start, and says what to do', () => {
       'findmnt',
       'ip',
       'nsenter',
-      'socat',
     ],
     ...['journalctl', 'skopeo', 'tar', 'containers-storage', 'script'],
   ])('without %s', async (name) => {
@@ -78,8 +77,8 @@ describe('an agent does not start, and says what to do', () => {
 
   it('without several programs, and names each', async () => {
     await expectNoStart(
-      { binaries: { skopeo: '/nowhere', socat: '/nowhere', journalctl: '/nowhere' } },
-      /socat.*apt-get install socat.*journalctl.*apt-get install systemd.*skopeo.*apt-get install skopeo/s,
+      { binaries: { skopeo: '/nowhere', ip: '/nowhere', journalctl: '/nowhere' } },
+      /ip is not.*apt-get install iproute2.*journalctl.*apt-get install systemd.*skopeo.*apt-get install skopeo/s,
     );
   });
 

@@ -411,14 +411,14 @@ describe('podwright and the host', () => {
     expect(results).toContainEqual(expect.objectContaining({ name: 'systemd', state: 'ok' }));
     const options = {
       ...config.backendOptions,
-      binaries: { conmon: '/nowhere', socat: '/nowhere' },
+      binaries: { conmon: '/nowhere', skopeo: '/nowhere' },
       seccompProfile: '/nowhere',
     };
     writeFileSync(at('lacking.yaml'), JSON.stringify({ ...config, backendOptions: options }));
     const { exitCode, stdout } = await podwright('doctor', '--config', at('lacking.yaml'));
     expect(exitCode).toBe(1);
     expect(stdout).toMatch(/^fail +conmon .*\n +fix: apt-get install conmon/m);
-    expect(stdout).toMatch(/^fail +socat .*\n +fix: apt-get install socat/m);
+    expect(stdout).toMatch(/^fail +skopeo .*\n +fix: apt-get install skopeo/m);
     expect(stdout).toMatch(/^fail +seccomp profile/m);
     expect(await podwright('ps', '--config', at('lacking.yaml'))).toMatchObject({
       exitCode: 1,
