@@ -24,6 +24,7 @@ import { HostTools } from './host-tools.js';
 import { HostVolumeProvider } from './host-volume-provider.js';
 import { ImageUserFiles } from './image-user-files.js';
 import { OrphanCollector } from './orphan-collector.js';
+import { PidTargets } from './pid-target.js';
 import { PodSlices } from './pod-slices.js';
 import { PodUnits } from './pod-units.js';
 import { RootfsMount } from './rootfs-mount.js';
@@ -58,6 +59,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
       ContainerWatcher,
       ContainerLogs,
       ContainerExec,
+      PidTargets,
       ContainerAttach,
       PodSlices,
       PodUnits,

@@ -13,6 +13,7 @@ import { ContainerModule } from 'inversify';
 import { BackendPodRuntime } from './backend-pod-runtime.js';
 import { ContainerStarter } from './container-starter.js';
 import { ContainerStopper } from './container-stopper.js';
+import { EphemeralContainers } from './ephemeral-containers.js';
 import { FilePodStore } from './file-pod-store.js';
 import { ImageCollector } from './image-collector.js';
 import { ImageEnsurer } from './image-ensurer.js';
@@ -69,6 +70,7 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
     for (const part of [
       ContainerStarter,
       ContainerStopper,
+      EphemeralContainers,
       ImageCollector,
       ImageEnsurer,
       ImageUses,

@@ -2,10 +2,12 @@ import type { ConformanceCase } from '../conformance-case.js';
 import { agentCases, cancelCases } from './agent-cases.js';
 import { attachCases } from './attach-cases.js';
 import { containerCases } from './container-cases.js';
+import { debugCases } from './debug-cases.js';
 import { eventCases, gcCases } from './event-cases.js';
 import { execCases } from './exec-cases.js';
 import { imageAuthCases } from './image-auth-cases.js';
 import { imageCases } from './image-cases.js';
+import { imageGcCases } from './image-gc-cases.js';
 import { kernelCases } from './kernel-cases.js';
 import { logCases } from './log-cases.js';
 import { manifestCases } from './manifest-cases.js';
@@ -36,11 +38,13 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...mountCases,
   ...imageCases,
   ...imageAuthCases,
+  ...imageGcCases,
   ...podCases,
   ...manifestCases,
   ...podRestartCases,
   ...syncCases,
   ...podStreamCases,
+  ...debugCases,
   ...eventCases,
   ...gcCases,
   ...agentCases,
