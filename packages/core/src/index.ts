@@ -145,6 +145,8 @@ export {
   ContainerOptionsGenerator,
   type PodRecord,
   PodStore,
+  type ProbeChange,
+  type ProbeKind,
   type ProbeResult,
   ProbeResults,
   VolumeProvider,
@@ -205,6 +207,7 @@ export type {
   ExecSyncResult,
   LogEntry,
   LogOptions,
+  PortForwardOptions,
   StopOptions,
   TerminalSize,
 } from './stream-types.js';

@@ -1,10 +1,11 @@
 import type { ServiceIdentifier } from 'inversify';
+import type { Observable } from 'rxjs';
 import type { CallOptions } from './call-options.js';
 import type { ContainerConfig } from './container-types.js';
 import type { ConfigObject } from './manifest/config-object.js';
 import type { Container, Pod } from './manifest/pod.js';
 import type { VolumeFile } from './manifest/volume-files.js';
-import type { ContainerResources, IdMapping, Mount } from './model.js';
+import type { ContainerResources, EnvVar, IdMapping, Mount } from './model.js';
 import type { ContainerKind } from './pod-types.js';
 import type { PodSandboxStatus } from './sandbox-types.js';
 
@@ -14,6 +15,8 @@ export interface ContainerOptionsContext {
   readonly container: Container;
   readonly kind: ContainerKind;
   readonly sandbox: PodSandboxStatus;
+  /** Its variables, with what they take from the pod, the node, ConfigMaps and Secrets. */
+  readonly env: readonly EnvVar[];
   /** Mounts of the container's volumes, in the order of its manifest. */
   readonly volumeMounts: readonly Mount[];
   readonly attempt: number;
@@ -63,6 +66,19 @@ export const VolumeProvider: ServiceIdentifier<VolumeProvider> = Symbol.for('pod
 
 export type ProbeResult = 'success' | 'failure' | 'unknown';
 
+/** Which question a probe answers. */
+export type ProbeKind = 'startup' | 'liveness' | 'readiness';
+
+/** A probe's result has become another one. */
+export interface ProbeChange {
+  readonly podUid: string;
+  readonly containerName: string;
+  /** `backend://id`. */
+  readonly containerId: string;
+  readonly probe: ProbeKind;
+  readonly result: ProbeResult;
+}
+
 /** What the probes of a container last said. The default says `success` for every container without a probe. */
 export interface ProbeResults {
   /** @param containerId `backend://id` */
@@ -71,6 +87,8 @@ export interface ProbeResults {
   liveness(podUid: string, containerName: string, containerId: string): ProbeResult;
   /** `unknown` until it has succeeded; `failure` as that of a liveness probe. */
   startup(podUid: string, containerName: string, containerId: string): ProbeResult;
+  /** Tells of each result that has become another one; pods are then looked at again. Absent: it never tells. */
+  readonly changes?: Observable<ProbeChange>;
 }
 
 export const ProbeResults: ServiceIdentifier<ProbeResults> = Symbol.for('podwright.core.ProbeResults');

@@ -32,6 +32,8 @@ export interface PodContainer {
   readonly nextStartAtMs?: number;
   /** An app container that runs and whose readiness probe, if it has one, succeeds; an init container that has ended well. */
   readonly ready: boolean;
+  /** Whether it runs and its startup probe, if it has one, has succeeded. Absent: it has if it runs. */
+  readonly started?: boolean;
   readonly reason?: string;
   readonly message?: string;
 }

@@ -15,6 +15,7 @@ import type {
   ExecSyncResult,
   LogEntry,
   LogOptions,
+  PortForwardOptions,
   StopOptions,
 } from './stream-types.js';
 
@@ -38,6 +39,8 @@ export interface RuntimeFeatures {
   readonly userNamespaces: boolean;
   /** Pods that come back after a reboot of the host. */
   readonly persist: boolean;
+  /** `Mount.recursiveReadOnly`. */
+  readonly recursiveReadOnly: boolean;
 }
 
 export interface RuntimeVersion {
@@ -160,11 +163,12 @@ export interface RuntimeService {
   /** Starts a command with streams. @throws as `execSync` */
   exec(id: string, options: ExecOptions): Promise<ExecSession>;
   /**
-   * A connection to a TCP port on the sandbox's loopback address; ending the stream half-closes it.
+   * A connection to a TCP port of the sandbox, from inside its network: on its loopback address unless another host is
+   * named; ending the stream half-closes it.
    * @throws PodwrightError kind `not-found`, `failed-precondition` (not ready), `unreachable` (nobody listens there),
    *   `missing-requirement`
    */
-  portForward(sandboxId: string, port: number, options?: CallOptions): Promise<Duplex>;
+  portForward(sandboxId: string, port: number, options?: PortForwardOptions): Promise<Duplex>;
 
   /**
    * Connects to a running container's first process: what it writes from now on, and its standard input.

@@ -93,6 +93,11 @@ export interface ExecSession {
   kill(): Promise<void>;
 }
 
+export interface PortForwardOptions extends CallOptions {
+  /** Address or name to connect to, as the pod reaches it, e.g. the pod's own IP. Absent: the loopback address. */
+  readonly host?: string;
+}
+
 export interface StopOptions extends CallOptions {
   /** Time for the container to end by itself; 0 kills at once. Absent: its `terminationGraceMs`. */
   readonly graceMs?: number;

@@ -3,10 +3,11 @@ import { PodwrightError } from '@podwright/core';
 import { execa } from 'execa';
 import { nsenterCommand } from './nsenter-command.js';
 
-/** What the helper is asked: a connection to a port of the loopback address. */
+/** What the helper is asked: a connection to a port of the first of these addresses that takes it. */
 interface ConnectRequest {
   readonly id: number;
   readonly port: number;
+  readonly addresses: readonly string[];
   readonly timeoutMs: number;
 }
 
@@ -20,6 +21,7 @@ export interface ConnectAnswer {
   }[];
 }
 
+const LOOPBACK = ['127.0.0.1', '::1'];
 /** For the loopback address a long time; a full accept queue would let it hang without one. */
 const CONNECT_TIMEOUT_MS = 10_000;
 /** The helper is kept for the connections that often follow the first, in milliseconds. */
@@ -49,7 +51,7 @@ function connect({ id, port, timeoutMs }, [address, ...others], failures) {
     process.send({ id }, socket);
   });
 }
-process.on('message', (request) => connect(request, ['127.0.0.1', '::1'], []));
+process.on('message', (request) => connect(request, request.addresses, []));
 process.on('disconnect', () => process.exit(0));
 process.send({ ready: true });
 `;
@@ -118,7 +120,7 @@ export class ConnectHelper {
   }
 
   /** @throws PodwrightError kind `unreachable`, and why the namespace cannot be entered */
-  async connect(port: number): Promise<Socket> {
+  async connect(port: number, host?: string): Promise<Socket> {
     const id = this.#nextId++;
     const answer = new Promise<Socket>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
@@ -127,7 +129,12 @@ export class ConnectHelper {
     this.#hold();
     try {
       await this.#ready;
-      const request: ConnectRequest = { id, port, timeoutMs: CONNECT_TIMEOUT_MS };
+      const request: ConnectRequest = {
+        id,
+        port,
+        addresses: host === undefined ? LOOPBACK : [host],
+        timeoutMs: CONNECT_TIMEOUT_MS,
+      };
       this.#child.send(request);
       return await answer;
     } finally {

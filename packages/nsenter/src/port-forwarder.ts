@@ -1,6 +1,12 @@
 import { stat } from 'node:fs/promises';
 import type { Duplex } from 'node:stream';
-import { messageOf, PodwrightError, systemErrorCode, throwIfAborted } from '@podwright/core';
+import {
+  messageOf,
+  PodwrightError,
+  type PortForwardOptions,
+  systemErrorCode,
+  throwIfAborted,
+} from '@podwright/core';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import { ConnectHelper } from './connect-helper.js';
 import { ForwardedStream } from './forwarded-stream.js';
@@ -21,7 +27,8 @@ export type PortForwardTarget =
 
 export interface PortForwarder extends AsyncDisposable {
   /**
-   * Connects to a TCP port on a network namespace's loopback address, 127.0.0.1 or, when nothing listens there, ::1.
+   * Connects to a TCP port from inside a network namespace: on its loopback address, 127.0.0.1 or, when nothing listens
+   * there, ::1; or on the host that the options name.
    * Ending the stream half-closes the connection; the stream ends when the other side has half-closed it. Destroying it
    * cuts the connection.
    * @param port 1 to 65535
@@ -29,11 +36,7 @@ export interface PortForwarder extends AsyncDisposable {
    *   (nsenter), `failed-precondition` (the namespace or the process is gone), `permission-denied`,
    *   `invalid-argument`, `cancelled`
    */
-  connect(
-    target: PortForwardTarget,
-    port: number,
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<Duplex>;
+  connect(target: PortForwardTarget, port: number, options?: PortForwardOptions): Promise<Duplex>;
 }
 
 export const PortForwarder: ServiceIdentifier<PortForwarder> = Symbol.for('podwright.nsenter.PortForwarder');
@@ -53,11 +56,7 @@ export class HelperPortForwarder implements PortForwarder, UsesHostPrograms {
     return [utilLinux('nsenter')];
   }
 
-  async connect(
-    target: PortForwardTarget,
-    port: number,
-    options: { readonly signal?: AbortSignal } = {},
-  ): Promise<Duplex> {
+  async connect(target: PortForwardTarget, port: number, options: PortForwardOptions = {}): Promise<Duplex> {
     if (!Number.isInteger(port) || port < 1 || port > 65535) {
       throw new PodwrightError('invalid-argument', `${port} is no TCP port: ports are 1 to 65535.`, {
         details: { port },
@@ -68,10 +67,10 @@ export class HelperPortForwarder implements PortForwarder, UsesHostPrograms {
     try {
       const path = this.#ownPath(netnsPathOf(target, pinned));
       const helper = await this.#helperIn(path);
-      const connecting = helper.connect(port).then(
+      const connecting = helper.connect(port, options.host).then(
         (socket) => new ForwardedStream(socket),
         (error: unknown) => {
-          throw connectError(error, path, port);
+          throw connectError(error, path, port, options.host);
         },
       );
       return await orCancelled(connecting, options.signal);
@@ -140,11 +139,11 @@ async function orCancelled(connecting: Promise<Duplex>, signal: AbortSignal | un
   }
 }
 
-function connectError(error: unknown, netnsPath: string, port: number): unknown {
+function connectError(error: unknown, netnsPath: string, port: number, host?: string): unknown {
   if (!PodwrightError.is(error, 'unreachable')) return error;
   return new PodwrightError(
     'unreachable',
-    `Nothing answers on port ${port} of the loopback address in ${netnsPath}: ${error.message}.`,
+    `Nothing answers on port ${port} of ${host ?? 'the loopback address'} in ${netnsPath}: ${error.message}.`,
     { cause: error, details: { ...error.details, port, netnsPath } },
   );
 }

@@ -45,6 +45,8 @@ export interface ApiPodCondition {
 /** Kubernetes' v1.PodStatus, as JSON. */
 export interface ApiPodStatus {
   readonly phase: PodPhase;
+  readonly reason?: string;
+  readonly message?: string;
   readonly conditions: readonly ApiPodCondition[];
   readonly hostIP?: string;
   readonly hostIPs?: readonly { readonly ip: string }[];
@@ -78,6 +80,8 @@ export function toApiPodStatus(
   const [hostIp, podIp] = [options.hostIps?.[0], status.ips[0]];
   return {
     phase: status.phase,
+    ...(status.reason === undefined ? {} : { reason: status.reason }),
+    ...(status.message === undefined ? {} : { message: status.message }),
     conditions: conditions(status, inits, apps),
     ...(hostIp === undefined ? {} : { hostIP: hostIp }),
     ...(options.hostIps === undefined ? {} : { hostIPs: options.hostIps.map((ip) => ({ ip })) }),
@@ -137,7 +141,7 @@ function containerStatus({ name, image, container }: Entry, waitReason: string):
     image: container.image,
     imageID: container.imageId,
     containerID: container.id,
-    started: container.state === 'running',
+    started: container.started ?? container.state === 'running',
   };
 }
 
