@@ -98,7 +98,9 @@ describe('credentialsFor', () => {
 describe('pullSecretOf', () => {
   const object = (kind: string, key: string) =>
     parseConfigObject({
-      ...{ apiVersion: 'v1', kind, metadata: { name: 'regcred' } },
+      apiVersion: 'v1',
+      kind,
+      metadata: { name: 'regcred', namespace: 'default' },
       data: { [key]: Buffer.from('{}').toString('base64') },
     });
   it.each(['.dockerconfigjson', '.dockercfg'])('takes a Secret with %s', (key) => {
