@@ -51,7 +51,7 @@ describe('with runc instead of crun', () => {
         terminationGracePeriodSeconds: 10,
       }),
     );
-    expect(ips).toHaveLength(1);
+    expect(ips.length).toBeGreaterThan(0);
     const status = await podStatusWhen(agent, uid, (pod) => containerOf(pod, 'short').state === 'exited');
     expect(containerOf(status, 'short')).toMatchObject({ attempts: [{ exitCode: 3, reason: 'Error' }] });
 

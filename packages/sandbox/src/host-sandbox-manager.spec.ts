@@ -343,6 +343,17 @@ describe('a user namespace', () => {
     expect(await firstIds(next, 'd')).toBe(a);
   });
 
+  it('is not given while the ids of another pod are not known', async () => {
+    await newManager().create(config('a'), 'a');
+    writeFileSync(recordPath('a'), 'no record');
+    const manager = newManager();
+    await manager.load();
+    const pod = config('b', { portMappings: [], userNamespace: 'pod' });
+    await expect(manager.create(pod, 'b')).rejects.toThrow(/ids sandbox a has on the host is not known/);
+    await manager.remove('a');
+    await manager.create(pod, 'b');
+  });
+
   it('gives its ids back when the sandbox fails', async () => {
     const manager = newManager({ userNamespaceIds: { first: 100_000, count: 65_536 } });
     const pod = (name: string) => config(name, { portMappings: [], userNamespace: 'pod' });

@@ -273,6 +273,15 @@ export class HostSandboxManager implements SandboxManager {
     if (this.#sandboxes.get(id) !== undefined || this.#pending.has(id) || this.#unreadable.has(id)) {
       throw new PodwrightError('already-exists', `There is a sandbox ${id} already.`, { details: { id } });
     }
+    const unknown = [...this.#unreadable.keys()][0];
+    if (config.userNamespace === 'pod' && unknown !== undefined) {
+      throw new PodwrightError(
+        'failed-precondition',
+        `Which ids sandbox ${unknown} has on the host is not known, as its record cannot be read: another pod could get ` +
+          'the same. Remove that sandbox first.',
+        { details: { id: unknown } },
+      );
+    }
     const others = [...this.list(), ...this.#pending.values()];
     const twin = others.some(({ metadata }) => metadata.uid === uid && metadata.attempt === attempt);
     if (twin) {

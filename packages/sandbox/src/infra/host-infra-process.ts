@@ -42,6 +42,8 @@ export class HostInfraProcess implements InfraProcess {
       if (PodwrightError.is(error, 'failed-precondition')) return;
       throw error;
     }
-    await this.executor.run({ command: 'kill', args: ['-KILL', String(infra.pid)], okExitCodes: [0, 1] });
+    // The shell's own: not every host has the program. That it ended meanwhile is no failure.
+    const args = ['-c', 'kill -KILL "$1"', 'kill', String(infra.pid)];
+    await this.executor.run({ command: 'sh', args, okExitCodes: [0, 1] });
   }
 }
