@@ -57,6 +57,7 @@ export class RemoteRuntimeService implements RuntimeService {
     updateResources: false,
     userNamespaces: false,
     persist: false,
+    recursiveReadOnly: false,
   };
 
   constructor(

@@ -30,6 +30,7 @@ import { type LaunchMounts, launchMounts } from './launch-mounts.js';
 import { type LaunchInput, launchScript, recordScript, stopScript } from './launch-scripts.js';
 import { ociSandbox } from './oci-sandbox.js';
 import { PidTargets, type TargetNamespace } from './pid-target.js';
+import { checkRecursiveReadOnly } from './recursive-read-only.js';
 
 interface BuildInput {
   readonly id: string;
@@ -117,6 +118,7 @@ export class ContainerFactory {
     const seccomp = await this.seccomp.load(security, facts);
     const unitCgroup = `/${slicePath(slice)}/${containerUnitName(id)}`;
     const cgroupsPath = runtimeCgroupsPath(runtime.flavour, facts.cgroupVersion, unitCgroup, id);
+    checkRecursiveReadOnly(config.mounts);
     const mounts = launchMounts(config.mounts, image.config, paths);
     const spec = buildOciSpec({
       config: { ...config, mounts: mounts.mounts },

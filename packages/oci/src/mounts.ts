@@ -132,8 +132,14 @@ function bindMount(volume: Mount, destination: string): OciMount {
     destination,
     type: 'bind',
     source: volume.hostPath,
-    options: ['rbind', PROPAGATION[volume.propagation ?? 'private'], volume.readOnly === true ? 'ro' : 'rw'],
+    options: ['rbind', PROPAGATION[volume.propagation ?? 'private'], access(volume)],
   };
+}
+
+/** `rro`: with all that is mounted below it. @see OCI runtime-spec, config.md, "Linux mount options" */
+function access({ readOnly, recursiveReadOnly }: Mount): 'rw' | 'ro' | 'rro' {
+  if (readOnly !== true) return 'rw';
+  return recursiveReadOnly === true ? 'rro' : 'ro';
 }
 
 function mountTarget(path: string): string {

@@ -88,8 +88,8 @@ describe('runPod', () => {
     );
     expect(result).toEqual({ uid: 'uid-1', name: 'site', namespace: 'default', ips: ['10.0.0.2'] });
     expect(backend.calls.filter((call) => !/^(start |pullImage )/.test(call))).toEqual([
-      'setUp site',
       'runPodSandbox site',
+      'setUp site',
       'createContainer one/0',
       'startContainer one/0',
       'createContainer two/0',

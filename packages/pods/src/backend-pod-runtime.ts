@@ -4,6 +4,7 @@ import {
   type AttachSession,
   type CallOptions,
   Clock,
+  type ConfigObject,
   type ContainerRef,
   type ContainerResources,
   type ContainerRuntime,
@@ -53,10 +54,11 @@ import { PodAccess } from './pod-access.js';
 import { PodCollector } from './pod-collector.js';
 import { PodEnder } from './pod-ender.js';
 import { PodEventHub } from './pod-event-hub.js';
-import { PodFinder } from './pod-finder.js';
+import { describe, PodFinder } from './pod-finder.js';
 import { PodLocks } from './pod-locks.js';
 import { PodStarter } from './pod-starter.js';
 import { PodSupervisor } from './pod-supervisor.js';
+import { objectsOf, PodVolumes } from './pod-volumes.js';
 
 /** The implementation of `ContainerRuntime` over any backend. */
 @injectable()
@@ -73,6 +75,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     @inject(PodEnder) private readonly ender: PodEnder,
     @inject(PodFinder) private readonly finder: PodFinder,
     @inject(PodCollector) private readonly collector: PodCollector,
+    @inject(PodVolumes) private readonly volumes: PodVolumes,
     @inject(ImageEnsurer) private readonly ensurer: ImageEnsurer,
     @inject(EphemeralContainers) private readonly ephemeral: EphemeralContainers,
     @inject(PodSupervisor) private readonly supervisor: PodSupervisor,
@@ -166,8 +169,26 @@ export class BackendPodRuntime implements ContainerRuntime {
     });
   }
 
-  async updateObjects(_pod: PodRef): Promise<void> {
-    throw new PodwrightError('unsupported', 'updateObjects is not there yet.');
+  async updateObjects(
+    pod: PodRef,
+    objects: readonly ConfigObject[],
+    options: CallOptions = {},
+  ): Promise<void> {
+    this.checkMayChange("update a pod's objects");
+    const uid = await this.finder.find(pod, callOptionsOf(options));
+    const update = async (known: string) => {
+      const record = await this.store.get(known);
+      if (record) await this.volumes.update(record, objects, callOptionsOf(options));
+      return record !== undefined;
+    };
+    if (uid !== undefined && (await this.locks.run(uid, () => update(uid), options.signal))) return;
+    throw new PodwrightError(
+      'not-found',
+      `There is no pod ${describe(pod)} whose objects could be updated.`,
+      {
+        details: { ...pod },
+      },
+    );
   }
 
   async runEphemeralContainer(
@@ -342,7 +363,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     const { uid, namespace, name } = manifest.metadata;
     return {
       ...{ uid, namespace, name, manifest, createdAtMs: this.clock.nowMs(), state: 'preparing' },
-      ...(objects ? { objects } : {}),
+      ...(objects ? { objects: objectsOf(namespace, objects) } : {}),
       ...(persist === undefined ? {} : { persist }),
     };
   }

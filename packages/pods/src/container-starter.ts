@@ -17,6 +17,7 @@ import {
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { containerMounts } from './container-mounts.js';
+import { ContainerVariables } from './container-variables.js';
 import { PodEventHub } from './pod-event-hub.js';
 
 /** Where containers of a pod are made. */
@@ -40,6 +41,7 @@ export class ContainerStarter {
   constructor(
     @inject(RuntimeService) private readonly service: RuntimeService,
     @inject(ContainerOptionsGenerator) private readonly options: ContainerOptionsGenerator,
+    @inject(ContainerVariables) private readonly variables: ContainerVariables,
     @inject(PodEventHub) private readonly events: PodEventHub,
   ) {}
 
@@ -57,10 +59,13 @@ export class ContainerStarter {
     const { manifest: pod } = record;
     const { container, kind } = member;
     return this.telling(pod, member, 'created', async () => {
-      const volumeMounts = containerMounts(container, volumePaths);
+      const { supervisedRestart, recursiveReadOnly } = this.service.features;
+      const env = await this.variables.of(record, container, kind, sandbox);
+      const volumeMounts = containerMounts({ pod, container, volumePaths, env, recursiveReadOnly });
       const { attempt } = run;
-      const config = await this.options.generate({ pod, container, kind, sandbox, volumeMounts, attempt });
-      const restart = restartOwner(pod, container, kind, this.service.features.supervisedRestart);
+      const known = { pod, container, kind, sandbox, env, volumeMounts, attempt };
+      const config = await this.options.generate(known);
+      const restart = restartOwner(pod, container, kind, supervisedRestart);
       // Whatever the generator says: identity and restarts are PodRuntime's own.
       const annotations = {
         ...config.annotations,

@@ -13,6 +13,7 @@ import {
   RuntimeService,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
+import { ContainerVariables } from './container-variables.js';
 import { describe, PodFinder } from './pod-finder.js';
 import { PodImages } from './pod-images.js';
 import { PodLocks } from './pod-locks.js';
@@ -24,6 +25,7 @@ export class EphemeralContainers {
   constructor(
     @inject(RuntimeService) private readonly service: RuntimeService,
     @inject(ContainerOptionsGenerator) private readonly generator: ContainerOptionsGenerator,
+    @inject(ContainerVariables) private readonly variables: ContainerVariables,
     @inject(PodStore) private readonly store: PodStore,
     @inject(PodImages) private readonly images: PodImages,
     @inject(PodFinder) private readonly finder: PodFinder,
@@ -61,6 +63,7 @@ export class EphemeralContainers {
         container,
         kind: 'ephemeral',
         sandbox,
+        env: await this.variables.of(record, container, 'ephemeral', sandbox),
         volumeMounts: [],
         attempt: 0,
       });

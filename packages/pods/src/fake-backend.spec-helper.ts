@@ -66,6 +66,7 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
     updateResources: false,
     userNamespaces: false,
     persist: false,
+    recursiveReadOnly: true,
   };
   readonly events = new Subject<RuntimeEvent>();
   readonly calls: string[] = [];

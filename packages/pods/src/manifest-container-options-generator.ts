@@ -5,21 +5,19 @@ import {
   type ContainerOptionsGenerator,
   type ContainerSecurity,
   containerResources,
-  expandEnv,
   expandVariables,
   type Pod,
 } from '@podwright/core';
 import { injectable } from 'inversify';
 
 /**
- * The default: a container's configuration is what its manifest says. `$(VAR)` in command, args and env is replaced by
- * the variables of the manifest; those of the image are not known here, as in the kubelet.
+ * The default: a container's configuration is what its manifest says. `$(VAR)` in command and args is replaced by the
+ * container's variables; those of the image are not known here, as in the kubelet.
  */
 @injectable()
 export class ManifestContainerOptionsGenerator implements ContainerOptionsGenerator {
   async generate(context: ContainerOptionsContext): Promise<ContainerConfig> {
-    const { pod, container, volumeMounts, attempt } = context;
-    const env = expandEnv(container.env);
+    const { pod, container, env, volumeMounts, attempt } = context;
     const variables = new Map(env.map(({ name, value }) => [name, value]));
     const expand = (words: readonly string[]) => words.map((word) => expandVariables(word, variables));
     const { sysctls } = pod.spec.securityContext;
@@ -59,7 +57,10 @@ function containerSecurity(pod: Pod, container: Container): ContainerSecurity {
     runAsUser: own.runAsUser ?? shared.runAsUser,
     runAsGroup: own.runAsGroup ?? shared.runAsGroup,
     runAsNonRoot: own.runAsNonRoot ?? shared.runAsNonRoot,
-    supplementalGroups: shared.supplementalGroups,
+    // The fsGroup owns the pod's volumes: every container is in it.
+    supplementalGroups: [
+      ...new Set([...shared.supplementalGroups, ...(shared.fsGroup === undefined ? [] : [shared.fsGroup])]),
+    ],
     addCapabilities: own.capabilities?.add,
     dropCapabilities: own.capabilities?.drop,
     readOnlyRootFilesystem: own.readOnlyRootFilesystem,

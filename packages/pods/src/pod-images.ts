@@ -1,5 +1,6 @@
 import {
   type ConfigObject,
+  type Container,
   messageOf,
   type Pod,
   type PodEventReason,
@@ -17,7 +18,10 @@ import { podPullSecrets } from './pod-pull-secrets.js';
 interface PodImage {
   readonly reference: string;
   readonly policy: PullPolicy;
-  readonly container: { readonly name: string; readonly kind: 'init' | 'app' };
+  /** Who needs it, in words. */
+  readonly user: string;
+  /** Absent for the image of a volume. */
+  readonly container?: { readonly name: string; readonly kind: 'init' | 'app' };
 }
 
 /** Sees to it that all images of a pod are there, and tells of it. */
@@ -48,12 +52,12 @@ export class PodImages {
 
   private async ensure(
     pod: Pod,
-    { reference, policy, container }: PodImage,
+    { reference, policy, user, container }: PodImage,
     credentials: readonly PullSecret[],
     signal: AbortSignal,
   ): Promise<void> {
     const tell = (reason: PodEventReason, message: string, warning = false) =>
-      this.events.record(pod.metadata, reason, message, { container, warning });
+      this.events.record(pod.metadata, reason, message, { ...(container ? { container } : {}), warning });
     try {
       const { pulled } = await this.ensurer.ensure(reference, policy, {
         signal,
@@ -64,7 +68,7 @@ export class PodImages {
       tell('Pulled', pulled ? `Image ${reference} was pulled.` : `Image ${reference} is present already.`);
     } catch (error) {
       if (PodwrightError.is(error, 'cancelled')) throw error;
-      const words = `The image ${reference} for container ${container.name} could not be provided`;
+      const words = `The image ${reference} for ${user} could not be provided`;
       if (PodwrightError.is(error, 'image-pull-back-off')) tell('BackOff', error.message);
       else tell('Failed', `${words}: ${messageOf(error)}`, true);
       if (!PodwrightError.is(error)) throw error;
@@ -73,7 +77,7 @@ export class PodImages {
         details: {
           ...error.details,
           reference,
-          container: container.name,
+          ...(container ? { container: container.name } : {}),
           reason: imageWaitingReason(error),
         },
       });
@@ -81,21 +85,25 @@ export class PodImages {
   }
 }
 
-/** Each image once, with the most thorough policy that a container asks for. */
+/** Each image once, with the most thorough policy that a container or a volume asks for. */
 function imagesOf({ spec }: Pod): readonly PodImage[] {
-  const images = new Map<string, PodImage>();
-  const all = [
-    ...spec.initContainers.map((container) => ({ container, kind: 'init' as const })),
-    ...spec.containers.map((container) => ({ container, kind: 'app' as const })),
+  const ofContainer = (container: Container, kind: 'init' | 'app'): PodImage => ({
+    reference: container.image,
+    policy: container.imagePullPolicy,
+    user: `container ${container.name}`,
+    container: { name: container.name, kind },
+  });
+  const all: readonly PodImage[] = [
+    ...spec.initContainers.map((container) => ofContainer(container, 'init')),
+    ...spec.containers.map((container) => ofContainer(container, 'app')),
+    ...spec.volumes.flatMap(({ name, image }) =>
+      image ? [{ reference: image.reference, policy: image.pullPolicy, user: `volume ${name}` }] : [],
+    ),
   ];
+  const images = new Map<string, PodImage>();
   for (const policy of ['Always', 'IfNotPresent', 'Never'] as const) {
-    for (const { container, kind } of all) {
-      if (container.imagePullPolicy !== policy || images.has(container.image)) continue;
-      images.set(container.image, {
-        reference: container.image,
-        policy,
-        container: { name: container.name, kind },
-      });
+    for (const image of all) {
+      if (image.policy === policy && !images.has(image.reference)) images.set(image.reference, image);
     }
   }
   return [...images.values()];

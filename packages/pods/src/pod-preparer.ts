@@ -1,5 +1,6 @@
-import { type PodRecord, type PodSandboxStatus, RuntimeService, VolumeProvider } from '@podwright/core';
+import { type PodRecord, type PodSandboxStatus, RuntimeService } from '@podwright/core';
 import { inject, injectable } from 'inversify';
+import { PodVolumes } from './pod-volumes.js';
 import { sandboxConfig } from './sandbox-config.js';
 
 /** Makes what all containers of a pod stand on: its volumes and its sandbox. */
@@ -7,16 +8,25 @@ import { sandboxConfig } from './sandbox-config.js';
 export class PodPreparer {
   constructor(
     @inject(RuntimeService) private readonly service: RuntimeService,
-    @inject(VolumeProvider) private readonly volumes: VolumeProvider,
+    @inject(PodVolumes) private readonly volumes: PodVolumes,
   ) {}
 
+  /** Whether all is there that the volumes are made of. @throws PodwrightError as `PodVolumes.files` */
+  async checkVolumes(record: PodRecord): Promise<void> {
+    await this.volumes.files(record);
+  }
+
   /**
-   * Doing it again gives the same paths.
+   * Doing it again gives the same paths. After the sandbox is made, which may have ids of its own.
    * @returns the path on the backend's host for each volume name
-   * @throws PodwrightError as `VolumeProvider.setUp`
+   * @throws PodwrightError as `PodVolumes.setUp`
    */
-  setUpVolumes(record: PodRecord, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
-    return this.volumes.setUp(record.manifest, { signal });
+  setUpVolumes(
+    record: PodRecord,
+    sandbox: PodSandboxStatus,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, string>> {
+    return this.volumes.setUp(record, sandbox, { signal });
   }
 
   /** @returns the id of the sandbox. @throws PodwrightError as `RuntimeService.runPodSandbox` */

@@ -61,11 +61,13 @@ export class PodStarter {
   }
 
   private async prepare(record: PodRecord, signal: AbortSignal, undo: UndoStack): Promise<PodSandboxStatus> {
-    const volumePaths = await this.preparer.setUpVolumes(record, signal);
+    await this.preparer.checkVolumes(record);
+    // Undone after the sandbox, whose containers have them mounted.
     undo.push('volumes', () => this.volumes.tearDown(record.uid));
     const sandboxId = await this.preparer.makeSandbox(record, 0, signal);
     undo.push(`sandbox ${sandboxId}`, () => this.service.removePodSandbox(sandboxId));
     const sandbox = await this.preparer.sandbox(sandboxId, signal);
+    const volumePaths = await this.preparer.setUpVolumes(record, sandbox, signal);
     const surroundings: PodSurroundings = { record, sandbox, volumePaths, signal };
     for (const container of record.manifest.spec.initContainers) {
       const member = { container, kind: 'init' } as const;

@@ -188,7 +188,7 @@ export class PodSyncer {
   }
 
   private async makeSandbox(attempt: number, round: Round): Promise<void> {
-    await this.volumePaths(round);
+    await this.preparer.checkVolumes(round.record);
     const id = await this.preparer.makeSandbox(round.record, attempt, round.signal);
     round.sandbox = await this.preparer.sandbox(id, round.signal);
     // The one before stays for the logs and exit codes of its containers.
@@ -198,8 +198,8 @@ export class PodSyncer {
     }
   }
 
-  private volumePaths(round: Round): Promise<ReadonlyMap<string, string>> {
-    round.volumePaths ??= this.preparer.setUpVolumes(round.record, round.signal);
+  private volumePaths(round: Round, sandbox: PodSandboxStatus): Promise<ReadonlyMap<string, string>> {
+    round.volumePaths ??= this.preparer.setUpVolumes(round.record, sandbox, round.signal);
     return round.volumePaths;
   }
 
@@ -228,7 +228,7 @@ export class PodSyncer {
     if (!sandbox) throw new PodwrightError('internal', 'A container is to be started without a sandbox.');
     const member = memberOf(pod, action);
     await this.images.ensureAll(onlyWith(pod, member), signal, record.objects);
-    const volumePaths = await this.volumePaths(round);
+    const volumePaths = await this.volumePaths(round, sandbox);
     if (action.replaces !== undefined) await this.service.removeContainer(action.replaces, { signal });
     const earlier = attemptsOf(round.containers, action.container).filter(({ id }) => id !== action.replaces);
     const series = this.seriesBefore(earlier.at(-1), pod, member);

@@ -13,6 +13,7 @@ import { ContainerModule } from 'inversify';
 import { BackendPodRuntime } from './backend-pod-runtime.js';
 import { ContainerStarter } from './container-starter.js';
 import { ContainerStopper } from './container-stopper.js';
+import { ContainerVariables } from './container-variables.js';
 import { EphemeralContainers } from './ephemeral-containers.js';
 import { FilePodStore } from './file-pod-store.js';
 import { ImageCollector } from './image-collector.js';
@@ -22,6 +23,7 @@ import { ImageUses, ImageUsesFile } from './image-uses.js';
 import { LoggingEventRecorder } from './logging-event-recorder.js';
 import { ManifestContainerOptionsGenerator } from './manifest-container-options-generator.js';
 import { MemoryPodStore } from './memory-pod-store.js';
+import { HostNodeFacts, NodeFacts } from './node-facts.js';
 import { ObservedPodStore } from './observed-pod-store.js';
 import { PodAccess } from './pod-access.js';
 import { PodCollector } from './pod-collector.js';
@@ -34,6 +36,7 @@ import { PodPreparer } from './pod-preparer.js';
 import { PodStarter } from './pod-starter.js';
 import { PodSupervisor } from './pod-supervisor.js';
 import { PodSyncer } from './pod-syncer.js';
+import { PodVolumes } from './pod-volumes.js';
 import { CallerBackoff } from './restart-backoff.js';
 import { SucceedingProbeResults } from './succeeding-probe-results.js';
 
@@ -66,10 +69,12 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
       .inSingletonScope();
     bind(ContainerOptionsGenerator).to(ManifestContainerOptionsGenerator).inSingletonScope();
     bind(EventRecorder).to(LoggingEventRecorder).inSingletonScope();
+    bind(NodeFacts).to(HostNodeFacts).inSingletonScope();
     bind(ProbeResults).to(SucceedingProbeResults).inSingletonScope();
     for (const part of [
       ContainerStarter,
       ContainerStopper,
+      ContainerVariables,
       EphemeralContainers,
       ImageCollector,
       ImageEnsurer,
@@ -80,6 +85,7 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
       PodFinder,
       PodImages,
       PodLocks,
+      PodVolumes,
       PodPreparer,
       PodStarter,
       PodSupervisor,
