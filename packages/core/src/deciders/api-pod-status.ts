@@ -1,6 +1,6 @@
 import type { Pod } from '../manifest/pod.js';
 import type { ContainerAttempt } from '../model.js';
-import type { PodContainer, PodPhase, PodStatus } from '../pod-types.js';
+import type { ContainerKind, PodContainer, PodPhase, PodStatus } from '../pod-types.js';
 import { type QosClass, qosClass } from './resources.js';
 
 /** A moment in RFC 3339, as Kubernetes writes it. */
@@ -55,6 +55,7 @@ export interface ApiPodStatus {
   readonly startTime: ApiTime;
   readonly initContainerStatuses?: readonly ApiContainerStatus[];
   readonly containerStatuses: readonly ApiContainerStatus[];
+  readonly ephemeralContainerStatuses?: readonly ApiContainerStatus[];
   readonly qosClass?: QosClass;
 }
 
@@ -76,6 +77,7 @@ export function toApiPodStatus(
 ): ApiPodStatus {
   const inits = containersOf(manifest?.spec.initContainers, status, 'init');
   const apps = containersOf(manifest?.spec.containers, status, 'app');
+  const ephemeral = containersOf(undefined, status, 'ephemeral');
   const wait = inits.length > 0 ? 'PodInitializing' : 'ContainerCreating';
   const [hostIp, podIp] = [options.hostIps?.[0], status.ips[0]];
   return {
@@ -91,6 +93,9 @@ export function toApiPodStatus(
       ? {}
       : { initContainerStatuses: inits.map((entry) => containerStatus(entry, wait)) }),
     containerStatuses: apps.map((entry) => containerStatus(entry, wait)),
+    ...(ephemeral.length === 0
+      ? {}
+      : { ephemeralContainerStatuses: ephemeral.map((entry) => containerStatus(entry, wait)) }),
     ...(manifest === undefined ? {} : { qosClass: qosClass(manifest) }),
   };
 }
@@ -105,7 +110,7 @@ interface Entry {
 function containersOf(
   listed: Pod['spec']['containers'] | undefined,
   status: PodStatus,
-  kind: 'init' | 'app',
+  kind: ContainerKind,
 ): readonly Entry[] {
   const made = status.containers.filter((container) => container.kind === kind);
   if (!listed) return made.map((container) => ({ name: container.name, image: container.image, container }));

@@ -1,6 +1,6 @@
 import type { ErrorKind } from '@podwright/core';
 
-/** What the command ends with, beside the codes that `exec` passes on. */
+/** What the command ends with, beside the codes that `exec`, `attach` and `debug` pass on. */
 export const ExitCode = {
   ok: 0,
   failure: 1,
@@ -23,7 +23,8 @@ export const EXIT_CODES_HELP = `Exit codes:
   2    a wrong flag, argument, manifest or configuration; nothing was done
   124  the time ran out
   130  interrupted (SIGINT); 143 terminated (SIGTERM). logs -f, events and port-forward end with 0 then
-  exec ends with the command's own code; 125 when it failed itself, 126 or 127 when the command cannot be executed`;
+  exec ends with the command's own code; 125 when it failed itself, 126 or 127 when the command cannot be executed.
+attach and debug -i end with the container's`;
 
 /** The exit code of an error of the library. */
 export function exitCodeOf(kind: ErrorKind): number {

@@ -1,6 +1,8 @@
 import { Command } from 'commander';
 import type { Cli } from './cli.js';
+import { registerAttach } from './commands/attach.js';
 import { registerCp } from './commands/cp.js';
+import { registerDebug } from './commands/debug.js';
 import { registerDoctor } from './commands/doctor.js';
 import { registerKill, registerRm } from './commands/end-pods.js';
 import { registerEvents } from './commands/events.js';
@@ -19,7 +21,10 @@ import { addGlobalFlags } from './global-flags.js';
 
 const GROUPS: readonly (readonly [string, readonly ((program: Command, cli: Cli) => void)[]])[] = [
   ['Pods:', [registerRun, registerPs, registerInspect, registerKill, registerRm]],
-  ['Containers:', [registerLogs, registerExec, registerCp, registerPortForward]],
+  [
+    'Containers:',
+    [registerLogs, registerExec, registerAttach, registerDebug, registerCp, registerPortForward],
+  ],
   ['Images:', [registerPull, registerLoad, registerImages, registerRmi]],
   ['Host:', [registerEvents, registerGc, registerDoctor, registerVersion]],
 ];

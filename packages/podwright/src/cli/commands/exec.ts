@@ -1,33 +1,32 @@
-import { pipeline } from 'node:stream/promises';
-import {
-  type ExecSession,
-  messageOf,
-  PodwrightError,
-  type TerminalSize,
-  throwIfAborted,
-} from '@podwright/core';
+import { messageOf, PodwrightError, throwIfAborted } from '@podwright/core';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
 import { type ContainerFlags, containerOption, defineCommand, namespaceOption } from '../define-command.js';
 import { ExitCode } from '../exit-codes.js';
+import { note } from '../output.js';
 import { parseContainerRef } from '../parse/pod-ref.js';
+import { checkTerminal, connectSession, detachKeysFlag, sizeOf } from '../terminal/connect-session.js';
+import { parseDetachKeys } from '../terminal/detach-keys.js';
 
 interface ExecFlags extends ContainerFlags {
   readonly stdin?: boolean;
   readonly tty?: boolean;
+  readonly detachKeys?: string;
 }
 
 const HELP = `
 Flags come before the pod's name; all after it is the command:
   podwright exec web ls -l /
-  podwright exec -it -c server web -- sh`;
+  podwright exec -it -c server web -- sh
+The command ends with this one, also when the keys to detach are typed.`;
 
 export function registerExec(program: Command, cli: Cli): void {
   const command = defineCommand(program, 'exec <pod> <command...>', 'run a command in a container')
     .passThroughOptions()
     .option('-i, --stdin', 'give it standard input')
     .option('-t, --tty', 'give it a terminal')
+    .option(...detachKeysFlag())
     .addOption(containerOption())
     .addOption(namespaceOption())
     .addHelpText('after', HELP);
@@ -46,12 +45,8 @@ export async function exec(
   const { stdin = false, tty = false } = flags;
   const ref = parseContainerRef(pod, flags);
   const terminalSize = tty ? sizeOf(context) : undefined;
-  if (tty && stdin && context.stdin.isTTY !== true) {
-    throw new PodwrightError(
-      'invalid-argument',
-      'The flags -i and -t together need a terminal as standard input: leave -t out for a pipe or a file.',
-    );
-  }
+  checkTerminal(context, { stdin, tty });
+  if (flags.detachKeys !== undefined) parseDetachKeys(flags.detachKeys);
   try {
     const runtime = await context.openRuntime('observe');
     const session = await runtime.execInContainer(ref, {
@@ -61,7 +56,18 @@ export async function exec(
       signal: context.signal,
       ...(terminalSize === undefined ? {} : { terminalSize }),
     });
-    const exitCode = await attach(context, session, { tty });
+    let left = false;
+    const exitCode = await connectSession(context, session, {
+      tty,
+      ended: session.exitCode,
+      // Nobody would hold the command's terminal any more.
+      leave: async () => {
+        left = true;
+        await session.kill();
+      },
+      ...(flags.detachKeys === undefined ? {} : { detachKeys: flags.detachKeys }),
+    });
+    if (left) await note(context, 'detached; the command was ended.');
     throwIfAborted(context.signal);
     return exitCode;
   } catch (error) {
@@ -98,57 +104,4 @@ function commandOf(words: readonly string[]): readonly string[] {
     );
   }
   return command;
-}
-
-/** Connects a session with the terminal or the pipes of this process, until the command has ended. */
-async function attach(
-  context: CliContext,
-  session: ExecSession,
-  { tty }: { readonly tty: boolean },
-): Promise<number> {
-  const { stdin, stdout, stderr } = context;
-  const undo: (() => void)[] = [];
-  try {
-    if (session.stdin) undo.push(connectInput(context, session.stdin, tty));
-    if (tty) undo.push(followSize(context, session));
-    const [exitCode] = await Promise.all([
-      session.exitCode,
-      pipeline(session.stdout, stdout, { end: false }),
-      session.stderr && pipeline(session.stderr, stderr, { end: false }),
-    ]);
-    return exitCode;
-  } finally {
-    for (const step of undo.reverse()) step();
-    stdin.pause();
-  }
-}
-
-/** @returns puts the terminal back as it was */
-function connectInput({ stdin }: CliContext, input: NodeJS.WritableStream, tty: boolean): () => void {
-  const isRaw = tty && stdin.isTTY === true;
-  if (isRaw) stdin.setRawMode?.(true);
-  // The command may end before it has read everything.
-  input.on('error', () => stdin.unpipe(input));
-  stdin.pipe(input);
-  return () => {
-    stdin.unpipe(input);
-    if (isRaw) stdin.setRawMode?.(false);
-  };
-}
-
-function followSize(context: CliContext, session: ExecSession): () => void {
-  const onResize = () => {
-    const size = sizeOf(context);
-    // The command may have ended meanwhile; a size is nothing worth failing for.
-    if (size) void session.resize(size).catch(() => undefined);
-  };
-  context.stdout.on('resize', onResize);
-  return () => context.stdout.off('resize', onResize);
-}
-
-function sizeOf({ stdout }: CliContext): TerminalSize | undefined {
-  const { columns, rows } = stdout;
-  return columns !== undefined && rows !== undefined && columns > 0 && rows > 0
-    ? { columns, rows }
-    : undefined;
 }
