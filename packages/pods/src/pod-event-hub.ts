@@ -13,7 +13,7 @@ import {
   RuntimeService,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
-import { concatMap, from, type Observable, Subject, type Subscription } from 'rxjs';
+import { concatMap, from, map, merge, type Observable, Subject, type Subscription } from 'rxjs';
 import { kindOf } from './pod-views.js';
 
 interface ContainerName {
@@ -38,6 +38,7 @@ export interface PodIdentity {
 @injectable()
 export class PodEventHub {
   private readonly subject = new Subject<PodEvent>();
+  private readonly inTurn = new Subject<() => Promise<void>>();
   private readonly pods = new Map<string, PodIdentity>();
   private readonly containers = new Map<string, KnownContainer>();
   private subscription: Subscription | undefined;
@@ -57,8 +58,9 @@ export class PodEventHub {
   start(): void {
     if (this.subscription) return;
     // One after the other: an event that has to ask for a name first must not be overtaken by the next one.
-    this.subscription = this.service.events
-      .pipe(concatMap((event) => from(this.publishBackendEvent(event))))
+    const jobs = this.service.events.pipe(map((event) => () => this.publishBackendEvent(event)));
+    this.subscription = merge(jobs, this.inTurn)
+      .pipe(concatMap((job) => from(job())))
       .subscribe();
   }
 
@@ -91,6 +93,11 @@ export class PodEventHub {
       object: { kind: 'Node', namespace: '', name: hostname(), uid: '' },
       timestampMs: this.clock.nowMs(),
     });
+  }
+
+  /** As `record`, after what the backend has told so far: for what is a consequence of that. */
+  recordInTurn(...event: Parameters<PodEventHub['record']>): void {
+    this.inTurn.next(async () => this.record(...event));
   }
 
   private publish(

@@ -10,9 +10,8 @@ import {
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import type { Subscription } from 'rxjs';
-import { PodEventHub } from './pod-event-hub.js';
 import { PodLocks } from './pod-locks.js';
-import { PodSyncer, type SyncOutcome, type WaitAction } from './pod-syncer.js';
+import { PodSyncer, type SyncOutcome } from './pod-syncer.js';
 import { CallerBackoff } from './restart-backoff.js';
 
 /** What of a pod the supervisor keeps in mind; all of it can be lost. */
@@ -23,8 +22,6 @@ interface Watched {
   declared: boolean;
   /** Syncs in a row in which something failed. */
   failures: number;
-  /** When each container's back-off ends, of which people were told. */
-  readonly told: Map<string, number>;
   readonly timers: Map<string, AbortController>;
 }
 
@@ -45,7 +42,6 @@ export class PodSupervisor {
     @inject(PodStore) private readonly store: PodStore,
     @inject(PodLocks) private readonly locks: PodLocks,
     @inject(PodSyncer) private readonly syncer: PodSyncer,
-    @inject(PodEventHub) private readonly events: PodEventHub,
     @inject(CallerBackoff) private readonly backoff: RestartBackoff,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
@@ -127,7 +123,7 @@ export class PodSupervisor {
   private watch(uid: string): Watched {
     const known = this.watched.get(uid);
     if (known) return known;
-    const watched = { queued: false, declared: false, failures: 0, told: new Map(), timers: new Map() };
+    const watched = { queued: false, declared: false, failures: 0, timers: new Map() };
     this.watched.set(uid, watched);
     return watched;
   }
@@ -153,28 +149,11 @@ export class PodSupervisor {
       this.forget(uid);
       return;
     }
-    for (const wait of outcome.waits) this.awaitBackoff(uid, watched, wait);
+    for (const { container, untilMs } of outcome.waits) {
+      this.requestSyncAt(uid, `back-off of ${container}`, untilMs);
+    }
     if (outcome.actions.some(({ error }) => error !== undefined)) this.retry(uid, watched);
     else watched.failures = 0;
-  }
-
-  private awaitBackoff(uid: string, { told }: Watched, { container, kind, untilMs }: WaitAction): void {
-    this.requestSyncAt(uid, `back-off of ${container}`, untilMs);
-    if (told.get(container) === untilMs) return;
-    told.set(container, untilMs);
-    void this.tellBackoff(uid, { name: container, kind }, untilMs);
-  }
-
-  private async tellBackoff(
-    uid: string,
-    container: { readonly name: string; readonly kind: 'init' | 'app' },
-    untilMs: number,
-  ): Promise<void> {
-    const record = await this.store.get(uid);
-    if (!record) return;
-    const seconds = Math.max(0, untilMs - this.clock.nowMs()) / 1000;
-    const message = `Container ${container.name} is started again in ${seconds} s.`;
-    this.events.record(record, 'BackOff', message, { container, warning: true });
   }
 
   private retry(uid: string, watched: Watched): void {

@@ -4,6 +4,7 @@ import {
   type ContainerStatus,
   computePodActions,
   containerHash,
+  crashLoopDelayMs,
   formatContainerId,
   Logger,
   messageOf,
@@ -26,6 +27,7 @@ import { inject, injectable } from 'inversify';
 import { ContainerStarter, type PodMember } from './container-starter.js';
 import { ContainerStopper } from './container-stopper.js';
 import { PodEnder } from './pod-ender.js';
+import { PodEventHub } from './pod-event-hub.js';
 import { PodImages } from './pod-images.js';
 import { PodPreparer } from './pod-preparer.js';
 import { attemptsOf } from './pod-views.js';
@@ -70,6 +72,9 @@ interface Round {
  */
 @injectable()
 export class PodSyncer {
+  /** Ids of containers of whose back-off people were told, by pod. */
+  private readonly told = new Map<string, ReadonlySet<string>>();
+
   constructor(
     @inject(RuntimeService) private readonly service: RuntimeService,
     @inject(PodStore) private readonly store: PodStore,
@@ -78,6 +83,7 @@ export class PodSyncer {
     @inject(ContainerStarter) private readonly starter: ContainerStarter,
     @inject(ContainerStopper) private readonly stopper: ContainerStopper,
     @inject(PodEnder) private readonly ender: PodEnder,
+    @inject(PodEventHub) private readonly events: PodEventHub,
     @inject(ProbeResults) private readonly probes: ProbeResults,
     @inject(CallerBackoff) private readonly backoff: RestartBackoff,
     @inject(Clock) private readonly clock: Clock,
@@ -95,12 +101,18 @@ export class PodSyncer {
     for (;;) {
       throwIfAborted(signal);
       const record = await this.store.get(uid);
-      if (!record || record.state === 'preparing') return undefined;
+      if (!record || record.state === 'preparing') {
+        this.told.delete(uid);
+        return undefined;
+      }
       const [sandboxes, containers] = await Promise.all([
         this.service.listPodSandboxes({ podUid: uid }, { signal }),
         this.service.listContainers({ podUid: uid }, { signal }),
       ]);
       const actions = this.decide(record, sandboxes, containers, keepUpOnly && record.state !== 'starting');
+      // What has ended since this sync started it has an event of its own, and a sync after that.
+      const earlier = actions.filter((action) => !('container' in action) || !started.has(action.container));
+      this.tellBackoffs(record, containers, earlier);
       const waits = actions.filter((action): action is WaitAction => action.action === 'wait');
       // Once each in a sync: what fails is tried by the next one, and what ends at once has its back-off there.
       const open = actions.filter((action) => {
@@ -149,6 +161,28 @@ export class PodSyncer {
       backoff: this.backoff,
       nowMs: this.clock.nowMs(),
     });
+  }
+
+  /** Tells once of each back-off, also of one that is over by the time somebody looks. */
+  private tellBackoffs(
+    record: PodRecord,
+    containers: readonly ContainerStatus[],
+    actions: readonly PodAction[],
+  ): void {
+    const told = new Set<string>();
+    for (const action of actions) {
+      if (action.action !== 'wait' && action.action !== 'start-container') continue;
+      const { container: name, kind } = action;
+      const ended = attemptsOf(containers, name).at(-1);
+      if (ended?.state !== 'exited' || record.owed?.includes(name)) continue;
+      const delayMs = crashLoopDelayMs(seriesLength(ended, this.backoff), this.backoff);
+      if (delayMs === 0) continue;
+      told.add(ended.id);
+      if (this.told.get(record.uid)?.has(ended.id)) continue;
+      const message = `Container ${name} is started again in ${delayMs / 1000} s.`;
+      this.events.recordInTurn(record, 'BackOff', message, { container: { name, kind }, warning: true });
+    }
+    this.told.set(record.uid, told);
   }
 
   /** Does what was decided, in order; what depends on an action that failed is left out. */
