@@ -152,6 +152,8 @@ function connection(
 ): ConmonConnection {
   const stdout = new OutputRelay(child.stdout);
   const stderr = new OutputRelay(child.stderr);
+  // Who takes nothing may not listen for errors either; who reads gets it all the same, and `ended` tells it.
+  for (const { output } of [stdout, stderr]) output.on('error', () => undefined);
   const ended = child.exited.then(async ({ exitCode, signal }) => {
     if (exitCode === bridgeExit.slowClient) {
       const error = new PodwrightError(

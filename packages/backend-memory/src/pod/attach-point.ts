@@ -110,6 +110,8 @@ class AttachedClient implements AttachSession {
     const stderr = terminal ? undefined : readableFrom(this.errors);
     this.stdout = stdout.stream;
     if (stderr) this.stderr = stderr.stream;
+    // Who takes nothing may not listen for errors either; `ended` tells them.
+    for (const stream of [this.stdout, this.stderr]) stream?.on('error', () => undefined);
     const settled = new Promise<AttachEnd | PodwrightError>((resolve) => {
       this.#settle = resolve;
     });
