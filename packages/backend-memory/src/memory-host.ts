@@ -43,6 +43,8 @@ export class MemoryHost {
   readonly registries: SimulatedRegistries;
   readonly sandboxes = new Map<string, SimulatedSandbox>();
   readonly containers = new Map<string, SimulatedContainer>();
+  /** Ids of images that volumes were made of, by path: they are in use. */
+  readonly imageVolumes = new Map<string, string>();
   readonly locks = new KeyedMutex();
   readonly pullMs: number;
   readonly #events = new Subject<RuntimeEvent>();

@@ -52,6 +52,14 @@ export class MemoryImageService implements ImageService {
   async removeImage(reference: string, options?: CallOptions): Promise<void> {
     throwIfAborted(options?.signal);
     this.host.images.remove(reference, ({ id }) => {
+      const volume = [...this.host.imageVolumes].find(([, image]) => image === id)?.[0];
+      if (volume !== undefined) {
+        throw new PodwrightError(
+          'in-use',
+          `Image ${reference} is in use by the volume at ${volume}. Remove its pod first.`,
+          { details: { imageId: id, path: volume } },
+        );
+      }
       const user = [...this.host.containers.values()].find((container) => container.image.id === id);
       if (!user) return;
       throw new PodwrightError(

@@ -4,51 +4,101 @@ import {
   PodwrightError,
   throwIfAborted,
   type Volume,
+  type VolumeFile,
   type VolumeProvider,
+  type VolumeSetUpOptions,
   type VolumeUsage,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
-import type { FileNode } from './machine/file-tree.js';
+import { type DirectoryNode, type FileNode, FileTree, newDirectory } from './machine/file-tree.js';
 import { type MemoryHost, MemoryHostToken } from './memory-host.js';
 
 const PODS_FOLDER = '/var/lib/podwright/pods';
 
-/** Volumes on the files of a simulated machine. Sizes and media of emptyDir are taken and have no effect. */
+/**
+ * Volumes on the files of a simulated machine. Sizes and media of emptyDir, owners and modes are taken and have no
+ * effect.
+ */
 @injectable()
 export class MemoryVolumeProvider implements VolumeProvider {
   constructor(@inject(MemoryHostToken) private readonly host: MemoryHost) {}
 
-  async setUp(pod: Pod, options?: CallOptions): Promise<ReadonlyMap<string, string>> {
-    throwIfAborted(options?.signal);
-    const { files } = this.host;
+  async setUp(pod: Pod, options: VolumeSetUpOptions = {}): Promise<ReadonlyMap<string, string>> {
+    throwIfAborted(options.signal);
+    const { uid } = pod.metadata;
     // All are checked before any is made, so that a failure leaves nothing behind.
-    for (const volume of pod.spec.volumes) this.#check(volume);
-    const paths = new Map<string, string>();
-    for (const { name, hostPath } of pod.spec.volumes) {
-      const path = hostPath?.path ?? `${PODS_FOLDER}/${pod.metadata.uid}/volumes/${name}`;
-      if (!hostPath || hostPath.type === 'DirectoryOrCreate') files.makeDirectory(path);
-      else if (hostPath.type === 'FileOrCreate' && !files.find(path)) files.writeFile(path, '');
-      paths.set(name, path);
+    for (const volume of pod.spec.volumes) this.#check(volume, options);
+    return new Map(pod.spec.volumes.map((volume) => [volume.name, this.#make(uid, volume, options)]));
+  }
+
+  async update(
+    { metadata: { uid } }: Pod,
+    volume: string,
+    files: readonly VolumeFile[],
+    options?: CallOptions,
+  ): Promise<void> {
+    throwIfAborted(options?.signal);
+    const directory = this.host.files.find(pathOf(uid, volume));
+    if (directory?.kind !== 'directory') {
+      throw new PodwrightError('not-found', `The pod ${uid} has no volume ${volume} made of objects.`, {
+        details: { uid, volume },
+      });
     }
-    return paths;
+    write(directory, files);
   }
 
-  async update(): Promise<void> {
-    throw new PodwrightError('unsupported', 'No volume of objects is there to update.');
-  }
-
-  async usage(): Promise<readonly VolumeUsage[]> {
-    return [];
+  async usage(podUid: string, options?: CallOptions): Promise<readonly VolumeUsage[]> {
+    throwIfAborted(options?.signal);
+    const directory = this.host.files.find(pathOf(podUid));
+    if (directory?.kind !== 'directory') return [];
+    return [...directory.entries]
+      .filter(([name]) => !this.host.imageVolumes.has(pathOf(podUid, name)))
+      .map(([name, node]) => ({ name, ...sizeOf(node) }));
   }
 
   async tearDown(podUid: string, options?: CallOptions): Promise<void> {
     throwIfAborted(options?.signal);
     this.host.files.remove(`${PODS_FOLDER}/${podUid}`);
+    for (const path of this.host.imageVolumes.keys()) {
+      if (path.startsWith(`${pathOf(podUid)}/`)) this.host.imageVolumes.delete(path);
+    }
   }
 
-  #check({ name, hostPath }: Volume): void {
-    if (!hostPath) return;
-    const { path, type } = hostPath;
+  #make(uid: string, { name, hostPath, image }: Volume, { files: given }: VolumeSetUpOptions): string {
+    const { files } = this.host;
+    if (hostPath) {
+      const { path, type } = hostPath;
+      if (type === 'DirectoryOrCreate') files.makeDirectory(path);
+      else if (type === 'FileOrCreate' && !files.find(path)) files.writeFile(path, '');
+      return path;
+    }
+    const path = pathOf(uid, name);
+    const isNew = files.find(path) === undefined;
+    const directory = files.makeDirectory(path);
+    const content = given?.get(name);
+    if (content) write(directory, content);
+    const found = image && this.host.images.find(image.reference);
+    if (found && isNew) {
+      new FileTree(directory).copyFrom(found.root);
+      this.host.imageVolumes.set(path, found.id);
+    }
+    return path;
+  }
+
+  #check({ name, hostPath, emptyDir, image }: Volume, { files }: VolumeSetUpOptions): void {
+    if (hostPath) this.#checkHostPath(name, hostPath);
+    else if (image && !this.host.images.find(image.reference)) {
+      throw new PodwrightError(
+        'image-not-found',
+        `The image ${image.reference} of volume ${name} is not in the store. Pull it first.`,
+        { details: { image: image.reference } },
+      );
+    } else if (!image && !emptyDir && !files?.has(name)) {
+      throw new PodwrightError('internal', `Volume ${name}: its files were not given.`);
+    }
+  }
+
+  #checkHostPath(name: string, { path, type }: NonNullable<Volume['hostPath']>): void {
     const wanted = WANTED[type];
     if (wanted === 'special') {
       throw new PodwrightError(
@@ -60,7 +110,7 @@ export class MemoryVolumeProvider implements VolumeProvider {
     const isMade = type === 'DirectoryOrCreate' || type === 'FileOrCreate';
     if (!fits(node, wanted, isMade)) {
       throw new PodwrightError(
-        'not-found',
+        node ? 'failed-precondition' : 'not-found',
         `Volume ${name} is not there: ${path} on the simulated host is ${node ? `a ${node.kind}` : 'missing'}. ` +
           'Make it with MemoryHost.files, or set hostPath.type to DirectoryOrCreate.',
         { details: { path, volume: name } },
@@ -79,6 +129,27 @@ const WANTED = {
   CharDevice: 'special',
   BlockDevice: 'special',
 } as const;
+
+function pathOf(uid: string, volume?: string): string {
+  return `${PODS_FOLDER}/${uid}/volumes${volume === undefined ? '' : `/${volume}`}`;
+}
+
+/** Gives a directory new content, in one step: whoever has a file or a directory of the old content keeps that. */
+function write(directory: DirectoryNode, files: readonly VolumeFile[]): void {
+  const tree = new FileTree(newDirectory());
+  for (const { path, content } of files) tree.writeFile(`/${path}`, content);
+  directory.entries.clear();
+  for (const [name, node] of tree.root.entries) directory.entries.set(name, node);
+}
+
+function sizeOf(node: FileNode): { readonly usedBytes: number; readonly inodesUsed: number } {
+  if (node.kind === 'file') return { usedBytes: node.data.length, inodesUsed: 1 };
+  const sizes = [...node.entries.values()].map(sizeOf);
+  return {
+    usedBytes: sizes.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
+    inodesUsed: sizes.reduce((sum, { inodesUsed }) => sum + inodesUsed, 1),
+  };
+}
 
 function fits(
   node: FileNode | undefined,

@@ -1,5 +1,11 @@
 import { join } from 'node:path';
-import { anonymousVolumes, type Mount, type OciImageExecution } from '@podwright/core';
+import {
+  anonymousVolumes,
+  type Mount,
+  type OciImageExecution,
+  PodwrightError,
+  relativePathProblem,
+} from '@podwright/core';
 import { shellQuote } from '@podwright/nsenter';
 import type { ContainerPaths } from './host-layout.js';
 
@@ -17,7 +23,7 @@ export interface LaunchMounts {
   readonly imageVolumes: readonly { readonly path: string; readonly directory: string }[];
 }
 
-/** Decides which mounts are prepared, and where. */
+/** Decides which mounts are prepared, and where. @throws PodwrightError kind `invalid-argument` */
 export function launchMounts(
   asked: readonly Mount[],
   image: OciImageExecution | undefined,
@@ -26,6 +32,14 @@ export function launchMounts(
   const subPaths: { volume: string; subPath: string; target: string }[] = [];
   const own = asked.map(({ subPath, ...mount }): Mount => {
     if (subPath === undefined || subPath === '') return mount;
+    const problem = relativePathProblem(subPath);
+    if (problem !== undefined) {
+      throw new PodwrightError(
+        'invalid-argument',
+        `The subPath "${subPath}" of the mount at ${mount.containerPath} ${problem}.`,
+        { details: { subPath } },
+      );
+    }
     const target = join(paths.stage, String(subPaths.length));
     subPaths.push({ volume: mount.hostPath, subPath, target });
     return { ...mount, hostPath: target };

@@ -11,6 +11,7 @@ import {
   type PodSandboxConfig,
   type PodStatus,
   parsePod,
+  type RunPodOptions,
   type RunPodResult,
   UndoStack,
 } from '@podwright/core';
@@ -125,11 +126,11 @@ export class CaseContext extends Waiting {
   }
 
   /** Runs a pod, which is removed at the end of the case. */
-  async runPod(pod: Pod): Promise<RunPodResult> {
+  async runPod(pod: Pod, options: RunPodOptions = {}): Promise<RunPodResult> {
     this.atEnd(`pod ${pod.metadata.name}`, () =>
       this.runtime.removePod({ uid: pod.metadata.uid }, { graceMs: 0 }),
     );
-    return this.runtime.runPod(pod);
+    return this.runtime.runPod(pod, options);
   }
 
   /** Runs a pod of one container, network of the node unless the spec says otherwise. */

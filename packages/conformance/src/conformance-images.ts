@@ -53,6 +53,9 @@ export const conformanceImages: Readonly<
     },
   },
   noCommand: { config: { Env: [PATH] } },
-  workdir: { config: { Env: [PATH], WorkingDir: '/srv/app', Volumes: { '/data': {} }, Cmd: ['pwd'] } },
+  workdir: {
+    config: { Env: [PATH], WorkingDir: '/srv/app', Volumes: { '/data': {} }, Cmd: ['pwd'] },
+    files: { '/data/seed': 'from the image\n' },
+  },
   spare: { config: { Env: [PATH], Cmd: ['sh'] }, files: { '/spare': 'spare\n' } },
 };

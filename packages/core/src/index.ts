@@ -93,6 +93,7 @@ export {
 export { expandEnv, expandVariables } from './manifest/expansion.js';
 export { type ManifestField, manifestFields } from './manifest/known-fields.js';
 export { type Manifests, parseManifests } from './manifest/manifests.js';
+export { relativePathProblem } from './manifest/names.js';
 export {
   type Container,
   type Pod,

@@ -1,4 +1,5 @@
 import {
+  anonymousVolumes,
   type Clock,
   type ContainerAttempt,
   type ContainerConfig,
@@ -9,7 +10,7 @@ import {
   type RuntimeEvent,
 } from '@podwright/core';
 import { ContainerFiles } from '../machine/container-files.js';
-import { FileTree } from '../machine/file-tree.js';
+import { FileError, type FileNode, FileTree } from '../machine/file-tree.js';
 import { ProcessTable } from '../machine/process-table.js';
 import { SIGKILL, signalNumber } from '../machine/signals.js';
 import type { ProcessExit, Program, SimulatedProcess } from '../machine/simulated-process.js';
@@ -254,8 +255,9 @@ export class SimulatedContainer {
     root.copyFrom(this.image.root);
     for (const [path, text] of Object.entries(this.surroundings.sandboxFiles)) root.writeFile(path, text);
     root.makeDirectory(this.plan.cwd);
-    const mounts = this.config.mounts.map(({ hostPath, containerPath, readOnly }) => {
-      const node = this.surroundings.hostFiles.find(hostPath);
+    const mounts = this.config.mounts.map(({ hostPath, containerPath, readOnly, subPath }) => {
+      const volume = this.surroundings.hostFiles.find(hostPath);
+      const node = volume && subPath ? this.#partOf(volume, subPath) : volume;
       if (!node) {
         throw new PodwrightError(
           'container-start-failed',
@@ -264,7 +266,33 @@ export class SimulatedContainer {
       }
       return { containerPath, node, readOnly: readOnly ?? false };
     });
-    return new ContainerFiles(root, this.config.security.readOnlyRootFilesystem ?? false, mounts);
+    const declared = anonymousVolumes(this.image.config, this.config.mounts).map((containerPath) => {
+      const volume = new FileTree();
+      const content = new FileTree(this.image.root).find(containerPath);
+      if (content?.kind === 'directory') volume.copyFrom(content);
+      return { containerPath, node: volume.root, readOnly: false };
+    });
+    const { readOnlyRootFilesystem = false } = this.config.security;
+    return new ContainerFiles(root, readOnlyRootFilesystem, [...declared, ...mounts]);
+  }
+
+  /** What is at a path of a volume; made as a directory when it is missing. */
+  #partOf(volume: FileNode, subPath: string): FileNode {
+    if (volume.kind === 'file') return this.#subPathError(subPath, 'the volume is a file');
+    const tree = new FileTree(volume);
+    try {
+      return tree.find(subPath) ?? tree.makeDirectory(subPath);
+    } catch (error) {
+      if (error instanceof FileError) return this.#subPathError(subPath, error.message);
+      throw error;
+    }
+  }
+
+  #subPathError(subPath: string, why: string): never {
+    throw new PodwrightError(
+      'container-start-failed',
+      `Container ${this.config.metadata.name} cannot start: the subPath ${subPath} cannot be mounted: ${why}.`,
+    );
   }
 
   #eventHead() {

@@ -1,4 +1,9 @@
-import { type ContainerConfig, type PodSandboxConfig, PodwrightError } from '@podwright/core';
+import {
+  type ContainerConfig,
+  type PodSandboxConfig,
+  PodwrightError,
+  relativePathProblem,
+} from '@podwright/core';
 import { signalNumber } from '../machine/signals.js';
 
 /**
@@ -23,6 +28,14 @@ export function checkContainerConfig(config: ContainerConfig): void {
     throw new PodwrightError(
       'invalid-argument',
       `Mount of "${hostPath}" at "${containerPath}" in container ${name}: both paths have to be absolute.`,
+    );
+  }
+  for (const { containerPath, subPath = '' } of config.mounts) {
+    const problem = relativePathProblem(subPath);
+    if (problem === undefined) continue;
+    throw new PodwrightError(
+      'invalid-argument',
+      `The subPath "${subPath}" of the mount at ${containerPath} in container ${name} ${problem}.`,
     );
   }
   if (config.stopSignal !== undefined && signalNumber(config.stopSignal) === undefined) {

@@ -22,6 +22,7 @@ import { runtimeCases } from './runtime-cases.js';
 import { sandboxCases } from './sandbox-cases.js';
 import { stopCases } from './stop-cases.js';
 import { syncCases } from './sync-cases.js';
+import { volumeCases } from './volume-cases.js';
 
 /** Every case of the suite, in the order in which it is best read. */
 export const conformanceCases: readonly ConformanceCase[] = [
@@ -36,6 +37,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...attachCases,
   ...networkCases,
   ...mountCases,
+  ...volumeCases,
   ...imageCases,
   ...imageAuthCases,
   ...imageGcCases,

@@ -74,6 +74,52 @@ export const mountCases = section('mounts', {
       assert.deepEqual(status.mounts, mounts);
     },
   },
+  part: {
+    title: 'a directory or a file of a volume can be mounted for the whole of it',
+    run: async (t) => {
+      const hostPath = await t.host.makeDirectory();
+      await t.host.writeFile(`${hostPath}/file`, 'hello\n');
+      const mounts = [
+        { hostPath, containerPath: '/etc/app.conf', subPath: 'file' },
+        { hostPath, containerPath: '/data', subPath: 'made/on/demand' },
+      ];
+      const { stdout } = await t.runToEnd(script('cat /etc/app.conf; echo new > /data/new'), { mounts });
+      assert.deepEqual(stdout, ['hello']);
+      assert.equal(await t.host.readFile(`${hostPath}/made/on/demand/new`), 'new\n');
+    },
+  },
+  'part-outside': {
+    title: 'a part of a volume cannot be named that lies outside of it',
+    run: async (t) => {
+      const hostPath = await t.host.makeDirectory();
+      const sandboxId = await t.sandbox();
+      await t.pull(t.images.busybox);
+      for (const subPath of ['../..', '/etc', 'a/../../b']) {
+        const config = t.containerConfig({ mounts: [{ hostPath, containerPath: '/data', subPath }] });
+        await t.rejects(t.service.createContainer(sandboxId, config), 'invalid-argument');
+      }
+    },
+  },
+  'part-of-file': {
+    title: 'a part of a file, and a directory in the place of a file, are no parts of a volume',
+    run: async (t) => {
+      const directory = await t.host.makeDirectory();
+      await t.host.writeFile(`${directory}/file`, '');
+      const sandboxId = await t.sandbox();
+      await t.pull(t.images.busybox);
+      for (const [hostPath, subPath] of [
+        [`${directory}/file`, 'x'],
+        [directory, 'file/x'],
+      ] as const) {
+        const config = t.containerConfig({
+          command: ['true'],
+          mounts: [{ hostPath, containerPath: '/data', subPath }],
+        });
+        const id = await t.service.createContainer(sandboxId, config);
+        await t.rejects(t.service.startContainer(id), 'container-start-failed');
+      }
+    },
+  },
   missing: {
     title: 'a mount of what is not there is refused, naming it',
     run: async (t) => {
