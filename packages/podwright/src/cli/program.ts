@@ -15,12 +15,13 @@ import { registerPortForward } from './commands/port-forward.js';
 import { registerPs } from './commands/ps.js';
 import { registerPull } from './commands/pull.js';
 import { registerRun } from './commands/run.js';
+import { registerSync } from './commands/sync.js';
 import { clientVersion, registerVersion } from './commands/version.js';
 import { EXIT_CODES_HELP } from './exit-codes.js';
 import { addGlobalFlags } from './global-flags.js';
 
 const GROUPS: readonly (readonly [string, readonly ((program: Command, cli: Cli) => void)[]])[] = [
-  ['Pods:', [registerRun, registerPs, registerInspect, registerKill, registerRm]],
+  ['Pods:', [registerRun, registerSync, registerPs, registerInspect, registerKill, registerRm]],
   [
     'Containers:',
     [registerLogs, registerExec, registerAttach, registerDebug, registerCp, registerPortForward],

@@ -96,7 +96,8 @@ const IMAGE_FLAGS: Readonly<Record<keyof RunImageFlags, true>> = {
   restart: true,
 };
 
-async function readManifest({ stdin }: CliContext, path: string): Promise<string> {
+/** @throws PodwrightError kind `not-found` */
+export async function readManifest({ stdin }: CliContext, path: string): Promise<string> {
   if (path === '-') return Buffer.concat(await stdin.toArray()).toString('utf8');
   try {
     return await readFile(path, 'utf8');
