@@ -57,7 +57,7 @@ function definitions() {
             dir('opaque/below'),
             file('opaque/below/x', 'hidden\n'),
           ],
-          ...[dir('turned'), file('turned/x', 'a directory once\n')],
+          ...[dir('turned'), file('turned/x', 'a directory once\n'), file('spare', 'spare\n')],
         ],
         [file('data/a', 'a of layer 2\n'), file('data/.wh.b', ''), file('turned', 'a file now\n')],
         [dir('opaque'), file('opaque/.wh..wh..opq', ''), file('opaque/new', 'new\n')],
@@ -136,7 +136,10 @@ function definitions() {
       },
     },
     // A working directory that no layer has, and a volume.
-    workdir: { config: { WorkingDir: '/srv/app', Volumes: { '/data': {} }, Cmd: ['pwd'] } },
+    workdir: {
+      layers: [[dir('data'), file('data/seed', 'from the image\n')]],
+      config: { WorkingDir: '/srv/app', Volumes: { '/data': {} }, Cmd: ['pwd'] },
+    },
   };
 }
 
