@@ -14,6 +14,9 @@ export interface Clock {
 
 export const Clock: ServiceIdentifier<Clock> = Symbol.for('podwright.core.Clock');
 
+/** The longest that a timer of Node takes; it fires at once when it is given more. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 /** The machine's clock. */
 export class SystemClock implements Clock {
   nowMs(): number {
@@ -32,10 +35,21 @@ export class SystemClock implements Clock {
         clearTimeout(timer);
         reject(cancelled());
       };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', onAbort);
-        resolve();
-      }, delayMs);
+      let timer: NodeJS.Timeout;
+      const wait = (restMs: number) => {
+        timer = setTimeout(
+          () => {
+            if (restMs > LONGEST_TIMER_MS) {
+              wait(restMs - LONGEST_TIMER_MS);
+              return;
+            }
+            signal?.removeEventListener('abort', onAbort);
+            resolve();
+          },
+          Math.min(restMs, LONGEST_TIMER_MS),
+        );
+      };
+      wait(delayMs);
       signal?.addEventListener('abort', onAbort, { once: true });
     });
   }

@@ -32,6 +32,7 @@ import {
   PodStore,
   type PodSummary,
   PodwrightError,
+  ProbeResults,
   type PullEvent,
   type PullOptions,
   type PullPolicy,
@@ -52,6 +53,7 @@ import { EphemeralContainers } from './ephemeral-containers.js';
 import { ImageEnsurer } from './image-ensurer.js';
 import { PodAccess } from './pod-access.js';
 import { PodCollector } from './pod-collector.js';
+import { PodDeadlines } from './pod-deadlines.js';
 import { PodEnder } from './pod-ender.js';
 import { PodEventHub } from './pod-event-hub.js';
 import { describe, PodFinder } from './pod-finder.js';
@@ -59,6 +61,7 @@ import { PodLocks } from './pod-locks.js';
 import { PodStarter } from './pod-starter.js';
 import { PodSupervisor } from './pod-supervisor.js';
 import { objectsOf, PodVolumes } from './pod-volumes.js';
+import { PodProbes } from './probes/pod-probes.js';
 
 /** The implementation of `ContainerRuntime` over any backend. */
 @injectable()
@@ -79,6 +82,8 @@ export class BackendPodRuntime implements ContainerRuntime {
     @inject(ImageEnsurer) private readonly ensurer: ImageEnsurer,
     @inject(EphemeralContainers) private readonly ephemeral: EphemeralContainers,
     @inject(PodSupervisor) private readonly supervisor: PodSupervisor,
+    @inject(ProbeResults) private readonly probes: ProbeResults,
+    @inject(PodDeadlines) private readonly deadlines: PodDeadlines,
     @inject(PodEventHub) private readonly hub: PodEventHub,
     @inject(Clock) private readonly clock: Clock,
     @inject(PodAccess) private readonly access: RuntimeAccess,
@@ -115,6 +120,7 @@ export class BackendPodRuntime implements ContainerRuntime {
       new PodwrightError('closed', 'The runtime was closed while the pod was being started.'),
     );
     await this.supervisor.stop();
+    if (this.probes instanceof PodProbes) await this.probes.stop();
     // A backend may be both in one.
     const parts = new Set<Partial<AsyncDisposable>>([this.images, this.service]);
     const ends = await Promise.allSettled([...parts].map(async (part) => part[Symbol.asyncDispose]?.()));
@@ -139,7 +145,10 @@ export class BackendPodRuntime implements ContainerRuntime {
     const manifest = parsePod(pod);
     return this.locks.start(manifest.metadata, options.signal, async (signal) => {
       await this.checkIsNew(manifest, { signal });
-      const result = await this.starter.start(this.newRecord(manifest, options), signal);
+      const record = this.newRecord(manifest, options);
+      const result = await this.deadlines.within(record, signal, (limit) =>
+        this.starter.start(record, limit),
+      );
       // What ended while the others were still being started is looked after from here on.
       this.supervisor.requestSync(result.uid, 'the pod was started');
       return result;
@@ -164,6 +173,7 @@ export class BackendPodRuntime implements ContainerRuntime {
       await this.checkNameIsFree(manifest);
       const before = await this.store.get(uid);
       await this.store.put(this.syncedRecord(manifest, options, before));
+      if (this.probes instanceof PodProbes) await this.probes.refresh(uid);
       const outcome = await this.supervisor.syncDeclared(uid, signal);
       return { uid, namespace, name, ips: outcome?.ips ?? [], actions: outcome?.actions ?? [] };
     });
@@ -332,6 +342,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     // Beside another process: what looks half-made may be what that one is making.
     if (this.access === 'exclusive') {
       await this.collector.removeAllAbandoned();
+      if (this.probes instanceof PodProbes) await this.probes.start();
       await this.supervisor.start();
     }
     this.state = 'started';

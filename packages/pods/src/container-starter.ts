@@ -17,8 +17,11 @@ import {
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { containerMounts } from './container-mounts.js';
+import { ContainerStopper } from './container-stopper.js';
 import { ContainerVariables } from './container-variables.js';
+import { ContainerHooks } from './hooks/container-hooks.js';
 import { PodEventHub } from './pod-event-hub.js';
+import { PodProbes } from './probes/pod-probes.js';
 
 /** Where containers of a pod are made. */
 export interface PodSurroundings {
@@ -42,6 +45,9 @@ export class ContainerStarter {
     @inject(RuntimeService) private readonly service: RuntimeService,
     @inject(ContainerOptionsGenerator) private readonly options: ContainerOptionsGenerator,
     @inject(ContainerVariables) private readonly variables: ContainerVariables,
+    @inject(ContainerHooks) private readonly hooks: ContainerHooks,
+    @inject(ContainerStopper) private readonly stopper: ContainerStopper,
+    @inject(PodProbes) private readonly probes: PodProbes,
     @inject(PodEventHub) private readonly events: PodEventHub,
   ) {}
 
@@ -76,19 +82,29 @@ export class ContainerStarter {
       };
       const metadata = { name: container.name, attempt };
       const full = { ...config, metadata, annotations, restart };
-      return this.service.createContainer(sandbox.id, full, { signal });
+      const id = await this.service.createContainer(sandbox.id, full, { signal });
+      this.probes.expect(id, sandbox.id, { record, container, kind });
+      return id;
     });
   }
 
   /**
-   * Resolves when the container's first process was executed.
+   * Resolves when the container's first process was executed and its postStart hook has ended. A container whose hook
+   * fails is ended, and started again by the pod's policy; that is no failure of the start.
    *
-   * The place for what has to happen at every start of a container by PodRuntime, such as a postStart hook: a container
-   * with one is never restarted by the backend (`restartOwner`), so each of its starts comes by here.
+   * A container with a postStart hook is never restarted by the backend (`restartOwner`), so each of its starts comes by
+   * here.
    * @throws PodwrightError as `RuntimeService.startContainer`, with the container's name
    */
-  start(pod: Pod, member: PodMember, id: string, signal: AbortSignal): Promise<void> {
-    return this.telling(pod, member, 'started', () => this.service.startContainer(id, { signal }));
+  async start(record: PodRecord, member: PodMember, id: string, signal: AbortSignal): Promise<void> {
+    const start = () => this.service.startContainer(id, { signal });
+    await this.telling(record.manifest, member, 'started', start);
+    const { container, kind } = member;
+    if (!container.lifecycle?.postStart) return;
+    const status = await this.service.containerStatus(id, { signal });
+    const failure = await this.hooks.afterStart({ pod: record, container, kind, status }, signal);
+    if (failure === undefined) return;
+    await this.stopper.stop({ identity: record, record }, status, failure, { signal });
   }
 
   /** Adds to a failure which container it was about, and records it. */

@@ -1,5 +1,6 @@
 import { type ContainerStatus, type PodRecord, RuntimeService, type StopOptions } from '@podwright/core';
 import { inject, injectable } from 'inversify';
+import { ContainerHooks, type HookedContainer } from './hooks/container-hooks.js';
 import { PodEventHub, type PodIdentity } from './pod-event-hub.js';
 import { kindOf } from './pod-views.js';
 
@@ -9,12 +10,11 @@ export class ContainerStopper {
   constructor(
     @inject(RuntimeService) private readonly service: RuntimeService,
     @inject(PodEventHub) private readonly events: PodEventHub,
+    @inject(ContainerHooks) private readonly hooks: ContainerHooks,
   ) {}
 
   /**
-   * Stop signal, grace, SIGKILL.
-   *
-   * The place for what has to happen before a container is ended, such as a preStop hook; its time is part of the grace.
+   * The preStop hook, stop signal, grace, SIGKILL. The hook's time is part of the grace.
    * @param pod `record` is absent when the store has forgotten the pod
    * @param reason a sentence for people
    */
@@ -30,6 +30,22 @@ export class ContainerStopper {
         container: { name, kind: kindOf(container, pod.record) },
       });
     }
-    await this.service.stopContainer(container.id, options);
+    const { record } = pod;
+    const hooked = record && hookedIn(record, container);
+    if (!hooked || container.state !== 'running') {
+      await this.service.stopContainer(container.id, options);
+      return;
+    }
+    const graceMs = options.graceMs ?? record.manifest.spec.terminationGracePeriodSeconds * 1000;
+    const rest = await this.hooks.beforeStop(hooked, graceMs, options.signal);
+    await this.service.stopContainer(container.id, { ...options, graceMs: rest });
   }
+}
+
+/** The container of the manifest, when it has a preStop hook. */
+function hookedIn(record: PodRecord, status: ContainerStatus): HookedContainer | undefined {
+  const { containers, initContainers } = record.manifest.spec;
+  const container = [...containers, ...initContainers].find(({ name }) => name === status.metadata.name);
+  if (!container?.lifecycle?.preStop) return undefined;
+  return { pod: record, container, kind: kindOf(status, record), status };
 }

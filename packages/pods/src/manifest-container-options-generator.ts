@@ -43,6 +43,13 @@ export class ManifestContainerOptionsGenerator implements ContainerOptionsGenera
       restart: { by: 'caller' },
       ...(container.stdin ? { stdin: true, stdinOnce: container.stdinOnce } : {}),
       ...(container.tty ? { tty: true } : {}),
+      ...(container.lifecycle?.stopSignal === undefined
+        ? {}
+        : { stopSignal: container.lifecycle.stopSignal }),
+      terminationMessage: {
+        path: container.terminationMessagePath,
+        fallbackToLogs: container.terminationMessagePolicy === 'FallbackToLogsOnError',
+      },
       terminationGraceMs: pod.spec.terminationGracePeriodSeconds * 1000,
     };
   }

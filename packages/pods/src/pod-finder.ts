@@ -119,7 +119,7 @@ export class PodFinder {
   private viewContext(): PodViewContext {
     return {
       backend: this.service.type,
-      isReady: (uid, name, id) => this.probes.readiness(uid, name, id) === 'success',
+      probes: this.probes,
       backoff: this.backoff,
     };
   }

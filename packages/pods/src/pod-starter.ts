@@ -22,6 +22,7 @@ import { lastWords } from './last-words.js';
 import { PodEventHub } from './pod-event-hub.js';
 import { PodImages } from './pod-images.js';
 import { PodPreparer } from './pod-preparer.js';
+import { StartupWait } from './probes/startup-wait.js';
 import { CallerBackoff } from './restart-backoff.js';
 
 /** Starts a pod: images, volumes, sandbox, init containers in order, then all containers at once; or undoes it all. */
@@ -34,6 +35,7 @@ export class PodStarter {
     @inject(PodImages) private readonly images: PodImages,
     @inject(PodPreparer) private readonly preparer: PodPreparer,
     @inject(ContainerStarter) private readonly starter: ContainerStarter,
+    @inject(StartupWait) private readonly startup: StartupWait,
     @inject(PodEventHub) private readonly events: PodEventHub,
     @inject(CallerBackoff) private readonly backoff: RestartBackoff,
     @inject(Clock) private readonly clock: Clock,
@@ -91,21 +93,23 @@ export class PodStarter {
   }
 
   private async startApps(surroundings: PodSurroundings): Promise<void> {
-    const { manifest: pod } = surroundings.record;
+    const { record } = surroundings;
+    const { manifest: pod } = record;
     const members = pod.spec.containers.map((container): PodMember => ({ container, kind: 'app' }));
     const made = await allOrNone(members, surroundings.signal, async (member, signal) => {
       const id = await this.starter.create({ ...surroundings, signal }, member, { attempt: 0, series: 0 });
       return { member, id };
     });
     await allOrNone(made, surroundings.signal, ({ member, id }, signal) =>
-      this.starter.start(pod, member, id, signal),
+      this.starter.start(record, member, id, signal),
     );
   }
 
   private async startSidecar(surroundings: PodSurroundings, member: PodMember): Promise<void> {
     const { record, signal } = surroundings;
     const id = await this.starter.create(surroundings, member, { attempt: 0, series: 0 });
-    await this.starter.start(record.manifest, member, id, signal);
+    await this.starter.start(record, member, id, signal);
+    await this.startup.succeeded(record, member.container, id, signal);
   }
 
   /** Runs an init container until it has ended well; again and again unless the pod's policy is Never. */

@@ -5,6 +5,7 @@ import {
   messageOf,
   PodStore,
   PodwrightError,
+  ProbeResults,
   type RestartBackoff,
   RuntimeService,
 } from '@podwright/core';
@@ -42,6 +43,7 @@ export class PodSupervisor {
     @inject(PodStore) private readonly store: PodStore,
     @inject(PodLocks) private readonly locks: PodLocks,
     @inject(PodSyncer) private readonly syncer: PodSyncer,
+    @inject(ProbeResults) private readonly probes: ProbeResults,
     @inject(CallerBackoff) private readonly backoff: RestartBackoff,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
@@ -49,7 +51,8 @@ export class PodSupervisor {
 
   /** Begins to watch, and takes up the pods that an earlier agent left. */
   async start(): Promise<void> {
-    this.subscription ??= this.service.events.subscribe((event) => {
+    this.subscription?.unsubscribe();
+    this.subscription = this.service.events.subscribe((event) => {
       if (event.type === 'container-exited' && event.restartInMs === undefined) {
         this.requestSync(event.podUid, 'a container has ended');
       }
@@ -57,8 +60,15 @@ export class PodSupervisor {
         this.requestSync(event.podUid, 'its sandbox has ended');
       }
     });
-    for (const { uid, state } of await this.store.list()) {
-      if (state === 'starting' || state === 'running') this.requestSync(uid, 'the agent has started');
+    const changes = this.probes.changes?.subscribe(({ podUid, probe, result }) => {
+      // Readiness changes nothing about what is to be done.
+      if (probe !== 'readiness') this.requestSync(podUid, `a ${probe} probe says ${result}`);
+    });
+    this.subscription.add(changes);
+    for (const { uid, state, reason } of await this.store.list()) {
+      // What was to be ended as a whole may not have been.
+      const isOpen = state === 'starting' || state === 'running' || reason !== undefined;
+      if (isOpen) this.requestSync(uid, 'the agent has started');
     }
   }
 
@@ -152,6 +162,7 @@ export class PodSupervisor {
     for (const { container, untilMs } of outcome.waits) {
       this.requestSyncAt(uid, `back-off of ${container}`, untilMs);
     }
+    if (outcome.deadlineMs !== undefined) this.requestSyncAt(uid, 'its deadline', outcome.deadlineMs);
     if (outcome.actions.some(({ error }) => error !== undefined)) this.retry(uid, watched);
     else watched.failures = 0;
   }

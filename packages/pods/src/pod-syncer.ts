@@ -26,6 +26,7 @@ import {
 import { inject, injectable } from 'inversify';
 import { ContainerStarter, type PodMember } from './container-starter.js';
 import { ContainerStopper } from './container-stopper.js';
+import { PodDeadlines } from './pod-deadlines.js';
 import { PodEnder } from './pod-ender.js';
 import { PodEventHub } from './pod-event-hub.js';
 import { PodImages } from './pod-images.js';
@@ -52,6 +53,8 @@ export interface SyncOutcome {
   /** Containers in their back-off. */
   readonly waits: readonly WaitAction[];
   readonly ips: readonly string[];
+  /** When the pod is to be looked at again to end it, in milliseconds since the epoch. */
+  readonly deadlineMs?: number;
 }
 
 /** What the actions of one round share. */
@@ -83,6 +86,7 @@ export class PodSyncer {
     @inject(ContainerStarter) private readonly starter: ContainerStarter,
     @inject(ContainerStopper) private readonly stopper: ContainerStopper,
     @inject(PodEnder) private readonly ender: PodEnder,
+    @inject(PodDeadlines) private readonly deadlines: PodDeadlines,
     @inject(PodEventHub) private readonly events: PodEventHub,
     @inject(ProbeResults) private readonly probes: ProbeResults,
     @inject(CallerBackoff) private readonly backoff: RestartBackoff,
@@ -110,6 +114,11 @@ export class PodSyncer {
         this.service.listContainers({ podUid: uid }, { signal }),
       ]);
       const actions = this.decide(record, sandboxes, containers, keepUpOnly && record.state !== 'starting');
+      const deadlineMs = isActive(containers, actions) ? this.deadlines.of(record) : undefined;
+      if (deadlineMs !== undefined && record.state !== 'killed' && this.deadlines.isOver(record)) {
+        await this.deadlines.fail(record);
+        continue;
+      }
       // What has ended since this sync started it has an event of its own, and a sync after that.
       const earlier = actions.filter((action) => !('container' in action) || !started.has(action.container));
       this.tellBackoffs(record, containers, earlier);
@@ -124,7 +133,8 @@ export class PodSyncer {
       if (open.length === 0) {
         await this.noteStarted(record, containers);
         results.push(...waits.map(resultOf));
-        return { actions: results, waits, ips: ready?.ips ?? [] };
+        const ips = ready?.ips ?? [];
+        return { actions: results, waits, ips, ...(deadlineMs === undefined ? {} : { deadlineMs }) };
       }
       const report = (action: PodAction, error?: unknown) => {
         const name = 'container' in action ? action.container : undefined;
@@ -132,10 +142,18 @@ export class PodSyncer {
         else if (action.action === 'start-container') started.add(action.container);
         results.push({ ...resultOf(action), ...(error === undefined ? {} : { error: errorOf(error) }) });
       };
-      await this.perform(open, {
-        ...{ record, sandboxes, containers, signal, report },
-        ...{ sandbox: ready, volumePaths: undefined },
-      });
+      const round = { record, sandboxes, containers, report, sandbox: ready, volumePaths: undefined };
+      try {
+        // What is to end the pod is not held up by its own deadline.
+        if (record.state === 'killed') await this.perform(open, { ...round, signal });
+        else
+          await this.deadlines.within(record, signal, (limit) =>
+            this.perform(open, { ...round, signal: limit }),
+          );
+      } catch (error) {
+        throwIfAborted(signal);
+        if (!PodwrightError.is(error, 'timeout') || !this.deadlines.isOver(record)) throw error;
+      }
     }
   }
 
@@ -270,7 +288,7 @@ export class PodSyncer {
     const id = await this.starter.create(surroundings, member, { attempt: action.attempt, series });
     // Before it starts: from here on it is an ordinary container that was made and not started.
     await this.settle(record.uid, action.container);
-    await this.starter.start(pod, member, id, signal);
+    await this.starter.start(record, member, id, signal);
     await this.removeOld(earlier);
   }
 
@@ -336,6 +354,14 @@ export class PodSyncer {
     if (!record.manifest.spec.containers.every(({ name }) => wasStarted(name))) return;
     await this.store.put({ ...record, state: 'running' });
   }
+}
+
+/** Whether something of a pod runs, or is about to. */
+function isActive(containers: readonly ContainerStatus[], actions: readonly PodAction[]): boolean {
+  return (
+    containers.some(({ state }) => state === 'running' || state === 'waiting') ||
+    actions.some(({ action }) => action === 'start-container' || action === 'wait')
+  );
 }
 
 function isKill(action: PodAction): action is KillAction {

@@ -9,6 +9,7 @@ import {
   type PodRecord,
   type PodSandboxStatus,
   type PodStatus,
+  type ProbeResults,
   podPhase,
   type RestartBackoff,
   restartAtMs,
@@ -30,7 +31,7 @@ export interface PodFacts {
 export interface PodViewContext {
   /** Name of the backend, for container ids. */
   readonly backend: string;
-  readonly isReady: (podUid: string, containerName: string, containerId: string) => boolean;
+  readonly probes: Pick<ProbeResults, 'readiness' | 'startup'>;
   /** Of containers that PodRuntime starts again. */
   readonly backoff: RestartBackoff;
 }
@@ -84,7 +85,8 @@ export function podStatusOf(facts: PodFacts, context: PodViewContext): PodStatus
     labels: manifest?.metadata.labels ?? sandbox?.labels ?? {},
     annotations: manifest?.metadata.annotations ?? ownAnnotations(sandbox),
     createdAtMs: record?.createdAtMs ?? sandbox?.createdAtMs ?? 0,
-    phase,
+    // What was ended as a whole has failed, however its containers took that.
+    phase: record?.reason === undefined ? phase : 'Failed',
     ...(record?.reason === undefined ? {} : { reason: record.reason }),
     ...(record?.message === undefined ? {} : { message: record.message }),
     ips: sandbox?.ips ?? [],
@@ -205,6 +207,12 @@ function podContainerOf(
   const now = presented(newest, facts, context.backoff);
   const id = formatContainerId(context.backend, newest.id);
   const kind = kindOf(newest, facts.record);
+  const runs = newest.state === 'running';
+  const says = (probe: 'readiness' | 'startup') => {
+    const result = context.probes[probe](facts.uid, name, id);
+    // Nobody asks a container without a probe.
+    return result === 'success' || (result === 'unknown' && !isProbed(facts, name));
+  };
   return {
     name,
     id,
@@ -218,7 +226,8 @@ function podContainerOf(
     ready:
       kind === 'init' && !isSidecarIn(facts, name)
         ? newest.state === 'exited' && newest.attempts.at(-1)?.exitCode === 0
-        : kind !== 'ephemeral' && newest.state === 'running' && context.isReady(facts.uid, name, id),
+        : kind !== 'ephemeral' && runs && says('readiness'),
+    started: runs && (kind === 'ephemeral' || says('startup')),
     ...(now.nextStartAtMs === undefined ? {} : { nextStartAtMs: now.nextStartAtMs }),
     ...(now.reason === undefined ? {} : { reason: now.reason }),
     ...(now.message === undefined ? {} : { message: now.message }),
@@ -227,6 +236,12 @@ function podContainerOf(
 
 function isSidecarIn({ record }: PodFacts, name: string): boolean {
   return record?.manifest.spec.initContainers.some((init) => init.name === name && isSidecar(init)) ?? false;
+}
+
+function isProbed({ record }: PodFacts, name: string): boolean {
+  const { containers, initContainers } = record?.manifest.spec ?? { containers: [], initContainers: [] };
+  const container = [...containers, ...initContainers].find((candidate) => candidate.name === name);
+  return container?.readinessProbe !== undefined || container?.startupProbe !== undefined;
 }
 
 function namesOf(containers: readonly PodContainer[], kind: 'init' | 'app'): readonly string[] {

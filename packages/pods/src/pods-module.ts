@@ -16,6 +16,8 @@ import { ContainerStopper } from './container-stopper.js';
 import { ContainerVariables } from './container-variables.js';
 import { EphemeralContainers } from './ephemeral-containers.js';
 import { FilePodStore } from './file-pod-store.js';
+import { ContainerHooks } from './hooks/container-hooks.js';
+import { HookRunner } from './hooks/hook-runner.js';
 import { ImageCollector } from './image-collector.js';
 import { ImageEnsurer } from './image-ensurer.js';
 import { ImagePullOptions } from './image-pull-options.js';
@@ -27,6 +29,7 @@ import { HostNodeFacts, NodeFacts } from './node-facts.js';
 import { ObservedPodStore } from './observed-pod-store.js';
 import { PodAccess } from './pod-access.js';
 import { PodCollector } from './pod-collector.js';
+import { PodDeadlines } from './pod-deadlines.js';
 import { PodEnder } from './pod-ender.js';
 import { PodEventHub } from './pod-event-hub.js';
 import { PodFinder } from './pod-finder.js';
@@ -37,8 +40,14 @@ import { PodStarter } from './pod-starter.js';
 import { PodSupervisor } from './pod-supervisor.js';
 import { PodSyncer } from './pod-syncer.js';
 import { PodVolumes } from './pod-volumes.js';
+import { ObservedProbeResults } from './probes/observed-probe-results.js';
+import { PodDialer } from './probes/pod-dialer.js';
+import { PodHttp } from './probes/pod-http.js';
+import { PodProbes } from './probes/pod-probes.js';
+import { ProbeResultsFile, ProbeResultsPath } from './probes/probe-results-file.js';
+import { ProbeRunner } from './probes/probe-runner.js';
+import { StartupWait } from './probes/startup-wait.js';
 import { CallerBackoff } from './restart-backoff.js';
-import { SucceedingProbeResults } from './succeeding-probe-results.js';
 
 export interface PodsModuleOptions {
   /** Where pods are remembered over restarts of the agent; absent: in memory only. */
@@ -63,33 +72,46 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
       .toDynamicValue((context) => context.get(RestartBackoff, { optional: true }) ?? DEFAULT_RESTART_BACKOFF)
       .inSingletonScope();
     bind(ImagePullOptions).toConstantValue({ maxParallelPulls: options.maxParallelPulls ?? 1 });
-    bind(ImageUsesFile).toConstantValue(imageUsesFile(options));
+    bind(ImageUsesFile).toConstantValue(
+      access === 'observe' ? undefined : stateFile(options, 'image-uses.json'),
+    );
     bind(PodStore)
       .toDynamicValue(() => newPodStore(options))
       .inSingletonScope();
     bind(ContainerOptionsGenerator).to(ManifestContainerOptionsGenerator).inSingletonScope();
     bind(EventRecorder).to(LoggingEventRecorder).inSingletonScope();
     bind(NodeFacts).to(HostNodeFacts).inSingletonScope();
-    bind(ProbeResults).to(SucceedingProbeResults).inSingletonScope();
+    bind(ProbeResultsPath).toConstantValue(stateFile(options, 'probe-results.json'));
+    bind(ProbeResults).toService(access === 'observe' ? ObservedProbeResults : PodProbes);
     for (const part of [
+      ContainerHooks,
       ContainerStarter,
       ContainerStopper,
       ContainerVariables,
       EphemeralContainers,
+      HookRunner,
       ImageCollector,
       ImageEnsurer,
       ImageUses,
+      ObservedProbeResults,
       PodCollector,
+      PodDeadlines,
+      PodDialer,
       PodEnder,
       PodEventHub,
       PodFinder,
+      PodHttp,
       PodImages,
       PodLocks,
       PodVolumes,
       PodPreparer,
+      PodProbes,
       PodStarter,
       PodSupervisor,
       PodSyncer,
+      ProbeResultsFile,
+      ProbeRunner,
+      StartupWait,
     ]) {
       bind<object>(part).to(part).inSingletonScope();
     }
@@ -97,8 +119,8 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
   });
 }
 
-function imageUsesFile({ stateDir, access }: PodsModuleOptions): string | undefined {
-  return stateDir === undefined || access === 'observe' ? undefined : join(stateDir, 'image-uses.json');
+function stateFile({ stateDir }: PodsModuleOptions, name: string): string | undefined {
+  return stateDir === undefined ? undefined : join(stateDir, name);
 }
 
 function newPodStore({ stateDir, access, lockTimeoutMs }: PodsModuleOptions): PodStore {

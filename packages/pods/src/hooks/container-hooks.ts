@@ -1,0 +1,98 @@
+import {
+  Clock,
+  type Container,
+  type ContainerKind,
+  type ContainerStatus,
+  messageOf,
+  PodwrightError,
+  throwIfAborted,
+} from '@podwright/core';
+import { inject, injectable } from 'inversify';
+import { PodEventHub, type PodIdentity } from '../pod-event-hub.js';
+import { HookRunner } from './hook-runner.js';
+
+/** However long a preStop hook took, a container has this time for its own end, in milliseconds; as in the kubelet. */
+const LEAST_GRACE_MS = 2000;
+
+/** A container whose hooks are run. */
+export interface HookedContainer {
+  readonly pod: PodIdentity;
+  readonly container: Container;
+  readonly kind: ContainerKind;
+  readonly status: Pick<ContainerStatus, 'id' | 'sandboxId'>;
+}
+
+/** Runs a container's postStart and preStop hooks, and tells of those that fail. */
+@injectable()
+export class ContainerHooks {
+  constructor(
+    @inject(HookRunner) private readonly runner: HookRunner,
+    @inject(PodEventHub) private readonly events: PodEventHub,
+    @inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  /**
+   * Runs the postStart hook, if there is one.
+   * @returns why the container has to be ended; undefined when all is well
+   * @throws PodwrightError kind `cancelled`
+   */
+  async afterStart(hooked: HookedContainer, signal: AbortSignal): Promise<string | undefined> {
+    const hook = hooked.container.lifecycle?.postStart;
+    if (!hook) return undefined;
+    try {
+      await this.runner.run(hook, subjectOf(hooked), signal);
+      return undefined;
+    } catch (error) {
+      throwIfAborted(signal);
+      this.warn(hooked, 'FailedPostStartHook', `The postStart hook failed: ${messageOf(error)}`);
+      return 'Its postStart hook has failed.';
+    }
+  }
+
+  /**
+   * Runs the preStop hook, if there is one and there is time for it; what it takes is part of the grace.
+   * @param graceMs of the container's end
+   * @returns what is left of the grace for the container itself
+   * @throws PodwrightError kind `cancelled`
+   */
+  async beforeStop(hooked: HookedContainer, graceMs: number, signal?: AbortSignal): Promise<number> {
+    const hook = hooked.container.lifecycle?.preStop;
+    if (!hook || graceMs <= 0) return graceMs;
+    const begunAtMs = this.clock.nowMs();
+    const late = new AbortController();
+    const done = new AbortController();
+    const either = AbortSignal.any([late.signal, ...(signal ? [signal] : [])]);
+    const timer = this.clock.sleep(graceMs, done.signal).then(
+      () => late.abort(),
+      () => undefined,
+    );
+    try {
+      await this.runner.run(hook, subjectOf(hooked), either);
+    } catch (error) {
+      throwIfAborted(signal);
+      const why = late.signal.aborted
+        ? `it took longer than the grace of ${graceMs / 1000} s`
+        : messageOf(error);
+      // One that has ended by itself meanwhile needs no word.
+      if (!PodwrightError.is(error, 'failed-precondition')) {
+        this.warn(hooked, 'FailedPreStopHook', `The preStop hook failed: ${why}`);
+      }
+    } finally {
+      done.abort();
+      await timer;
+    }
+    return Math.max(LEAST_GRACE_MS, graceMs - (this.clock.nowMs() - begunAtMs));
+  }
+
+  private warn(
+    { pod, container: { name }, kind }: HookedContainer,
+    reason: 'FailedPostStartHook' | 'FailedPreStopHook',
+    message: string,
+  ): void {
+    this.events.record(pod, reason, message, { container: { name, kind }, warning: true });
+  }
+}
+
+function subjectOf({ container, status }: HookedContainer) {
+  return { container, containerId: status.id, sandboxId: status.sandboxId };
+}
