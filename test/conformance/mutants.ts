@@ -826,6 +826,41 @@ export const runtimeMutants: Mutants<ContainerRuntime> = {
       members: (runtime) => ({ runPod: (pod) => runtime.runPod(pod) }),
     },
   ],
+  syncPod: [
+    {
+      what: 'a pod that is there is left as it is',
+      fails: 'sync/changed-container',
+      members: (runtime) => ({
+        syncPod: async (pod, options) => {
+          const { uid, name, namespace } = pod.metadata;
+          const known = (await runtime.getPods({ all: true })).find((each) => each.uid === uid);
+          return known
+            ? { uid, name, namespace, ips: known.ips, actions: [] }
+            : runtime.syncPod(pod, options);
+        },
+      }),
+    },
+    {
+      what: 'the pod is always begun anew',
+      fails: 'sync/again',
+      members: (runtime) => ({
+        syncPod: async (pod, options) => {
+          await runtime.removePod({ uid: pod.metadata.uid }, { graceMs: 0 });
+          return runtime.syncPod(pod, options);
+        },
+      }),
+    },
+    {
+      what: 'errors are left out',
+      fails: 'sync/failures-told',
+      members: (runtime) => ({
+        syncPod: async (pod, options) => {
+          const result = await runtime.syncPod(pod, options);
+          return { ...result, actions: result.actions.map(({ error: _error, ...action }) => action) };
+        },
+      }),
+    },
+  ],
   killPod: [
     { what: 'does nothing', fails: 'pods/kill', members: () => ({ killPod: NOTHING }) },
     {
@@ -914,6 +949,16 @@ export const runtimeMutants: Mutants<ContainerRuntime> = {
       what: 'the input is forgotten',
       fails: 'debug/attached',
       members: (runtime) => ({ attachContainer: (container) => runtime.attachContainer(container) }),
+    },
+  ],
+  updateObjects: [
+    { what: 'nothing is updated', fails: 'volumes/update', members: () => ({ updateObjects: NOTHING }) },
+    {
+      what: 'only the first object is looked at',
+      fails: 'volumes/update-immutable',
+      members: (runtime) => ({
+        updateObjects: (pod, objects, options) => runtime.updateObjects(pod, objects.slice(0, 1), options),
+      }),
     },
   ],
   runEphemeralContainer: [
