@@ -16,7 +16,7 @@ export class SetupError extends Error {}
 export function setUp() {
   checkNode();
   installNpmPackages();
-  installDebianPackages();
+  ensureDebianPackages(DEBIAN_PACKAGES);
   build();
 }
 
@@ -67,9 +67,14 @@ export function missingNpmPackages(wanted, installed) {
     .map(([path]) => path);
 }
 
-function installDebianPackages() {
+/**
+ * On Debian and its like, as root: installs what is missing.
+ * @param packages names, with the file that shows each to be there
+ * @throws SetupError
+ */
+export function ensureDebianPackages(packages) {
   if (process.platform !== 'linux') return;
-  const missing = missingDebianPackages();
+  const missing = missingDebianPackages(packages);
   if (missing.length === 0) return;
   const list = missing.join(' ');
   if (!isInPath('apt-get')) {
@@ -89,7 +94,7 @@ function installDebianPackages() {
     ['install', '-y', '--no-install-recommends', ...options, ...missing],
     environment,
   );
-  const still = missingDebianPackages();
+  const still = missingDebianPackages(packages);
   if (install.failure !== undefined || still.length > 0) {
     const failures = [update.failure, install.failure].filter((each) => each !== undefined).join('\n');
     throw new SetupError(`the Debian packages ${still.join(' ')} could not be installed\n${failures}`);
@@ -100,9 +105,9 @@ function installDebianPackages() {
 }
 
 /** On Debian what dpkg says, elsewhere whether the packages' programs are there. */
-function missingDebianPackages() {
-  const names = Object.keys(DEBIAN_PACKAGES);
-  if (!isInPath('dpkg-query')) return names.filter((name) => !existsSync(DEBIAN_PACKAGES[name]));
+function missingDebianPackages(packages) {
+  const names = Object.keys(packages);
+  if (!isInPath('dpkg-query')) return names.filter((name) => !existsSync(packages[name]));
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg's own placeholders
   const query = spawnSync('dpkg-query', ['-W', '-f', '${Package} ${db:Status-Status}\\n', ...names], {
     encoding: 'utf8',

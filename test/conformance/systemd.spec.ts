@@ -1,4 +1,5 @@
 import { defineConformance } from '@podwright/conformance';
+import { slowness } from '../slowness.js';
 import { createSystemdTarget } from './systemd-target.js';
 
-defineConformance({ name: 'systemd', createTarget: createSystemdTarget });
+defineConformance({ name: 'systemd', createTarget: createSystemdTarget, caseTimeoutMs: 60_000 * slowness });

@@ -78,7 +78,8 @@ async function startRegistry({ unit, port, storage, password }) {
     'serve',
     config,
   ]);
-  await waitUntil(`the registry on port ${port}`, 20_000, () => listens(port));
+  const patienceMs = 20_000 * Number(process.env.PODWRIGHT_TEST_SLOWNESS ?? 1);
+  await waitUntil(`the registry on port ${port}`, patienceMs, () => listens(port));
 }
 
 function listens(port) {

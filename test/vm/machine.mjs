@@ -1,0 +1,99 @@
+// Runs the virtual machine once: boots it, gives it its plan, takes its report.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { stripVTControlCharacters } from 'node:util';
+import { readText } from '../host/processes.mjs';
+import { isInPath } from '../host/requirements.mjs';
+import { finish, REPOSITORY } from '../host/throwaway-host.mjs';
+import { writeBundle } from './bundle.mjs';
+import { ensureImage, makeCheckoutDisk, VM_PACKAGES } from './image.mjs';
+
+const MEMORY_MB = 3072;
+
+/** Why the machine cannot be run here, in one sentence; undefined when it can. */
+export function whyNoMachine() {
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    return `the virtual machine is one of Linux on x86-64, and this is ${process.platform} on ${process.arch}`;
+  if (process.getuid() !== 0)
+    return 'making the disks of the virtual machine needs root: run it as root (sudo)';
+  const missing = ['qemu-system-x86_64', 'mmdebstrap', 'mke2fs'].filter((program) => !isInPath(program));
+  if (missing.length > 0)
+    return `${missing.join(', ')} missing: install the packages ${Object.keys(VM_PACKAGES).join(' ')}`;
+  return undefined;
+}
+
+/**
+ * @param files test files to run, from the checkout's root
+ * @param plan what `guest.mjs` does: `{vitest: [argument…], env}`, or `{command: [word…], env}` instead of vitest
+ * @param options `{timeoutMs, signal}`
+ * @returns `{exitCode, timedOut, report}`: vitest's exit code and report, or those of the command
+ * @throws Error when the machine did not come to its end by itself, with the end of what its console said
+ */
+export async function runInMachine(files, plan, { timeoutMs, signal }) {
+  const image = ensureImage();
+  const bundle = await writeBundle(files, plan);
+  const folder = mkdtempSync(join(tmpdir(), 'podwright-v2-'));
+  try {
+    const checkout = join(folder, 'checkout.img');
+    makeCheckoutDisk(checkout);
+    const ports = { consoleLog: join(folder, 'console.log'), results: join(folder, 'results.json') };
+    // Its input stays open: at its end qemu takes the port for closed, and the guest's output waits for ever.
+    const child = spawn('qemu-system-x86_64', machineArgs({ ...image, checkout, ...ports, bundle }), {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    showOutput(child.stdout);
+    const { timedOut } = await finish(child, { timeoutMs, signal }, () => child.kill('SIGKILL'));
+    signal.throwIfAborted();
+    const results = readText(ports.results);
+    if (results) return { ...JSON.parse(results), timedOut };
+    const tail = readText(ports.consoleLog)?.slice(-3000) ?? '';
+    const what = timedOut ? `did not end within ${timeoutMs / 1000} s` : 'ended without a report';
+    throw new Error(`the virtual machine ${what}; the end of its console:\n${tail}`);
+  } finally {
+    for (const each of [folder, bundle]) rmSync(each, { recursive: true, force: true });
+  }
+}
+
+/** What the guest says, but for tests that a pattern leaves out. */
+function showOutput(stdout) {
+  createInterface({ input: stdout }).on('line', (line) => {
+    if (!stripVTControlCharacters(line).startsWith(' ↓')) console.log(line);
+  });
+}
+
+function machineArgs({ disk, kernel, checkout, consoleLog, results, bundle }) {
+  const words = [
+    ...['root=/dev/nvme0n1', 'rw', 'console=ttyS0', 'quiet', 'panic=-1', 'systemd.show_status=0'],
+    ...['mitigations=off', 'tsc=unstable', 'systemd.unified_cgroup_hierarchy=1'],
+    ...[`podwright.repository=${REPOSITORY}`, `podwright.run=${bundle}`],
+  ].join(' ');
+  // NVMe, since Debian's cloud kernel has it built in: so the machine needs no initramfs.
+  const nvme = (id, file) => [
+    ...['-drive', `file=${file},format=raw,if=none,id=${id},snapshot=on,cache=unsafe`],
+    ...['-device', `nvme,drive=${id},serial=${id}`],
+  ];
+  const port = (nr, id) => ['-device', `virtserialport,nr=${nr},chardev=${id},name=podwright.${id}`];
+  return [
+    ...[
+      '-M',
+      'q35',
+      '-cpu',
+      'max',
+      '-accel',
+      'tcg,thread=multi,tb-size=1024',
+      '-m',
+      String(MEMORY_MB),
+      '-smp',
+      '2',
+    ],
+    ...['-nodefaults', '-display', 'none', '-no-reboot', '-net', 'none', '-serial', `file:${consoleLog}`],
+    ...nvme('root', disk),
+    ...nvme('checkout', checkout),
+    ...['-device', 'virtio-serial', '-chardev', 'stdio,id=output,signal=off', ...port(1, 'output')],
+    ...['-chardev', `file,id=results,path=${results}`, ...port(2, 'results')],
+    ...['-kernel', kernel, '-append', words],
+  ];
+}
