@@ -119,7 +119,8 @@ describe('attach', () => {
   });
 
   it('a client that takes nothing is left after ten seconds, and the container and the others go on', async () => {
-    const flood = 'read -r x; yes 0123456789 | head -c 2000000; echo "end of the flood"; sleep 100000';
+    const flood =
+      'read -r x; yes "$(printf %01000d 7)" | head -c 2000000; echo "end of the flood"; sleep 100000';
     const pod = await run('flood', flood, { stdin: true });
     const [lazy, other] = [await attach(pod), await attach(pod, false)];
     const began = Date.now();

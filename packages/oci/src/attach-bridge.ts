@@ -26,6 +26,9 @@ export interface AttachBridgeOptions {
  *
  * connect(2) returns before conmon has taken the connection, and what the container writes until then is not for it.
  * Until it is taken, the other end stands in /proc/net/unix without an inode (proc_net(5)).
+ *
+ * What was read is written at once, without asking whether there is room: a socket that is a quarter full takes more, but
+ * select(2) does not say so.
  */
 const SCRIPT = `
 use strict;
@@ -69,27 +72,29 @@ while (1) {
   my $n = select($r, $w, undef, $out eq '' ? undef : 1);
   next if $n < 0;
   leave() if vec($r, fileno(STDOUT), 1);
-  if ($out ne '') {
-    my $done = syswrite($to, $out);
-    if (defined $done) { substr($out, 0, $done, ''); $since = time }
-    elsif (!$!{EAGAIN} && !$!{EINTR}) { leave() }
-    elsif (time - $since >= $stall) { exit ${bridgeExit.slowClient} }
-  } elsif (vec($r, fileno($sock), 1)) {
+  if ($out eq '' && vec($r, fileno($sock), 1)) {
     my $got = sysread($sock, my $packet, 65536);
     if (!defined $got) { exit 0 unless $!{EAGAIN} || $!{EINTR} }
     elsif ($got == 0) { exit 0 }
     else { $to = ord($packet) == 3 ? *STDERR : *STDOUT; $out = substr($packet, 1); $since = time }
   }
-  if ($in ne '') {
-    my $done = syswrite($sock, $in);
-    if (defined $done) { $in = '' }
-    elsif (!$!{EAGAIN} && !$!{EINTR}) { $in = ''; $reading = 0 }
-  } elsif ($reading && vec($r, fileno(STDIN), 1)) {
+  if ($out ne '') {
+    my $done = syswrite($to, $out);
+    if (defined $done) { substr($out, 0, $done, ''); $since = time }
+    elsif (!$!{EAGAIN} && !$!{EINTR}) { leave() }
+    elsif (time - $since >= $stall) { exit ${bridgeExit.slowClient} }
+  }
+  if ($reading && $in eq '' && vec($r, fileno(STDIN), 1)) {
     my $got = sysread(STDIN, $in, 8192);
     if (!$got) {
       $reading = 0;
       $stdin ? shutdown($sock, 1) : leave();
     } elsif (!$stdin) { $in = '' }
+  }
+  if ($in ne '') {
+    my $done = syswrite($sock, $in);
+    if (defined $done) { $in = '' }
+    elsif (!$!{EAGAIN} && !$!{EINTR}) { $in = ''; $reading = 0 }
   }
 }
 `;
