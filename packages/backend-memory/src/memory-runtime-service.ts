@@ -19,6 +19,7 @@ import {
   type PodSandboxStats,
   type PodSandboxStatus,
   PodwrightError,
+  type PortForwardOptions,
   type RuntimeEvent,
   type RuntimeFeatures,
   type RuntimeService,
@@ -59,6 +60,7 @@ export class MemoryRuntimeService implements RuntimeService {
     updateResources: false,
     userNamespaces: false,
     persist: false,
+    recursiveReadOnly: true,
   };
   readonly events = new Subject<RuntimeEvent>();
   #subscription: Subscription | undefined;
@@ -274,17 +276,17 @@ export class MemoryRuntimeService implements RuntimeService {
     return session;
   }
 
-  async portForward(sandboxId: string, port: number, options?: CallOptions): Promise<Duplex> {
+  async portForward(sandboxId: string, port: number, options: PortForwardOptions = {}): Promise<Duplex> {
     this.#check(options);
     const sandbox = this.#sandbox(sandboxId);
     if (!sandbox.ready) {
       throw new PodwrightError('failed-precondition', `Sandbox ${sandboxId} is stopped and has no network.`);
     }
-    const connection = sandbox.network.connect('127.0.0.1', port);
+    const connection = sandbox.network.connect(options.host ?? '127.0.0.1', port);
     if (!connection) {
       throw new PodwrightError(
         'unreachable',
-        `Nobody listens on port ${port} in pod ${sandbox.config.metadata.name}.`,
+        `Nobody listens on port ${port}${options.host === undefined ? '' : ` of ${options.host}`} in pod ${sandbox.config.metadata.name}.`,
       );
     }
     return streamOf(connection);

@@ -19,6 +19,7 @@ import type { ImageContent } from '../store/image-store.js';
 import { AttachPoint } from './attach-point.js';
 import type { ProcessPlan } from './process-plan.js';
 import { hasLabels, type SimulatedSandbox } from './simulated-sandbox.js';
+import { TerminationFile } from './termination-message.js';
 
 /** What a container needs of its machine. */
 export interface ContainerSurroundings {
@@ -39,6 +40,7 @@ export class SimulatedContainer {
   #table: ProcessTable | undefined;
   #init: SimulatedProcess | undefined;
   #streams: AttachPoint | undefined;
+  #termination = new TerminationFile({});
   #stopping = false;
   #nextStartAtMs: number | undefined;
   #wait = new AbortController();
@@ -190,12 +192,14 @@ export class SimulatedContainer {
     const { clock, emit } = this.surroundings;
     const running = this.#attempts.at(-1);
     if (!running) return;
+    const message = this.#termination.message(this.log.entries, running.attempt, exit.exitCode);
     const ended: ContainerAttempt = {
       ...running,
       finishedAtMs: clock.nowMs(),
       exitCode: exit.exitCode,
       ...(exit.signal === undefined ? {} : { signal: exit.signal }),
       reason: exit.exitCode === 0 ? 'Completed' : 'Error',
+      ...(message === undefined ? {} : { message }),
     };
     this.#attempts[this.#attempts.length - 1] = ended;
     const delayMs = this.#stopping ? undefined : this.surroundings.restartDelay(this.#attempts);
@@ -272,8 +276,13 @@ export class SimulatedContainer {
       if (content?.kind === 'directory') volume.copyFrom(content);
       return { containerPath, node: volume.root, readOnly: false };
     });
+    this.#termination = new TerminationFile(this.config);
     const { readOnlyRootFilesystem = false } = this.config.security;
-    return new ContainerFiles(root, readOnlyRootFilesystem, [...declared, ...mounts]);
+    return new ContainerFiles(root, readOnlyRootFilesystem, [
+      ...declared,
+      ...mounts,
+      ...this.#termination.mounts(this.config.mounts),
+    ]);
   }
 
   /** What is at a path of a volume; made as a directory when it is missing. */
