@@ -5,7 +5,12 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HostLayout } from '@podwright/backend-systemd';
-import type { ConformanceImageNames, ConformanceTarget, KernelView } from '@podwright/conformance';
+import type {
+  ConformanceImageNames,
+  ConformanceTarget,
+  ConformanceTargetOptions,
+  KernelView,
+} from '@podwright/conformance';
 import { ContainerRuntime, ImageService, PodwrightError, RuntimeService } from '@podwright/core';
 import { createContainer } from 'podwright';
 import {
@@ -36,13 +41,15 @@ const images: ConformanceImageNames = {
 };
 
 /** The systemd backend on the host that this runs on, with directories and an image store of its own. */
-export async function createSystemdTarget(): Promise<ConformanceTarget> {
+export async function createSystemdTarget(
+  options: ConformanceTargetOptions = {},
+): Promise<ConformanceTarget> {
   // On a tmpfs: the root file system of the throw-away host is an overlay, on which no overlay can stand.
   const folder = await mkdtemp('/run/podwright-conformance-');
-  return startAgent(folder);
+  return startAgent(folder, options);
 }
 
-async function startAgent(folder: string): Promise<ConformanceTarget> {
+async function startAgent(folder: string, options: ConformanceTargetOptions): Promise<ConformanceTarget> {
   const layout = new HostLayout(join(folder, 'state'), join(folder, 'run'));
   const container = await createContainer({
     backend: 'systemd',
@@ -51,6 +58,7 @@ async function startAgent(folder: string): Promise<ConformanceTarget> {
     configDir: join(folder, 'config'),
     backendOptions: {
       insecureRegistries: [testRegistry, authRegistry.address, deadRegistry],
+      supervisedRestart: options.restartsBy !== 'caller',
       restartBackoff: { initialMs: 300, maxMs: 1000, resetMs: 600_000 },
       imageStore: { root: join(folder, 'images'), runRoot: join(folder, 'images-run') },
     },
@@ -90,7 +98,7 @@ async function startAgent(folder: string): Promise<ConformanceTarget> {
     },
     restartAgent: async () => {
       await runtime[Symbol.asyncDispose]();
-      return startAgent(folder);
+      return startAgent(folder, options);
     },
     [Symbol.asyncDispose]: async () => {
       await endAll(container.get(RuntimeService));

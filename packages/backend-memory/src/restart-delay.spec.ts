@@ -2,8 +2,8 @@ import type { ContainerAttempt, RestartOwner } from '@podwright/core';
 import { describe, expect, it } from 'vitest';
 import { restartDelay } from './restart-delay.js';
 
-const BACKOFF = { initialMs: 10, maxMs: 65 };
 const LONG_MS = 600_000;
+const BACKOFF = { initialMs: 10, maxMs: 65, resetMs: LONG_MS };
 
 function attempts(
   ...runs: readonly { readonly ranMs?: number; readonly exitCode?: number }[]
