@@ -12,13 +12,14 @@ export function ociSandbox(record: SandboxRecord, pidNamespace?: string): OciSan
       network: namespaces.network ?? 'host',
       ipc: namespaces.ipc ?? 'host',
       uts: namespaces.uts ?? 'host',
-      pid: pidNamespace ?? (record.pid === 'node' ? 'host' : 'new'),
+      pid: pidNamespace ?? (record.pid === 'node' ? 'host' : (namespaces.pid ?? 'new')),
+      user: namespaces.user ?? 'host',
     },
+    idMappings: record.idMappings,
     hostname: record.hostname,
     shmPath: files.shm,
     resolvConfPath: files.resolvConf,
     hostsPath: files.hosts,
     hostnamePath: files.hostname,
-    sysctls: record.sysctls,
   };
 }

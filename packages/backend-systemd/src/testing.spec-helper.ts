@@ -53,6 +53,8 @@ export function sandboxRecord(fields: Partial<SandboxRecord> = {}): SandboxRecor
     pid: 'container',
     namespaces: { network: '/ns/net', ipc: '/ns/ipc', uts: '/ns/uts' },
     sysctls: { 'net.core.somaxconn': '1' },
+    userNamespace: 'node',
+    idMappings: [],
     ips: [],
     portMappings: [],
     cni: [],

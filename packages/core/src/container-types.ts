@@ -42,7 +42,6 @@ export interface ContainerConfig {
   readonly resources: ContainerResources;
   readonly security: ContainerSecurity;
   readonly rlimits?: readonly Rlimit[];
-  readonly sysctls?: StringMap;
   readonly restart: RestartOwner;
   /** It gets a standard input that `attach` writes to; without it, it reads end of file at once. */
   readonly stdin?: boolean;

@@ -116,6 +116,7 @@ export {
   type ContainerState,
   type Device,
   type DnsConfig,
+  type DnsPolicy,
   type EnvVar,
   formatContainerId,
   type HostAlias,

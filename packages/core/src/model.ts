@@ -96,6 +96,9 @@ export interface DnsConfig {
   readonly options: readonly string[];
 }
 
+/** `None`: a pod has the name servers that it names alone; `Default`: it has the node's. */
+export type DnsPolicy = 'Default' | 'None';
+
 export type MountPropagation = 'private' | 'host-to-container' | 'bidirectional';
 
 /** A directory or file of the host shown in a container. */
@@ -147,7 +150,7 @@ export interface Rlimit {
 
 export interface SeccompProfile {
   readonly type: 'RuntimeDefault' | 'Unconfined' | 'Localhost';
-  /** Path on the host, for `Localhost` only. */
+  /** For `Localhost` only: a path on the host, or below the backend's directory of profiles. */
   readonly localhostPath?: string;
 }
 

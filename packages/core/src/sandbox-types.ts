@@ -1,6 +1,7 @@
 import type {
   ContainerResources,
   DnsConfig,
+  DnsPolicy,
   HostAlias,
   IdMapping,
   IpcMode,
@@ -32,6 +33,8 @@ export interface PodSandboxConfig {
   readonly pid: PidMode;
   /** Absent: the node's own resolv.conf. */
   readonly dns?: DnsConfig;
+  /** What `dns` is to the node's own: `None` (default): in its place; `Default`: added to it, as a pod's `dnsConfig`. */
+  readonly dnsPolicy?: DnsPolicy;
   readonly portMappings: readonly PortMapping[];
   /** Domain of the pod: with it, /etc/hosts knows the pod as `hostname.domain` too. */
   readonly domain?: string;

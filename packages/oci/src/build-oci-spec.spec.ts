@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { buildOciSpec, defaultMaskedPaths, type OciSpecInput } from './build-oci-spec.js';
 import { capabilityNumbers, defaultCapabilities } from './capabilities.js';
 import { deviceAllowList } from './devices.js';
+import type { MandatoryAccess } from './mandatory-access.js';
 
 const CONFIG: ContainerConfig = {
   metadata: { name: 'web', attempt: 0 },
@@ -46,6 +47,7 @@ const INPUT: OciSpecInput = {
     hardLimits: { RLIMIT_NOFILE: 20_000 },
     arch: 'amd64',
     kernelVersion: '6.1',
+    mandatoryAccess: { seLinux: false },
   },
 };
 
@@ -256,41 +258,91 @@ describe('resource limits', () => {
   });
 });
 
-describe('sysctls', () => {
-  const sysctl = (name: string, input: Partial<OciSpecInput> = {}) =>
-    build({ sysctls: { [name]: '1' } }, input).linux.sysctl;
+describe('a user namespace of the pod’s', () => {
+  const sandbox = {
+    ...INPUT.sandbox,
+    namespaces: { ...INPUT.sandbox.namespaces, user: '/run/ns/user' },
+    idMappings: [{ containerId: 0, hostId: 100_000, size: 65_536 }],
+  };
 
-  it('are the pod’s with the container’s over them, in dots', () => {
-    const sandbox = { ...INPUT.sandbox, sysctls: { 'net.core.somaxconn': '1', 'net/ipv4/ip_forward': '1' } };
-    const sysctls = { 'net.core.somaxconn': '2', 'kernel.shm_rmid_forced': '1' };
-    expect(build({ sysctls }, { sandbox }).linux.sysctl).toEqual({
-      'net.core.somaxconn': '2',
-      'net.ipv4.ip_forward': '1',
-      'kernel.shm_rmid_forced': '1',
+  it('is joined, with its ids told', () => {
+    const { linux, mounts } = build({}, { sandbox });
+    expect(linux.namespaces).toContainEqual({ type: 'user', path: '/run/ns/user' });
+    expect(linux.uidMappings).toEqual([{ containerID: 0, hostID: 100_000, size: 65_536 }]);
+    expect(linux.gidMappings).toEqual(linux.uidMappings);
+    expect(mounts.find(({ destination }) => destination === '/etc/hosts')?.options).toContain('idmap');
+  });
+
+  it.each([
+    [{ uid: 65_536 }, 'user 65536'],
+    [{ gid: 70_000 }, 'group 70000'],
+    [{ additionalGids: [34, 65_536] }, 'group 65536'],
+  ])('does not have %j', (ids, named) => {
+    const user = { ...INPUT.user, ...ids };
+    expect(errorOf(() => build({}, { sandbox, user }))).toMatchObject({
+      kind: 'invalid-argument',
+      message: expect.stringContaining(named),
     });
-    expect(build().linux.sysctl).toBeUndefined();
+    expect(build({}, { user }).linux.namespaces).not.toContainEqual(
+      expect.objectContaining({ type: 'user' }),
+    );
+  });
+});
+
+describe('AppArmor and SELinux', () => {
+  const on = (mandatoryAccess: MandatoryAccess, security: ContainerSecurity) =>
+    build({ security }, { host: { ...INPUT.host, mandatoryAccess } });
+  const both = { appArmorProfiles: ['web', 'usual'], appArmorDefault: 'usual', seLinux: true };
+  const none = { seLinux: false };
+
+  it.each([
+    [{}, 'usual'],
+    [{ appArmor: { type: 'RuntimeDefault' } }, 'usual'],
+    [{ appArmor: { type: 'Localhost', localhostProfile: 'web' } }, 'web'],
+    [{ appArmor: { type: 'Unconfined' } }, undefined],
+    [{ privileged: true }, undefined],
+  ] as const)('%j is confined by %s', (security, profile) => {
+    expect(on(both, security).process.apparmorProfile).toBe(profile);
+  });
+
+  it('labels processes and the root file system', () => {
+    const { process, linux } = on(both, { seLinux: { type: 'web_t', level: 's0:c1,c2' } });
+    expect(process.selinuxLabel).toBe('system_u:system_r:web_t:s0:c1,c2');
+    expect(linux.mountLabel).toBe('system_u:object_r:container_file_t:s0:c1,c2');
   });
 
   it.each([
-    'kernel.panic',
-    'vm.swappiness',
-    'fs.file-max',
-    'kernel.hostname',
-    'somaxconn',
-    'net..a',
-    'net.a/b',
-  ])('refuses %s', (name) => {
-    expect(errorOf(() => sysctl(name))).toMatchObject({ kind: 'invalid-argument' });
+    [none, { appArmor: { type: 'RuntimeDefault' } }, 'unsupported', 'no AppArmor'],
+    [
+      none,
+      { appArmor: { type: 'Localhost', localhostProfile: 'web' } },
+      'unsupported',
+      'AppArmor profile web',
+    ],
+    [none, { seLinux: { level: 's0' } }, 'unsupported', 'no SELinux'],
+    [
+      both,
+      { appArmor: { type: 'Localhost', localhostProfile: 'other' } },
+      'missing-requirement',
+      'not loaded',
+    ],
+    [
+      { ...none, appArmorProfiles: [] },
+      { appArmor: { type: 'RuntimeDefault' } },
+      'missing-requirement',
+      'none is configured',
+    ],
+    [both, { appArmor: { type: 'Localhost' } }, 'invalid-argument', 'Localhost'],
+  ] as const)('on %j, %j is %s', (host, security, kind, words) => {
+    expect(errorOf(() => on(host, security))).toMatchObject({
+      kind,
+      message: expect.stringContaining(words),
+    });
   });
 
-  it.each([
-    ['net.core.somaxconn', 'network'],
-    ['fs.mqueue.msg_max', 'ipc'],
-    ['kernel.sem', 'ipc'],
-  ])('refuses %s with the host’s %s namespace', (name, namespace) => {
-    const namespaces = { ...INPUT.sandbox.namespaces, [namespace]: 'host' };
-    expect(sysctl(name)).toEqual({ [name]: '1' });
-    expect(errorOf(() => sysctl(name, { sandbox: { namespaces } })).message).toContain(namespace);
+  it('are not missed by containers that ask for none', () => {
+    expect(on(none, { appArmor: { type: 'Unconfined' } }).process).not.toHaveProperty('apparmorProfile');
+    expect(on(none, {}).process).not.toHaveProperty('selinuxLabel');
   });
 });
 

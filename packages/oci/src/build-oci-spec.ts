@@ -1,17 +1,17 @@
 import {
   type ContainerConfig,
+  type IdMapping,
   type OciImageConfig,
   PodwrightError,
   type Rlimit,
-  type StringMap,
 } from '@podwright/core';
 import { capabilitySets, resolveCapabilities } from './capabilities.js';
 import { type DeviceNode, deviceRules, ociDevices } from './devices.js';
-import { containerMounts, rootfsPropagation, type SandboxMounts } from './mounts.js';
+import { accessLabels, type MandatoryAccess } from './mandatory-access.js';
+import { type ContainerVolume, containerMounts, rootfsPropagation, type SandboxMounts } from './mounts.js';
 import { processArgs, processEnv, workingDirectory } from './process-settings.js';
 import type { ResolvedUser } from './resolve-user.js';
-import type { OciNamespace, OciNamespaceType, OciSeccomp, OciSpec } from './runtime-spec.js';
-import { containerSysctls } from './sysctls.js';
+import type { OciIdMapping, OciNamespace, OciNamespaceType, OciSeccomp, OciSpec } from './runtime-spec.js';
 
 /** `host`: the host's own; `new`: one of the container's own; else the absolute path of a pinned one to join. */
 export type NamespaceChoice = 'host' | 'new' | string;
@@ -23,11 +23,13 @@ export interface OciSandbox extends SandboxMounts {
     readonly ipc: NamespaceChoice;
     readonly uts: NamespaceChoice;
     readonly pid: NamespaceChoice;
+    /** Default: `host`. */
+    readonly user?: NamespaceChoice;
   };
+  /** Where the ids of its user namespace lie on the host; needed with one. */
+  readonly idMappings?: readonly IdMapping[];
   /** Told to the processes as HOSTNAME, and set in a UTS namespace that is made; a joined one has its name already. */
   readonly hostname?: string;
-  /** For the whole pod. */
-  readonly sysctls?: StringMap;
 }
 
 /** Facts of the host that the document depends on; `readHostFacts` finds them. */
@@ -42,10 +44,16 @@ export interface OciHostFacts {
   readonly arch: string;
   /** `6.1` and so on. */
   readonly kernelVersion: string;
+  readonly mandatoryAccess: MandatoryAccess;
+}
+
+/** A container's configuration, with what its mounts are to their ids. */
+export interface OciContainerConfig extends ContainerConfig {
+  readonly mounts: readonly ContainerVolume[];
 }
 
 export interface OciSpecInput {
-  readonly config: ContainerConfig;
+  readonly config: OciContainerConfig;
   readonly sandbox: OciSandbox;
   readonly image: OciImageConfig;
   readonly user: ResolvedUser;
@@ -89,9 +97,11 @@ export const defaultReadOnlyPaths: readonly string[] = [
  * The OCI runtime-spec document of a container. Its environment may hold secrets: write it to a 0600 file only.
  *
  * Labels and annotations stay out: crun obeys some annotations, and those are not for whoever writes a pod.
- * CPU, memory and PID limits stay out too: they are properties of the container's unit.
+ * CPU, memory and PID limits stay out too: they are properties of the container's unit. So do kernel parameters: they are
+ * set where the pod's namespaces are made.
  * @throws PodwrightError kind `invalid-argument` (the configuration contradicts itself, or the image),
- *   `missing-requirement` (this host lacks a capability or right that it asks for)
+ *   `missing-requirement` (this host lacks a capability or right that it asks for), `unsupported` (it has no AppArmor or
+ *   SELinux)
  */
 export function buildOciSpec(input: OciSpecInput): OciSpec {
   const { config, sandbox, image, user, host } = input;
@@ -105,10 +115,10 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
   }
   const readOnlyRoot = security.readOnlyRootFilesystem === true;
   const { namespaces } = sandbox;
-  const sysctls = containerSysctls([sandbox.sysctls ?? {}, config.sysctls ?? {}], {
-    network: namespaces.network !== 'host',
-    ipc: namespaces.ipc !== 'host',
-  });
+  const { user: userNamespace = 'host' } = namespaces;
+  const idMappings = userNamespace === 'host' ? [] : (sandbox.idMappings ?? []);
+  if (userNamespace !== 'host') checkIds(user, idMappings);
+  const labels = accessLabels(security, host.mandatoryAccess);
   const propagation = rootfsPropagation(config.mounts);
   const rlimits = checkedRlimits(config.rlimits ?? [], host);
 
@@ -127,6 +137,9 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
       capabilities: capabilitySets(resolveCapabilities(security, host.capabilities)),
       ...(rlimits.length > 0 && { rlimits }),
       noNewPrivileges: security.allowPrivilegeEscalation === false,
+      ...oomScore(config.resources.oomScoreAdj, host),
+      ...(labels.appArmorProfile !== undefined && { apparmorProfile: labels.appArmorProfile }),
+      ...(labels.processLabel !== undefined && { selinuxLabel: labels.processLabel }),
     },
     root: { path: input.rootfsPath, readonly: readOnlyRoot },
     ...(namespaces.uts === 'new' && sandbox.hostname !== undefined && { hostname: sandbox.hostname }),
@@ -136,10 +149,12 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
       hostIpc: namespaces.ipc === 'host',
       privileged,
       readOnlyRoot,
+      ownUsers: userNamespace !== 'host',
     }),
     linux: {
       namespaces: [
         { type: 'mount' },
+        ...namespace('user', userNamespace),
         ...namespace('network', namespaces.network),
         ...namespace('ipc', namespaces.ipc),
         ...namespace('uts', namespaces.uts),
@@ -150,9 +165,13 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
       devices: ociDevices(input),
       ...(input.cgroupsPath !== undefined && { cgroupsPath: input.cgroupsPath }),
       resources: { devices: deviceRules(input) },
-      ...(Object.keys(sysctls).length > 0 && { sysctl: sysctls }),
+      ...(idMappings.length > 0 && {
+        uidMappings: idMappings.map(ociMapping),
+        gidMappings: idMappings.map(ociMapping),
+      }),
       ...(input.seccomp !== undefined && !privileged && { seccomp: input.seccomp }),
       ...(propagation !== undefined && { rootfsPropagation: propagation }),
+      ...(labels.mountLabel !== undefined && { mountLabel: labels.mountLabel }),
       maskedPaths: privileged ? [] : (security.maskedPaths ?? defaultMaskedPaths),
       readonlyPaths: privileged ? [] : (security.readOnlyPaths ?? defaultReadOnlyPaths),
     },
@@ -168,6 +187,39 @@ function namespace(type: OciNamespaceType, choice: NamespaceChoice): readonly Oc
     `The ${type} namespace "${choice}" is neither "host" nor "new" nor an absolute path.`,
     { details: { value: choice } },
   );
+}
+
+function ociMapping({ containerId, hostId, size }: IdMapping): OciIdMapping {
+  return { containerID: containerId, hostID: hostId, size };
+}
+
+/** The kernel would refuse such a process, in words that name no id. */
+function checkIds({ uid, gid, additionalGids }: ResolvedUser, mappings: readonly IdMapping[]): void {
+  const isMapped = (id: number) =>
+    mappings.some(({ containerId, size }) => id >= containerId && id < containerId + size);
+  const wrong = [
+    ...(isMapped(uid) ? [] : [`user ${uid}`]),
+    ...[...new Set([gid, ...additionalGids])].filter((id) => !isMapped(id)).map((id) => `group ${id}`),
+  ];
+  if (wrong.length === 0) return;
+  const ranges = mappings
+    .map(({ containerId, size }) => `${containerId} to ${containerId + size - 1}`)
+    .join(', ');
+  throw new PodwrightError(
+    'invalid-argument',
+    `The container is to run with ${wrong.join(' and ')}, which its pod's user namespace does not have: it has ${ranges}. ` +
+      'Choose lower ids, or give the pod the users of the host (hostUsers: true).',
+    { details: { wrong } },
+  );
+}
+
+/**
+ * Without CAP_SYS_RESOURCE nothing can be made safer from the OOM killer than what starts it: then it stays as it is, as
+ * in containerd (`restrict_oom_score_adj`).
+ */
+function oomScore(value: number | undefined, { capabilities }: OciHostFacts): { oomScoreAdj?: number } {
+  if (value === undefined) return {};
+  return { oomScoreAdj: capabilities.includes('CAP_SYS_RESOURCE') ? value : Math.max(0, value) };
 }
 
 function checkedRlimits(rlimits: readonly Rlimit[], host: OciHostFacts): readonly Rlimit[] {

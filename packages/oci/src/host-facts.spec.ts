@@ -23,6 +23,7 @@ describe('hostFacts', () => {
       hardLimits: { RLIMIT_NOFILE: 20_000, RLIMIT_NICE: 0 },
       arch: 'amd64',
       kernelVersion: '6.18',
+      mandatoryAccess: { seLinux: false },
     });
   });
 

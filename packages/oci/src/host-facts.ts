@@ -3,6 +3,7 @@ import { PodwrightError } from '@podwright/core';
 import type { HostExecutor } from '@podwright/nsenter';
 import type { OciHostFacts } from './build-oci-spec.js';
 import { capabilitiesOfMask } from './capabilities.js';
+import { APP_ARMOR_ENABLED, APP_ARMOR_PROFILES } from './mandatory-access.js';
 
 /** Rows of /proc/PID/limits and the names that setrlimit(2) has for them. */
 const LIMIT_ROWS: Readonly<Record<string, string>> = {
@@ -54,13 +55,16 @@ export async function readHostFacts(executor: HostExecutor): Promise<OciHostFact
       );
     }
   };
-  const [status, limits, mounts, release] = await Promise.all([
+  const optional = (path: string) => readFile(executor.hostPath(path), 'utf8').catch(() => undefined);
+  const [status, limits, mounts, release, appArmor, profiles] = await Promise.all([
     read('/proc/1/status'),
     read('/proc/1/limits'),
     read('/proc/1/mounts'),
     read('/proc/sys/kernel/osrelease'),
+    optional(APP_ARMOR_ENABLED),
+    optional(APP_ARMOR_PROFILES),
   ]);
-  return hostFacts({ status, limits, mounts, release, arch: process.arch });
+  return hostFacts({ status, limits, mounts, release, arch: process.arch, appArmor, profiles });
 }
 
 /** The same out of the texts of these files. */
@@ -70,6 +74,8 @@ export function hostFacts(texts: {
   readonly mounts: string;
   readonly release: string;
   readonly arch: NodeJS.Architecture;
+  readonly appArmor?: string | undefined;
+  readonly profiles?: string | undefined;
 }): OciHostFacts {
   return {
     capabilities: capabilitiesOfMask(/^CapBnd:\s*([0-9a-f]+)/m.exec(texts.status)?.[1] ?? '0'),
@@ -77,7 +83,16 @@ export function hostFacts(texts: {
     hardLimits: parseHardLimits(texts.limits),
     arch: GO_ARCH[texts.arch] ?? texts.arch,
     kernelVersion: /^\d+\.\d+/.exec(texts.release)?.[0] ?? '0.0',
+    mandatoryAccess: {
+      ...(texts.appArmor?.startsWith('Y') && { appArmorProfiles: loadedProfiles(texts.profiles ?? '') }),
+      seLinux: /^\S+ \/sys\/fs\/selinux selinuxfs /m.test(texts.mounts),
+    },
   };
+}
+
+/** Lines of APP_ARMOR_PROFILES: `name (mode)`. */
+function loadedProfiles(text: string): readonly string[] {
+  return text.split('\n').flatMap((line) => /^(.+) \(\w+\)$/.exec(line)?.[1] ?? []);
 }
 
 function parseHardLimits(text: string): Readonly<Record<string, number>> {

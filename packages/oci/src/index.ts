@@ -5,6 +5,7 @@ export {
   defaultMaskedPaths,
   defaultReadOnlyPaths,
   type NamespaceChoice,
+  type OciContainerConfig,
   type OciHostFacts,
   type OciSandbox,
   type OciSpecInput,
@@ -29,6 +30,8 @@ export { buildExecProcess, type ExecProcessOptions } from './exec-process.js';
 export { gatedCommand, startGated } from './gated-command.js';
 export { hostFacts, readHostFacts } from './host-facts.js';
 export { type ImageFileOptions, opaqueDirectories, readImageFile } from './image-file.js';
+export { type AccessLabels, accessLabels, type MandatoryAccess } from './mandatory-access.js';
+export type { ContainerVolume } from './mounts.js';
 export { GatedOciExec, OciExec, type OciExecRequest } from './oci-exec.js';
 export { type OciModuleOptions, ociModule } from './oci-module.js';
 export { OciOptions } from './oci-options.js';
@@ -54,6 +57,7 @@ export type {
   OciCapabilities,
   OciDevice,
   OciDeviceRule,
+  OciIdMapping,
   OciLinux,
   OciMount,
   OciNamespace,

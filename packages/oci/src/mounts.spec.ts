@@ -1,17 +1,17 @@
-import type { Mount } from '@podwright/core';
 import { describe, expect, it } from 'vitest';
-import { containerMounts, type MountSettings, rootfsPropagation } from './mounts.js';
+import { type ContainerVolume, containerMounts, type MountSettings, rootfsPropagation } from './mounts.js';
 
-const mounts = (volumes: readonly Mount[], settings: Partial<MountSettings> = {}) =>
+const mounts = (volumes: readonly ContainerVolume[], settings: Partial<MountSettings> = {}) =>
   containerMounts({
     volumes,
     sandbox: {},
     hostIpc: false,
     privileged: false,
     readOnlyRoot: false,
+    ownUsers: false,
     ...settings,
   });
-const at = (path: string, volumes: readonly Mount[], settings: Partial<MountSettings> = {}) =>
+const at = (path: string, volumes: readonly ContainerVolume[], settings: Partial<MountSettings> = {}) =>
   mounts(volumes, settings).filter(({ destination }) => destination === path);
 
 describe('containerMounts', () => {
@@ -47,6 +47,18 @@ describe('containerMounts', () => {
     });
     expect(at('/etc/resolv.conf', [], { sandbox })[0]?.source).toBe('/s/r');
     expect(at('/etc/hostname', [], { sandbox, readOnlyRoot: true })[0]?.options).toContain('ro');
+  });
+
+  it('in a user namespace of the pod’s, shows the sandbox’s files and what is idmapped with its ids', () => {
+    const sandbox = { shmPath: '/s/shm', hostsPath: '/s/hosts' };
+    const options = (path: string, volume = {}) =>
+      at(path, [{ hostPath: '/h', containerPath: '/data', ...volume }], { sandbox, ownUsers: true })[0]
+        ?.options;
+    expect(options('/etc/hosts')).toContain('idmap');
+    expect(options('/data', { idmapped: true })).toContain('idmap');
+    expect(options('/data')).not.toContain('idmap');
+    // Its pinner makes it with the pod's ids.
+    expect(options('/dev/shm')).not.toContain('idmap');
   });
 
   it.each([

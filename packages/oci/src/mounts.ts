@@ -18,6 +18,15 @@ const PROC_TARGETS = new Set(
   ),
 );
 
+/** A mount of a container. */
+export interface ContainerVolume extends Mount {
+  /**
+   * In a user namespace of the pod's: ids are shown as those of that namespace, so that what belongs to root on the host
+   * belongs to the container's root, with nothing changed on disk.
+   */
+  readonly idmapped?: boolean;
+}
+
 /** Files and directories of the sandbox that its containers share. */
 export interface SandboxMounts {
   /** A directory for /dev/shm; absent: the host's with the host's IPC namespace, else one of the container's own. */
@@ -28,11 +37,13 @@ export interface SandboxMounts {
 }
 
 export interface MountSettings {
-  readonly volumes: readonly Mount[];
+  readonly volumes: readonly ContainerVolume[];
   readonly sandbox: SandboxMounts;
   readonly hostIpc: boolean;
   readonly privileged: boolean;
   readonly readOnlyRoot: boolean;
+  /** The container has a user namespace of its pod's. */
+  readonly ownUsers: boolean;
 }
 
 /**
@@ -54,7 +65,7 @@ export function containerMounts(settings: MountSettings): readonly OciMount[] {
     seen.add(destination);
     // Deleted first, so that the order among mounts of one depth is the manifest's.
     mounts.delete(destination);
-    mounts.set(destination, bindMount(volume, destination));
+    mounts.set(destination, bindMount(volume, destination, settings.ownUsers));
   }
   const depth = (path: string) => path.split('/').length;
   return [...mounts.values()].sort((a, b) => depth(a.destination) - depth(b.destination));
@@ -70,7 +81,7 @@ export function rootfsPropagation(volumes: readonly Mount[]): 'rslave' | 'rshare
   return has('host-to-container') ? 'rslave' : undefined;
 }
 
-function defaultMounts({ sandbox, hostIpc, privileged, readOnlyRoot }: MountSettings): OciMount[] {
+function defaultMounts({ sandbox, hostIpc, privileged, readOnlyRoot, ownUsers }: MountSettings): OciMount[] {
   const guard = ['nosuid', 'noexec', 'nodev'];
   const access = privileged ? 'rw' : 'ro';
   const mounts: OciMount[] = [
@@ -114,13 +125,13 @@ function defaultMounts({ sandbox, hostIpc, privileged, readOnlyRoot }: MountSett
   };
   for (const [name, source] of Object.entries(files)) {
     if (source === undefined) continue;
-    const options = ['rbind', 'rprivate', readOnlyRoot ? 'ro' : 'rw'];
+    const options = ['rbind', 'rprivate', readOnlyRoot ? 'ro' : 'rw', ...idmap(ownUsers)];
     mounts.push({ destination: `/etc/${name}`, type: 'bind', source, options });
   }
   return mounts;
 }
 
-function bindMount(volume: Mount, destination: string): OciMount {
+function bindMount(volume: ContainerVolume, destination: string, ownUsers: boolean): OciMount {
   if (!volume.hostPath.startsWith('/')) {
     throw new PodwrightError(
       'invalid-argument',
@@ -132,8 +143,18 @@ function bindMount(volume: Mount, destination: string): OciMount {
     destination,
     type: 'bind',
     source: volume.hostPath,
-    options: ['rbind', PROPAGATION[volume.propagation ?? 'private'], access(volume)],
+    options: [
+      'rbind',
+      PROPAGATION[volume.propagation ?? 'private'],
+      access(volume),
+      ...idmap(ownUsers && volume.idmapped === true),
+    ],
   };
+}
+
+/** Of crun 1.4.3 and newer: mount_setattr(2) with the container's user namespace. */
+function idmap(wanted: boolean): readonly string[] {
+  return wanted ? ['idmap'] : [];
 }
 
 /** `rro`: with all that is mounted below it. @see OCI runtime-spec, config.md, "Linux mount options" */

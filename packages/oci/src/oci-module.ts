@@ -9,6 +9,8 @@ export type OciModuleOptions = Partial<OciOptions>;
 
 /** Where containers-common and Debian's golang-github-containers-common put it. */
 const DEFAULT_SECCOMP_PROFILE = '/usr/share/containers/seccomp.json';
+/** As the kubelet has /var/lib/kubelet/seccomp. */
+const DEFAULT_SECCOMP_PROFILE_ROOT = '/var/lib/podwright/seccomp';
 
 /** Binds `OciRuntime`, `OciExec`, `ConmonAttach` and `SeccompProfiles`. Needs `HostExecutor`. */
 export function ociModule(options: OciModuleOptions = {}): ContainerModule {
@@ -19,6 +21,7 @@ export function ociModule(options: OciModuleOptions = {}): ContainerModule {
       runtime: flavour,
       conmon: 'conmon',
       seccompProfile: DEFAULT_SECCOMP_PROFILE,
+      seccompProfileRoot: DEFAULT_SECCOMP_PROFILE_ROOT,
       ...options,
     });
     bind(OciRuntime).to(HostOciRuntime).inSingletonScope();

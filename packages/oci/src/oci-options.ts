@@ -12,6 +12,8 @@ export interface OciOptions {
   readonly runtimeRoot?: string;
   /** The host's default seccomp profile. */
   readonly seccompProfile: string;
+  /** Below it lie the profiles that are named by relative paths. */
+  readonly seccompProfileRoot: string;
 }
 
 export const OciOptions: ServiceIdentifier<OciOptions> = Symbol.for('podwright.oci.OciOptions');

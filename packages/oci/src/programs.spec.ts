@@ -21,6 +21,7 @@ const FACTS: OciHostFacts = {
   hardLimits: {},
   arch: 'amd64',
   kernelVersion: '6.1',
+  mandatoryAccess: { seLinux: false },
 };
 let directory: string;
 
@@ -106,13 +107,14 @@ describe('SeccompProfiles', () => {
   });
 
   it('gives the default profile for the container’s own capabilities, a named one, or none', async () => {
-    const profiles = (await load({ seccompProfile })).get(SeccompProfiles);
+    const profiles = (await load({ seccompProfile, seccompProfileRoot: directory })).get(SeccompProfiles);
     const names = async (security: Parameters<SeccompProfiles['load']>[0]) =>
       (await profiles.load(security, FACTS))?.syscalls.flatMap((rule) => rule.names);
     expect(await names({})).toEqual(['kill']);
     expect(await names({ seccomp: { type: 'RuntimeDefault' } })).toEqual(['kill']);
     expect(await names({ dropCapabilities: ['ALL'] })).toEqual([]);
     expect(await names({ seccomp: { type: 'Localhost', localhostPath: seccompProfile } })).toEqual(['kill']);
+    expect(await names({ seccomp: { type: 'Localhost', localhostPath: 'seccomp.json' } })).toEqual(['kill']);
     expect(await names({ seccomp: { type: 'Unconfined' } })).toBeUndefined();
     expect(await names({ privileged: true })).toBeUndefined();
   });
@@ -121,6 +123,8 @@ describe('SeccompProfiles', () => {
     [{ type: 'Localhost' }, 'invalid-argument', 'needs a path'],
     [{ type: 'Unconfined', localhostPath: '/x' }, 'invalid-argument', 'has no path'],
     [{ type: 'Localhost', localhostPath: '/no/such.json' }, 'not-found', '/no/such.json'],
+    [{ type: 'Localhost', localhostPath: 'a.json' }, 'not-found', '/var/lib/podwright/seccomp/a.json'],
+    [{ type: 'Localhost', localhostPath: 'a/../../b.json' }, 'invalid-argument', 'without'],
     [{ type: 'RuntimeDefault' }, 'missing-requirement', 'golang-github-containers-common'],
   ] as const)('refuses %j', async (seccomp, kind, said) => {
     const profiles = (await load({ seccompProfile: '/no/default.json' })).get(SeccompProfiles);

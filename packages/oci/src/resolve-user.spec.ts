@@ -34,6 +34,12 @@ describe('resolveUser', () => {
     ['uid:gid', '1234:4321', {}, { uid: 1234, gid: 4321, additionalGids: [4321], home: '/' }],
     ['user:gid', 'web:9', {}, { ...WEB, gid: 9, additionalGids: [9, 10, 50] }],
     [':group', ':www', {}, { ...ROOT, gid: 34, additionalGids: [34] }],
+    [
+      'only the groups that are named, by policy',
+      'web',
+      { supplementalGroups: [7], supplementalGroupsPolicy: 'Strict' },
+      { ...WEB, additionalGids: [7, 34] },
+    ],
     ['no home', 'homeless', {}, { uid: 40, gid: 40, additionalGids: [40], home: '/', name: 'homeless' }],
     [
       'runAsUser wins over user:group',

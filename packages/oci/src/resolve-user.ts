@@ -20,7 +20,12 @@ export interface UserFiles {
 
 type UserSettings = Pick<
   ContainerSecurity,
-  'runAsUser' | 'runAsGroup' | 'runAsUserName' | 'runAsNonRoot' | 'supplementalGroups'
+  | 'runAsUser'
+  | 'runAsGroup'
+  | 'runAsUserName'
+  | 'runAsNonRoot'
+  | 'supplementalGroups'
+  | 'supplementalGroupsPolicy'
 >;
 
 interface PasswdEntry {
@@ -42,7 +47,8 @@ const MAX_ID = 0xffff_fffe;
  * Finds the user by the image's own passwd and group files, never by the host's.
  *
  * The configuration's user wins over the image's; an image without one is run as root. A number need not be in passwd:
- * its group is then 0. Groups whose members name the user are supplementary ones, with those of the configuration.
+ * its group is then 0. Groups whose members name the user are supplementary ones, with those of the configuration; with
+ * the policy `Strict` only the latter.
  * @param imageUser `User` of the image: `user`, `uid`, `user:group`, `uid:gid`, mixed, or empty
  * @throws PodwrightError kind `invalid-argument` for a name the image does not know, for a number out of range, for
  *   both a user id and a user name, or when `runAsNonRoot` meets user 0
@@ -76,7 +82,7 @@ export function resolveUser(
     );
   }
   const additional = new Set<number>([gid]);
-  for (const group of groups) {
+  for (const group of security.supplementalGroupsPolicy === 'Strict' ? [] : groups) {
     if (entry.name !== undefined && group.members.includes(entry.name)) additional.add(group.gid);
   }
   for (const group of security.supplementalGroups ?? []) additional.add(checkId(group, 'group'));

@@ -41,6 +41,9 @@ export interface OciProcess {
   readonly capabilities: OciCapabilities;
   readonly rlimits?: readonly OciRlimit[];
   readonly noNewPrivileges: boolean;
+  readonly oomScoreAdj?: number;
+  readonly apparmorProfile?: string;
+  readonly selinuxLabel?: string;
 }
 
 export interface OciMount {
@@ -56,6 +59,12 @@ export interface OciNamespace {
   readonly type: OciNamespaceType;
   /** Joined when there is a path, made when there is none. */
   readonly path?: string;
+}
+
+export interface OciIdMapping {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
 }
 
 export interface OciDevice {
@@ -102,7 +111,9 @@ export interface OciLinux {
   readonly devices: readonly OciDevice[];
   readonly cgroupsPath?: string;
   readonly resources: { readonly devices: readonly OciDeviceRule[] };
-  readonly sysctl?: Readonly<Record<string, string>>;
+  readonly uidMappings?: readonly OciIdMapping[];
+  readonly gidMappings?: readonly OciIdMapping[];
+  readonly mountLabel?: string;
   readonly seccomp?: OciSeccomp;
   readonly rootfsPropagation?: 'rprivate' | 'rslave' | 'rshared';
   readonly maskedPaths: readonly string[];

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
 import { type ContainerSecurity, messageOf, PodwrightError } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
@@ -42,10 +43,22 @@ export class HostSeccompProfiles implements SeccompProfiles {
       );
     }
     if (security.privileged === true || type === 'Unconfined') return undefined;
-    const path = localhostPath ?? this.options.seccompProfile;
+    const path = localhostPath === undefined ? this.options.seccompProfile : this.localPath(localhostPath);
     const profile = await this.read(path, type === 'Localhost');
     const capabilities = resolveCapabilities(security, host.capabilities);
     return resolveSeccomp(profile, { ...host, capabilities }, path);
+  }
+
+  /** A kubelet names profiles by absolute paths, a manifest by paths below the directory of profiles. */
+  private localPath(path: string): string {
+    if (isAbsolute(path)) return path;
+    const root = this.options.seccompProfileRoot;
+    if (path !== '' && !path.split('/').includes('..')) return join(root, path);
+    throw new PodwrightError(
+      'invalid-argument',
+      `The seccomp profile "${path}" has to be a path below ${root} without "..".`,
+      { details: { path } },
+    );
   }
 
   private async read(path: string, named: boolean): Promise<unknown> {
@@ -56,7 +69,8 @@ export class HostSeccompProfiles implements SeccompProfiles {
       throw new PodwrightError(
         named ? 'not-found' : 'missing-requirement',
         named
-          ? `The seccomp profile ${path} cannot be read on the host: ${messageOf(error)}.`
+          ? `The seccomp profile ${path} cannot be read on the host: ${messageOf(error)}. Profiles that a pod names lie ` +
+              `below ${this.options.seccompProfileRoot}.`
           : `The host's default seccomp profile ${path} cannot be read: install golang-github-containers-common ` +
               '(Debian, Ubuntu) or containers-common, or configure the path of another one.',
         { cause: error, details: { path } },

@@ -7,6 +7,7 @@ import {
   containerResources,
   expandVariables,
   type Pod,
+  type SeccompProfile,
 } from '@podwright/core';
 import { injectable } from 'inversify';
 
@@ -20,7 +21,6 @@ export class ManifestContainerOptionsGenerator implements ContainerOptionsGenera
     const { pod, container, env, volumeMounts, attempt } = context;
     const variables = new Map(env.map(({ name, value }) => [name, value]));
     const expand = (words: readonly string[]) => words.map((word) => expandVariables(word, variables));
-    const { sysctls } = pod.spec.securityContext;
     return {
       metadata: { name: container.name, attempt },
       image: container.image,
@@ -35,11 +35,6 @@ export class ManifestContainerOptionsGenerator implements ContainerOptionsGenera
       annotations: {},
       resources: containerResources(container),
       security: containerSecurity(pod, container),
-      ...(sysctls.length === 0
-        ? {}
-        : {
-            sysctls: Object.fromEntries(sysctls.map(({ name, value }) => [name.replaceAll('/', '.'), value])),
-          }),
       restart: { by: 'caller' },
       ...(container.stdin ? { stdin: true, stdinOnce: container.stdinOnce } : {}),
       ...(container.tty ? { tty: true } : {}),
@@ -68,13 +63,26 @@ function containerSecurity(pod: Pod, container: Container): ContainerSecurity {
     supplementalGroups: [
       ...new Set([...shared.supplementalGroups, ...(shared.fsGroup === undefined ? [] : [shared.fsGroup])]),
     ],
+    supplementalGroupsPolicy: shared.supplementalGroupsPolicy,
     addCapabilities: own.capabilities?.add,
     dropCapabilities: own.capabilities?.drop,
     readOnlyRootFilesystem: own.readOnlyRootFilesystem,
     allowPrivilegeEscalation: own.allowPrivilegeEscalation,
-    seccomp: own.seccompProfile ?? shared.seccompProfile,
+    seccomp: seccompProfile(own.seccompProfile ?? shared.seccompProfile),
+    appArmor: own.appArmorProfile ?? shared.appArmorProfile,
+    seLinux: own.seLinuxOptions ?? shared.seLinuxOptions,
+    ...(own.procMount === 'Unmasked' ? { maskedPaths: [], readOnlyPaths: [] } : {}),
   };
   return withoutUndefined(merged);
+}
+
+/** The manifest names the path as Kubernetes does, as the profile's. */
+function seccompProfile(
+  profile: Pod['spec']['securityContext']['seccompProfile'],
+): SeccompProfile | undefined {
+  if (profile === undefined) return undefined;
+  const { type, localhostProfile } = profile;
+  return localhostProfile === undefined ? { type } : { type, localhostPath: localhostProfile };
 }
 
 type Defined<T> = { readonly [Key in keyof T]?: Exclude<T[Key], undefined> };

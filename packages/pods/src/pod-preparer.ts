@@ -2,6 +2,7 @@ import { type PodRecord, type PodSandboxStatus, RuntimeService } from '@podwrigh
 import { inject, injectable } from 'inversify';
 import { PodVolumes } from './pod-volumes.js';
 import { sandboxConfig } from './sandbox-config.js';
+import { AllowedUnsafeSysctls, checkSysctls } from './sysctl-policy.js';
 
 /** Makes what all containers of a pod stand on: its volumes and its sandbox. */
 @injectable()
@@ -9,6 +10,7 @@ export class PodPreparer {
   constructor(
     @inject(RuntimeService) private readonly service: RuntimeService,
     @inject(PodVolumes) private readonly volumes: PodVolumes,
+    @inject(AllowedUnsafeSysctls) private readonly allowedSysctls: readonly string[],
   ) {}
 
   /** Whether all is there that the volumes are made of. @throws PodwrightError as `PodVolumes.files` */
@@ -29,9 +31,10 @@ export class PodPreparer {
     return this.volumes.setUp(record, sandbox, { signal });
   }
 
-  /** @returns the id of the sandbox. @throws PodwrightError as `RuntimeService.runPodSandbox` */
-  makeSandbox(record: PodRecord, attempt: number, signal: AbortSignal): Promise<string> {
-    return this.service.runPodSandbox(sandboxConfig(record.manifest, attempt), { signal });
+  /** @returns the id of the sandbox. @throws PodwrightError as `RuntimeService.runPodSandbox` and `checkSysctls` */
+  async makeSandbox(record: PodRecord, attempt: number, signal: AbortSignal): Promise<string> {
+    checkSysctls(record.manifest, this.allowedSysctls);
+    return await this.service.runPodSandbox(sandboxConfig(record.manifest, attempt), { signal });
   }
 
   sandbox(id: string, signal: AbortSignal): Promise<PodSandboxStatus> {

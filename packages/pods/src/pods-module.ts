@@ -48,6 +48,7 @@ import { ProbeResultsFile, ProbeResultsPath } from './probes/probe-results-file.
 import { ProbeRunner } from './probes/probe-runner.js';
 import { StartupWait } from './probes/startup-wait.js';
 import { CallerBackoff } from './restart-backoff.js';
+import { AllowedUnsafeSysctls } from './sysctl-policy.js';
 
 export interface PodsModuleOptions {
   /** Where pods are remembered over restarts of the agent; absent: in memory only. */
@@ -56,6 +57,8 @@ export interface PodsModuleOptions {
   readonly access?: RuntimeAccess;
   /** Pulls for pods that run at once; see `ImagePullOptions`. Default 1. */
   readonly maxParallelPulls?: number;
+  /** See `AllowedUnsafeSysctls`. Default: none. */
+  readonly allowedUnsafeSysctls?: readonly string[];
   /** How long `start()` waits while another process holds the state directory, in milliseconds. Default: not at all. */
   readonly lockTimeoutMs?: number;
 }
@@ -72,6 +75,7 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
       .toDynamicValue((context) => context.get(RestartBackoff, { optional: true }) ?? DEFAULT_RESTART_BACKOFF)
       .inSingletonScope();
     bind(ImagePullOptions).toConstantValue({ maxParallelPulls: options.maxParallelPulls ?? 1 });
+    bind(AllowedUnsafeSysctls).toConstantValue(options.allowedUnsafeSysctls ?? []);
     bind(ImageUsesFile).toConstantValue(
       access === 'observe' ? undefined : stateFile(options, 'image-uses.json'),
     );

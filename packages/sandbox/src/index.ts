@@ -42,7 +42,6 @@ export { SandboxManager } from './sandbox-manager.js';
 export { type SandboxModuleOptions, sandboxModule } from './sandbox-module.js';
 export { DEFAULT_SHM_SIZE_BYTES, SandboxOptions } from './sandbox-options.js';
 export {
-  type DnsPolicy,
   SANDBOX_RECORD_VERSION,
   type SandboxConfig,
   type SandboxFilePaths,

@@ -1,6 +1,7 @@
 import type {
   ContainerResources,
   DnsConfig,
+  DnsPolicy,
   HostAlias,
   IdMapping,
   IpcMode,
@@ -20,18 +21,10 @@ import type { PodNetworkAttachment } from './network/network-attachments.js';
 /** Version of the record's format; a greater one is of a newer agent and is left alone. */
 export const SANDBOX_RECORD_VERSION = 2;
 
-/**
- * How the pod's resolv.conf comes about. `None`: of `dns` alone. `Default`: of the node's own, with `dns` added as the
- * kubelet adds a pod's `dnsConfig`.
- */
-export type DnsPolicy = 'Default' | 'None';
-
 /** What a sandbox is made of: the contract's configuration, and what a backend or a CRI server adds. */
 export interface SandboxConfig extends PodSandboxConfig {
   /** Slice or cgroup in which the pod's containers run; kept for the backend, not used here. */
   readonly cgroupParent?: string;
-  /** Default: `None` with `dns`, `Default` without. */
-  readonly dnsPolicy?: DnsPolicy;
   /** Kept for the backend, as are all below. */
   readonly runtimeHandler?: string;
   /** Directory of the containers' logs for a kubelet. */

@@ -101,9 +101,6 @@ export function checkPodWide({ spec }: PodView, report: Report): void {
   if (dnsPolicy === 'None' && (dnsConfig?.nameservers ?? []).length === 0) {
     report(['spec', 'dnsPolicy'], 'needs spec.dnsConfig.nameservers with at least one address');
   }
-  if (dnsConfig !== undefined && dnsPolicy !== 'None') {
-    report(['spec', 'dnsConfig'], 'is supported together with dnsPolicy: None only: add that or remove it');
-  }
   checkHostname(spec, report);
   checkNamespaces(spec, report);
   const sysctls = securityContext?.sysctls ?? [];

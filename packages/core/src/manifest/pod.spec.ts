@@ -346,12 +346,6 @@ describe('a manifest that is not valid', () => {
       'spec.restartPolicy',
       /"Always", "OnFailure" or "Never"/,
     ],
-    [
-      'name servers without the policy',
-      manifest({ dnsConfig: { nameservers: ['1.1.1.1'] } }),
-      'spec.dnsConfig',
-      /None/,
-    ],
     ['the policy without name servers', manifest({ dnsPolicy: 'None' }), 'spec.dnsPolicy', /nameservers/],
     [
       'a host name in the node’s network',
