@@ -2,7 +2,7 @@ import { conformanceCases, defineConformance } from '@podwright/conformance';
 import { createSystemdTarget } from './systemd-target.js';
 
 /** Sections in which it matters who restarts; the others are the same code, run by `systemd.spec.ts`. */
-const SECTIONS = new Set(['restart', 'pod-restart', 'sync', 'agent', 'event']);
+const SECTIONS = new Set(['restart', 'pod-restart', 'sync', 'agent-restart', 'events']);
 
 defineConformance({
   name: 'systemd, restarts by the caller',
