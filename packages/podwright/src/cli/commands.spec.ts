@@ -91,7 +91,7 @@ spec: {restartPolicy: Never, containers: [{name: a, image: "${IMAGE}", command: 
     [2, 'apiVersion', '{}'],
     [
       2,
-      'document 2',
+      'Document 2',
       'apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: a, image: a}]}\n---\nkind: 7',
     ],
   ])('ends with %s and says "%s" of a bad manifest, and runs nothing', async (code, words, text) => {

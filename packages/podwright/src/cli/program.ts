@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { Cli } from './cli.js';
+import { registerAgent } from './commands/agent.js';
 import { registerAttach } from './commands/attach.js';
 import { registerCp } from './commands/cp.js';
 import { registerDebug } from './commands/debug.js';
@@ -16,18 +17,22 @@ import { registerPs } from './commands/ps.js';
 import { registerPull } from './commands/pull.js';
 import { registerRun } from './commands/run.js';
 import { registerSync } from './commands/sync.js';
+import { registerUpdateObjects } from './commands/update-objects.js';
 import { clientVersion, registerVersion } from './commands/version.js';
 import { EXIT_CODES_HELP } from './exit-codes.js';
 import { addGlobalFlags } from './global-flags.js';
 
 const GROUPS: readonly (readonly [string, readonly ((program: Command, cli: Cli) => void)[]])[] = [
-  ['Pods:', [registerRun, registerSync, registerPs, registerInspect, registerKill, registerRm]],
+  [
+    'Pods:',
+    [registerRun, registerSync, registerUpdateObjects, registerPs, registerInspect, registerKill, registerRm],
+  ],
   [
     'Containers:',
     [registerLogs, registerExec, registerAttach, registerDebug, registerCp, registerPortForward],
   ],
   ['Images:', [registerPull, registerLoad, registerImages, registerRmi]],
-  ['Host:', [registerEvents, registerGc, registerDoctor, registerVersion]],
+  ['Host:', [registerAgent, registerEvents, registerGc, registerDoctor, registerVersion]],
 ];
 
 const HELP = `

@@ -1,18 +1,19 @@
-import { readFile } from 'node:fs/promises';
-import { type ContainerRuntime, messageOf, type Pod, PodwrightError, parsePod } from '@podwright/core';
+import { type ConfigObject, type Pod, PodwrightError, parsePod } from '@podwright/core';
 import type { Command } from 'commander';
-import { parseAllDocuments } from 'yaml';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
 import { defineCommand, type FormatFlags, formatOption } from '../define-command.js';
+import { fieldsForAgent } from '../needs-agent.js';
 import { note, print, printData } from '../output.js';
 import { collect, collectKeyValue } from '../parse/key-value.js';
+import { objectsFor, readManifestFile } from '../parse/manifest-file.js';
 import { looksLikeFile, podOfFlags, type RunImageFlags } from '../parse/run-image.js';
 
 interface RunFlags extends RunImageFlags, FormatFlags {}
 
 const HELP = `
-MANIFEST is a Pod (v1) in YAML or JSON; - reads it from standard input. Several documents are run one after the other.
+MANIFEST holds Pods (v1), and the ConfigMaps and Secrets that they name, in YAML or JSON; - reads it from standard input.
+Several Pods are run one after the other.
 Instead of it an image makes a pod of one container; flags come before the image, arguments of the container after it:
   podwright run pod.yaml
   podwright run --name web -p 8080:80 -e MODE=test -v /srv/www:/www:ro docker.io/library/httpd:2.4`;
@@ -46,12 +47,14 @@ export async function run(
   flags: RunFlags,
 ): Promise<void> {
   const { output, ...imageFlags } = flags;
-  const pods = await podsOf(context, what, args, imageFlags);
+  const { pods, objects } = await podsOf(context, what, args, imageFlags);
   const runtime = await context.openRuntime('exclusive');
   const results = [];
   for (const pod of pods) {
-    const result = await runPod(runtime, pod, context);
+    const own = objectsFor(pod.metadata.namespace, objects);
+    const result = await runtime.runPod(pod, { objects: own, signal: context.signal });
     results.push(result);
+    await warnOfAgent(context, pod);
     if (output === undefined) await print(context, `${result.namespace}/${result.name} ${result.uid}`);
   }
   if (output !== undefined) await printData(context, output, results);
@@ -63,8 +66,14 @@ export async function run(
   }
 }
 
-async function runPod(runtime: ContainerRuntime, pod: Pod, { signal }: CliContext) {
-  return runtime.runPod(pod, { signal });
+async function warnOfAgent(context: CliContext, pod: Pod): Promise<void> {
+  const fields = fieldsForAgent(pod);
+  if (fields.length === 0) return;
+  const { namespace, name } = pod.metadata;
+  await note(
+    context,
+    `warning: when this command has ended nobody acts on ${fields.join(', ')} of ${namespace}/${name}: that takes a living agent. Put the manifest into a directory and run "podwright agent --manifests DIR".`,
+  );
 }
 
 async function podsOf(
@@ -72,9 +81,11 @@ async function podsOf(
   what: string,
   args: readonly string[],
   flags: RunImageFlags,
-): Promise<readonly Pod[]> {
-  if (!looksLikeFile(what))
-    return [parsePod(podOfFlags(what, args[0] === '--' ? args.slice(1) : args, flags))];
+): Promise<{ readonly pods: readonly Pod[]; readonly objects: readonly ConfigObject[] }> {
+  if (!looksLikeFile(what)) {
+    const pod = parsePod(podOfFlags(what, args[0] === '--' ? args.slice(1) : args, flags));
+    return { pods: [pod], objects: [] };
+  }
   const surplus = [...Object.keys(flags).filter((name) => name in IMAGE_FLAGS), ...args];
   if (surplus.length > 0) {
     throw new PodwrightError(
@@ -82,7 +93,9 @@ async function podsOf(
       `${surplus.join(', ')} cannot be given together with a manifest: write it into the manifest.`,
     );
   }
-  return parseManifests(await readManifest(context, what), what === '-' ? 'standard input' : what);
+  const file = await readManifestFile(context, what);
+  if (file.pods.length > 0) return file;
+  throw new PodwrightError('invalid-manifest', `${what === '-' ? 'standard input' : what} has no Pod in it.`);
 }
 
 const IMAGE_FLAGS: Readonly<Record<keyof RunImageFlags, true>> = {
@@ -95,40 +108,3 @@ const IMAGE_FLAGS: Readonly<Record<keyof RunImageFlags, true>> = {
   network: true,
   restart: true,
 };
-
-/** @throws PodwrightError kind `not-found` */
-export async function readManifest({ stdin }: CliContext, path: string): Promise<string> {
-  if (path === '-') return Buffer.concat(await stdin.toArray()).toString('utf8');
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new PodwrightError('not-found', `The manifest ${path} cannot be read: ${messageOf(cause)}.`, {
-      cause,
-      details: { path },
-    });
-  }
-}
-
-/** @throws PodwrightError kind `invalid-manifest` for all documents that are wrong, before any is run */
-export function parseManifests(text: string, source: string): readonly Pod[] {
-  const documents = parseAllDocuments(text, { uniqueKeys: true });
-  const problem = 'empty' in documents ? undefined : documents.flatMap(({ errors }) => errors)[0];
-  if (problem !== undefined) {
-    throw new PodwrightError('invalid-manifest', `${source} is neither YAML nor JSON: ${problem.message}`);
-  }
-  const values: unknown[] = [...documents].map((document) => document.toJS());
-  const present = values.filter((value) => value !== null && value !== undefined);
-  if (present.length === 0) throw new PodwrightError('invalid-manifest', `${source} has no Pod in it.`);
-  return present.map((value, index) => {
-    try {
-      return parsePod(value);
-    } catch (error) {
-      if (!PodwrightError.is(error, 'invalid-manifest')) throw error;
-      const where = present.length === 1 ? source : `${source}, document ${index + 1}`;
-      throw new PodwrightError('invalid-manifest', `${where}: ${error.message}`, {
-        cause: error,
-        details: error.details,
-      });
-    }
-  });
-}

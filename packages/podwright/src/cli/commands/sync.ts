@@ -4,18 +4,16 @@ import {
   type PodActionResult,
   type PodStatus,
   PodwrightError,
-  parseManifests,
 } from '@podwright/core';
 import type { Command } from 'commander';
 import { concatMap, filter, firstValueFrom, from, fromEvent, merge, of, takeUntil } from 'rxjs';
-import { parseAllDocuments } from 'yaml';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
 import { defineCommand, type FormatFlags, formatOption } from '../define-command.js';
 import { ExitCode } from '../exit-codes.js';
 import { note, print, printData } from '../output.js';
+import { objectsFor, readManifestFile } from '../parse/manifest-file.js';
 import { forEach } from './for-each.js';
-import { readManifest } from './run.js';
 
 const HELP = `
 MANIFEST holds Pods, and the ConfigMaps and Secrets that they name; - reads it from standard input. What runs as it says is
@@ -32,8 +30,7 @@ export function registerSync(program: Command, cli: Cli): void {
 }
 
 async function sync(context: CliContext, path: string, { output }: FormatFlags): Promise<number> {
-  const documents = documentsOf(await readManifest(context, path), path === '-' ? 'standard input' : path);
-  const { pods, objects } = parseManifests(documents);
+  const { pods, objects, documents } = await readManifestFile(context, path);
   if (pods.length === 0) throw new PodwrightError('invalid-manifest', `${path} has no Pod in it.`);
   const given = new Set(documents.flatMap(uidsIn));
   const runtime = await context.openRuntime('exclusive');
@@ -41,8 +38,7 @@ async function sync(context: CliContext, path: string, { output }: FormatFlags):
   let failed = false;
   const exitCode = await forEach(context, pods, async (manifest) => {
     const pod = given.has(manifest.metadata.uid) ? manifest : await withKnownUid(runtime, manifest);
-    const { namespace } = pod.metadata;
-    const own = objects.filter(({ metadata }) => metadata.namespace === namespace);
+    const own = objectsFor(pod.metadata.namespace, objects);
     const result = await runtime.syncPod(pod, { objects: own, signal: context.signal });
     results.push({ ...result, actions: result.actions.map(toData) });
     if (output === undefined) await printActions(context, pod, result.actions);
@@ -54,15 +50,6 @@ async function sync(context: CliContext, path: string, { output }: FormatFlags):
     await note(context, `the backend ${runtime.type} only simulates: the pod ends with this command.`);
   }
   return exitCode || (failed ? ExitCode.failure : ExitCode.ok);
-}
-
-function documentsOf(text: string, source: string): readonly unknown[] {
-  const documents = parseAllDocuments(text, { uniqueKeys: true });
-  const problem = 'empty' in documents ? undefined : documents.flatMap(({ errors }) => errors)[0];
-  if (problem !== undefined) {
-    throw new PodwrightError('invalid-manifest', `${source} is neither YAML nor JSON: ${problem.message}`);
-  }
-  return [...documents].map((document): unknown => document.toJS());
 }
 
 /** The uids that a document gives; those of the other pods are made when it is read. */
