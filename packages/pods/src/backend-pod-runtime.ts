@@ -60,7 +60,7 @@ import { describe, PodFinder } from './pod-finder.js';
 import { PodLocks } from './pod-locks.js';
 import { PodStarter } from './pod-starter.js';
 import { PodSupervisor } from './pod-supervisor.js';
-import { objectsOf, PodVolumes } from './pod-volumes.js';
+import { objectsOf, PodVolumes, withObjects } from './pod-volumes.js';
 import { PodProbes } from './probes/pod-probes.js';
 
 /** The implementation of `ContainerRuntime` over any backend. */
@@ -172,7 +172,11 @@ export class BackendPodRuntime implements ContainerRuntime {
     return this.locks.work(uid, options.signal, async (signal) => {
       await this.checkNameIsFree(manifest);
       const before = await this.store.get(uid);
-      await this.store.put(this.syncedRecord(manifest, options, before));
+      const record = this.syncedRecord(manifest, options, before);
+      // An immutable object stays as it is, here too.
+      if (before && options.objects) withObjects(before, options.objects);
+      await this.store.put(record);
+      if (before && options.objects) await this.volumes.refresh(record, { signal });
       if (this.probes instanceof PodProbes) await this.probes.refresh(uid);
       const outcome = await this.supervisor.syncDeclared(uid, signal);
       return { uid, namespace, name, ips: outcome?.ips ?? [], actions: outcome?.actions ?? [] };

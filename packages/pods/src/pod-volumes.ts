@@ -66,15 +66,24 @@ export class PodVolumes {
     record: PodRecord,
     objects: readonly ConfigObject[],
     options: CallOptions = {},
-  ): Promise<PodRecord> {
+  ): Promise<void> {
     const updated = { ...record, objects: withObjects(record, objects) };
-    const files = await this.files(updated);
+    await this.files(updated);
     // First, so that a container that is started from now on has the new ones; a call that ends in between is made again.
     await this.store.put(updated);
-    for (const [volume, content] of files) {
-      await this.provider.update(record.manifest, volume, content, options);
+    await this.refresh(updated, options);
+  }
+
+  /** Gives the volumes that are there the content that the record says. @throws PodwrightError as `files` */
+  async refresh(record: PodRecord, options: CallOptions): Promise<void> {
+    for (const [volume, content] of await this.files(record)) {
+      try {
+        await this.provider.update(record.manifest, volume, content, options);
+      } catch (error) {
+        // Not made yet: it will be with this content.
+        if (!PodwrightError.is(error, 'not-found')) throw error;
+      }
     }
-    return updated;
   }
 }
 
@@ -92,9 +101,12 @@ export function objectsOf(namespace: string, objects: readonly ConfigObject[]): 
   );
 }
 
-/** The pod's objects with others in the place of those of the same kind and name. */
-function withObjects(
-  { namespace, objects: before = [] }: PodRecord,
+/**
+ * The pod's objects with others in the place of those of the same kind and name.
+ * @throws PodwrightError as `PodVolumes.update`
+ */
+export function withObjects(
+  { namespace, objects: before = [] }: Pick<PodRecord, 'namespace' | 'objects'>,
   objects: readonly ConfigObject[],
 ): readonly ConfigObject[] {
   const after = new Map(before.map((object) => [nameOf(object), object]));

@@ -202,6 +202,16 @@ export const volumeCases = section('volumes', {
       );
     },
   },
+  'update-by-sync': {
+    title: 'a sync gives the volumes the content of its objects, and restarts nothing for it',
+    run: async (t) => {
+      const pod = podWith(t, 'sleep 100000', [settings]);
+      const { uid } = await t.runPod(pod, { objects: [configMap(t, { a: '1' })] });
+      const { actions } = await t.runtime.syncPod(pod, { objects: [configMap(t, { a: '2' })] });
+      assert.deepEqual(actions, []);
+      assert.equal(await execIn(t, uid, 'cat /v/c/a'), '2');
+    },
+  },
   'update-immutable': {
     title: 'an immutable object cannot be changed, and then nothing is',
     run: async (t) => {
