@@ -5,8 +5,10 @@ import {
   type CallOptions,
   type ContainerConfig,
   type ContainerFilter,
+  type ContainerResources,
   type ContainerStats,
   type ContainerStatus,
+  checkContainerResources,
   type ExecOptions,
   type ExecSession,
   type ExecSyncOptions,
@@ -37,6 +39,7 @@ import { startExec } from './pod/exec-session.js';
 import { runToEnd } from './pod/exec-sync.js';
 import type { SimulatedContainer } from './pod/simulated-container.js';
 import type { SimulatedSandbox } from './pod/simulated-sandbox.js';
+import { simulatedPodStats } from './pod/simulated-stats.js';
 import { checkContainerConfig, checkSandboxConfig } from './pod/unsupported.js';
 
 const VERSION = '0.1.0';
@@ -56,8 +59,8 @@ export class MemoryRuntimeService implements RuntimeService {
     execHandler: 'simulated',
     execGaps: [],
     attach: true,
-    stats: false,
-    updateResources: false,
+    stats: true,
+    updateResources: true,
     userNamespaces: false,
     persist: false,
     recursiveReadOnly: true,
@@ -174,6 +177,7 @@ export class MemoryRuntimeService implements RuntimeService {
           );
         }
         checkContainerConfig(config);
+        checkContainerResources(config.resources, `container "${name}"`);
         if (config.pidTarget !== undefined) this.#checkPidTarget(config.pidTarget, sandboxId);
         if (config.restart.by === 'backend' && !this.features.supervisedRestart) {
           throw new PodwrightError(
@@ -297,16 +301,56 @@ export class MemoryRuntimeService implements RuntimeService {
     return this.#container(id).streams.attach(options);
   }
 
-  async updateContainerResources(): Promise<void> {
-    throw notYet('updateContainerResources');
+  async updateContainerResources(
+    id: string,
+    resources: ContainerResources,
+    options?: CallOptions,
+  ): Promise<void> {
+    this.#check(options);
+    this.#container(id).updateResources(resources);
   }
 
-  async listContainerStats(): Promise<readonly ContainerStats[]> {
-    throw notYet('listContainerStats');
+  async updatePodSandboxResources(
+    id: string,
+    resources: ContainerResources,
+    options?: CallOptions,
+  ): Promise<void> {
+    this.#check(options);
+    const sandbox = this.#sandbox(id);
+    const { name } = sandbox.config.metadata;
+    checkContainerResources(resources, `pod ${name}`);
+    if (!sandbox.ready) {
+      throw new PodwrightError('failed-precondition', `Sandbox ${id} of pod ${name} is stopped.`);
+    }
+    sandbox.updateResources(resources);
   }
 
-  async listPodSandboxStats(): Promise<readonly PodSandboxStats[]> {
-    throw notYet('listPodSandboxStats');
+  async listContainerStats(
+    filter: ContainerFilter = {},
+    options?: CallOptions,
+  ): Promise<readonly ContainerStats[]> {
+    this.#check(options);
+    return [...this.host.containers.values()]
+      .filter((container) => container.matches(filter))
+      .sort((a, b) => b.sequence - a.sequence)
+      .flatMap((container) => container.stats() ?? []);
+  }
+
+  async listPodSandboxStats(
+    filter: PodSandboxFilter = {},
+    options?: CallOptions,
+  ): Promise<readonly PodSandboxStats[]> {
+    const containers = await this.listContainerStats({}, options);
+    return [...this.host.sandboxes.values()]
+      .filter((sandbox) => sandbox.ready && sandbox.matches(filter))
+      .sort((a, b) => b.sequence - a.sequence)
+      .map((sandbox) =>
+        simulatedPodStats(
+          sandbox,
+          containers.filter(({ sandboxId }) => sandboxId === sandbox.id),
+          this.host.clock.nowMs(),
+        ),
+      );
   }
 
   async removeOrphans(options?: CallOptions): Promise<OrphanReport> {
@@ -359,8 +403,4 @@ export class MemoryRuntimeService implements RuntimeService {
       throw new PodwrightError('not-found', `There is no container ${id}.`, { details: { id } });
     return container;
   }
-}
-
-function notYet(what: string): PodwrightError {
-  return new PodwrightError('unsupported', `This backend has no ${what}: look at its features.`);
 }

@@ -11,6 +11,7 @@ import {
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { type DirectoryNode, type FileNode, FileTree, newDirectory } from './machine/file-tree.js';
+import { sizeOf } from './machine/node-size.js';
 import { type MemoryHost, MemoryHostToken } from './memory-host.js';
 
 const PODS_FOLDER = '/var/lib/podwright/pods';
@@ -140,15 +141,6 @@ function write(directory: DirectoryNode, files: readonly VolumeFile[]): void {
   for (const { path, content } of files) tree.writeFile(`/${path}`, content);
   directory.entries.clear();
   for (const [name, node] of tree.root.entries) directory.entries.set(name, node);
-}
-
-function sizeOf(node: FileNode): { readonly usedBytes: number; readonly inodesUsed: number } {
-  if (node.kind === 'file') return { usedBytes: node.data.length, inodesUsed: 1 };
-  const sizes = [...node.entries.values()].map(sizeOf);
-  return {
-    usedBytes: sizes.reduce((sum, { usedBytes }) => sum + usedBytes, 0),
-    inodesUsed: sizes.reduce((sum, { inodesUsed }) => sum + inodesUsed, 1),
-  };
 }
 
 function fits(

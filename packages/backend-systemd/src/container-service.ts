@@ -60,6 +60,18 @@ export class ContainerService {
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
+  /**
+   * Does something with a container while nobody starts or stops it.
+   * @throws PodwrightError kind `not-found`
+   */
+  async exclusively<T>(
+    id: string,
+    work: (record: ContainerRecord) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    return await this.mutex.run(id, () => work(this.store.require(id)), signal);
+  }
+
   async start(id: string, options: CallOptions = {}): Promise<void> {
     await this.mutex.run(id, () => this.startLocked(this.store.require(id), options), options.signal);
   }

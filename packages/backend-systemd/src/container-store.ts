@@ -147,6 +147,13 @@ export class ContainerStore {
     this.records.set(record.id, record);
   }
 
+  /** Writes a container's record anew. */
+  async replace(record: ContainerRecord): Promise<void> {
+    const path = this.host.hostPath(this.layout.container(record.id).record);
+    await writeFileAtomic(path, serializeRecord(record), { mode: 0o600 });
+    this.records.set(record.id, record);
+  }
+
   /** Idempotent. */
   async remove(id: string): Promise<void> {
     const paths = this.layout.container(id);

@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
-import type { ContainerConfig, ContainerResources } from '@podwright/core';
+import type { ContainerConfig } from '@podwright/core';
 import { unitProperty } from '@podwright/systemd';
 import { describe, expect, it } from 'vitest';
-import { containerUnit, isForwarded, resourceProperties } from './container-unit.js';
+import { containerUnit, isForwarded } from './container-unit.js';
 import { HostLayout } from './host-layout.js';
 import { CONTAINER_ID, containerConfig, containerRecord } from './testing.spec-helper.js';
 
@@ -49,6 +49,10 @@ describe('containerUnit', () => {
       unitProperty('LogRateLimitBurst', 100_000_000),
       unitProperty('DevicePolicy', 'closed'),
       unitProperty('DeviceAllow', [{ path: '/dev/null', permissions: 'rwm' }]),
+      unitProperty('CPUAccounting', true),
+      unitProperty('MemoryAccounting', true),
+      unitProperty('TasksAccounting', true),
+      unitProperty('IOAccounting', true),
       unitProperty('TasksMax', 'infinity'),
       unitProperty('ExecStartEx', [
         command('/usr/bin/unshare', '-m', '--propagation', 'unchanged', '--', '/bin/sh', `${STATE}/launch`),
@@ -99,21 +103,5 @@ describe('containerUnit', () => {
     });
     // Without it systemd gives up after five starts.
     expect(properties.some(({ name }) => name === 'StartLimitIntervalUSec')).toBe(expected !== 'no');
-  });
-});
-
-describe('resourceProperties', () => {
-  it.each<[ContainerResources, readonly (readonly [string, unknown])[]]>([
-    [{}, []],
-    [{ memoryLimitBytes: 1024 }, [['MemoryMax', 1024]]],
-    [{ memoryRequestBytes: 512 }, [['MemoryLow', 512]]],
-    [{ pidsLimit: 7 }, [['TasksMax', 7]]],
-    [{ cpuLimitMillis: 250 }, [['CPUQuotaPerSecUSec', 250_000]]],
-    [{ cpuRequestMillis: 1000 }, [['CPUWeight', 100]]],
-    [{ cpuRequestMillis: 1 }, [['CPUWeight', 1]]],
-    [{ cpuRequestMillis: 1_000_000 }, [['CPUWeight', 10_000]]],
-  ])('of %j', (resources, expected) => {
-    const seen = resourceProperties(resources).map(({ name, value }) => [name, value]);
-    expect(seen).toEqual(expected.map(([name, value]) => [name, value]));
   });
 });

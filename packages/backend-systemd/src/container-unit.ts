@@ -1,6 +1,6 @@
-import type { ContainerResources } from '@podwright/core';
 import { type ExecCommand, type UnitProperty, unitProperty } from '@podwright/systemd';
 import type { ContainerRecord } from './container-record.js';
+import { ACCOUNTING, resourceProperties } from './container-resources.js';
 import type { ContainerPaths } from './host-layout.js';
 
 /** Programs that the unit runs, by their paths on the host. */
@@ -60,6 +60,7 @@ export function containerUnit(
     unitProperty('LogRateLimitBurst', 100_000_000),
     unitProperty('DevicePolicy', 'closed'),
     unitProperty('DeviceAllow', record.deviceAllow),
+    ...ACCOUNTING,
     // Without a limit of its own, systemd gives a unit a share of the host's.
     ...(config.resources.pidsLimit === undefined ? [unitProperty('TasksMax', 'infinity')] : []),
     ...resourceProperties(config.resources),
@@ -88,20 +89,5 @@ function restartProperties({ config: { restart } }: ContainerRecord): readonly U
     // The delay proper is in the launch script, which makes it grow.
     unitProperty('RestartUSec', 100_000),
     unitProperty('StartLimitIntervalUSec', 0),
-  ];
-}
-
-/** Limits and shares as properties of a unit; none for what is absent. */
-export function resourceProperties(resources: ContainerResources): readonly UnitProperty[] {
-  const { cpuLimitMillis, cpuRequestMillis, memoryLimitBytes, memoryRequestBytes, pidsLimit } = resources;
-  return [
-    ...(pidsLimit === undefined ? [] : [unitProperty('TasksMax', pidsLimit)]),
-    ...(memoryLimitBytes === undefined ? [] : [unitProperty('MemoryMax', memoryLimitBytes)]),
-    ...(memoryRequestBytes === undefined ? [] : [unitProperty('MemoryLow', memoryRequestBytes)]),
-    ...(cpuLimitMillis === undefined ? [] : [unitProperty('CPUQuotaPerSecUSec', cpuLimitMillis * 1000)]),
-    // systemd's default weight, 100, is what a whole core gets.
-    ...(cpuRequestMillis === undefined
-      ? []
-      : [unitProperty('CPUWeight', Math.min(10_000, Math.max(1, Math.round(cpuRequestMillis / 10))))]),
   ];
 }

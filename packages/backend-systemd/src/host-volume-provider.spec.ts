@@ -13,10 +13,11 @@ import {
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Pod, PodwrightError, parsePod, silentLogger } from '@podwright/core';
+import { type Pod, PodwrightError, parsePod, SystemClock, silentLogger } from '@podwright/core';
 import type { ImageMounter } from '@podwright/images';
 import { FakeMounter } from '@podwright/nsenter';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { DiskUsage } from './disk-usage.js';
 import { HostLayout } from './host-layout.js';
 import { HostVolumeProvider } from './host-volume-provider.js';
 import { errorOf, fakeHost } from './testing.spec-helper.js';
@@ -55,14 +56,18 @@ const images: ImageMounter = {
   list: async () => [...imageTargets].map((target) => ({ target, imageId: 'sha256:1' })),
 };
 
-const provider = (run: NonNullable<Parameters<typeof fakeHost>[0]>['run'] = () => ({})) =>
-  new HostVolumeProvider(
-    fakeHost({ root, run }),
+const provider = (run: NonNullable<Parameters<typeof fakeHost>[0]>['run'] = () => ({})) => {
+  const host = fakeHost({ root, run });
+  const disk = new DiskUsage(host, new SystemClock());
+  return new HostVolumeProvider(
+    host,
     mounter,
     images,
+    disk,
     new HostLayout('/state', '/run/p'),
     silentLogger,
   );
+};
 const mounted = async () => (await mounter.list()).map(({ path }) => path);
 
 beforeEach(async () => {
@@ -285,10 +290,10 @@ describe('image volumes', () => {
 
 describe('usage', () => {
   it('is that of emptyDirs and of what is made of objects, by du', async () => {
-    const counting = provider(({ command, args }) => {
+    const counting = provider(({ command, args, input }) => {
       expect(command).toBe('du');
       const number = args.includes('--inodes') ? 3 : 4096;
-      const paths = args.slice(args.indexOf('--') + 1);
+      const paths = String(input).split('\0').filter(Boolean);
       return { stdout: Buffer.from(paths.map((path) => `${number}\t${path}\0`).join('')), exitCode: 1 };
     });
     const config = { name: 'config', configMap: { name: 'c' } };

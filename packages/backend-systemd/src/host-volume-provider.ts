@@ -21,11 +21,11 @@ import { ImageMounter } from '@podwright/images';
 import { HostExecutor, isAtOrBelow, Mounter } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { writeVolume } from './atomic-volume.js';
+import { DiskUsage } from './disk-usage.js';
 import { ignoreMissing, isMissing } from './files.js';
 import { HostLayout } from './host-layout.js';
 import { checkHostPath } from './host-path-check.js';
 import { directoryMode, type VolumeOwnership, volumeOwnership, writableMode } from './volume-ownership.js';
-import { volumeUsage } from './volume-usage.js';
 
 /** What making one volume needs beside the volume. */
 interface Making {
@@ -49,6 +49,7 @@ export class HostVolumeProvider implements VolumeProvider {
     @inject(HostExecutor) private readonly host: HostExecutor,
     @inject(Mounter) private readonly mounter: Mounter,
     @inject(ImageMounter) private readonly images: ImageMounter,
+    @inject(DiskUsage) private readonly disk: DiskUsage,
     @inject(HostLayout) private readonly layout: HostLayout,
     @inject(Logger) private readonly logger: Logger,
   ) {}
@@ -113,7 +114,14 @@ export class HostVolumeProvider implements VolumeProvider {
         if (!name.startsWith('.') && !images.has(path)) found.push({ name, path });
       }
     }
-    return await volumeUsage(this.host, found, options);
+    const usage = await this.disk.of(
+      found.map(({ path }) => path),
+      options,
+    );
+    return found.flatMap(({ name, path }) => {
+      const used = usage.get(path);
+      return used === undefined ? [] : [{ name, ...used }];
+    });
   }
 
   async tearDown(podUid: string, options: CallOptions = {}): Promise<void> {

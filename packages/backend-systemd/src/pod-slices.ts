@@ -1,7 +1,7 @@
 import { type ContainerResources, PodwrightError } from '@podwright/core';
 import { podSliceName, SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
-import { resourceProperties } from './container-unit.js';
+import { resourceProperties } from './container-resources.js';
 import { containerOfUnit } from './host-layout.js';
 
 /** The slice above those of all pods. */
@@ -35,6 +35,13 @@ export class PodSlices {
         await this.manager.setUnitProperties(name, properties, { runtime: true });
       }
     });
+  }
+
+  /** Changes what all that runs in a pod's slice may use together. */
+  async update(podUid: string, resources: ContainerResources): Promise<void> {
+    const properties = resourceProperties(resources);
+    if (properties.length === 0) return;
+    await this.manager.setUnitProperties(this.nameOf(podUid), properties, { runtime: true });
   }
 
   /** Runs what starts a unit in a slice; the parent of all is not removed meanwhile. */

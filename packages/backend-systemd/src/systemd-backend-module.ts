@@ -4,19 +4,22 @@ import { ImageUsers, imagesModule } from '@podwright/images';
 import { journalModule } from '@podwright/journal';
 import { nsenterModule } from '@podwright/nsenter';
 import { ociModule } from '@podwright/oci';
-import { sandboxModule } from '@podwright/sandbox';
+import { InfraProcess, sandboxModule } from '@podwright/sandbox';
 import { systemdModule } from '@podwright/systemd';
 import { ContainerModule } from 'inversify';
 import { parseBackendOptions, SystemdBackendOptions } from './backend-options.js';
 import { CgroupLock } from './cgroup-lock.js';
+import { CgroupTree } from './cgroup-tree.js';
 import { ContainerAttach } from './container-attach.js';
 import { ContainerExec } from './container-exec.js';
 import { ContainerFactory } from './container-factory.js';
 import { ContainerImageUsers } from './container-image-users.js';
 import { ContainerLogs } from './container-logs.js';
 import { ContainerService } from './container-service.js';
+import { ContainerStatsReader } from './container-stats.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
+import { DiskUsage } from './disk-usage.js';
 import { HostLayout } from './host-layout.js';
 import { HostReadiness } from './host-readiness.js';
 import { HostRequirements } from './host-requirements.js';
@@ -27,9 +30,12 @@ import { OrphanCollector } from './orphan-collector.js';
 import { PidTargets } from './pid-target.js';
 import { PodSlices } from './pod-slices.js';
 import { PodUnits } from './pod-units.js';
+import { ResourceUpdater } from './resource-updater.js';
 import { RootfsMount } from './rootfs-mount.js';
 import { StateAccess, StateLoader } from './state-loader.js';
 import { SystemdRuntimeService } from './systemd-runtime-service.js';
+import { UnitInfraProcess } from './unit-infra-process.js';
+import { UserNamespaces } from './user-namespaces.js';
 
 /**
  * The backend `systemd`. Binds `RuntimeService`, `ImageService` and `VolumeProvider`, and everything below them, each
@@ -52,6 +58,10 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
       HostRequirements,
       HostReadiness,
       CgroupLock,
+      CgroupTree,
+      DiskUsage,
+      ContainerStatsReader,
+      ResourceUpdater,
       ContainerStore,
       ImageUserFiles,
       ContainerFactory,
@@ -64,10 +74,12 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
       PodSlices,
       PodUnits,
       RootfsMount,
+      UserNamespaces,
       OrphanCollector,
     ]) {
       bind<object>(type).toSelf().inSingletonScope();
     }
+    rebind(InfraProcess).to(UnitInfraProcess).inSingletonScope();
     rebind(ImageUsers).to(ContainerImageUsers).inSingletonScope();
     bind(RuntimeService).to(SystemdRuntimeService).inSingletonScope();
     bind(VolumeProvider).to(HostVolumeProvider).inSingletonScope();
@@ -95,6 +107,7 @@ function libraryModules(
       ...(options.cniBinDirs === undefined ? {} : { cniBinDirs: options.cniBinDirs }),
       ...(options.defaultSubnet === undefined ? {} : { defaultSubnet: options.defaultSubnet }),
       ...(options.defaultBridge === undefined ? {} : { defaultBridge: options.defaultBridge }),
+      ...(options.userNamespaceIds === undefined ? {} : { userNamespaceIds: options.userNamespaceIds }),
     }),
     imagesModule({
       runDir: join(runDir, 'images'),
@@ -106,6 +119,7 @@ function libraryModules(
     ociModule({
       flavour: options.ociRuntime,
       runtimeRoot: join(runDir, 'runtime'),
+      seccompProfileRoot: options.seccompProfileRoot ?? join(stateDir, 'seccomp'),
       ...(options.seccompProfile === undefined ? {} : { seccompProfile: options.seccompProfile }),
     }),
   ];

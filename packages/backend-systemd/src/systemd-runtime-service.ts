@@ -6,6 +6,7 @@ import {
   type CallOptions,
   type ContainerConfig,
   type ContainerFilter,
+  type ContainerResources,
   type ContainerStats,
   type ContainerStatus,
   type ExecOptions,
@@ -20,6 +21,7 @@ import {
   type PodSandboxStats,
   type PodSandboxStatus,
   PodwrightError,
+  type PortForwardOptions,
   type RuntimeEvent,
   type RuntimeFeatures,
   type RuntimeService,
@@ -37,29 +39,35 @@ import { ContainerAttach } from './container-attach.js';
 import { ContainerExec } from './container-exec.js';
 import { ContainerLogs } from './container-logs.js';
 import { ContainerService } from './container-service.js';
+import { ContainerStatsReader } from './container-stats.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
 import { HostLayout } from './host-layout.js';
 import { HostReadiness } from './host-readiness.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { PodUnits } from './pod-units.js';
+import { isRecursiveReadOnlyPossible } from './recursive-read-only.js';
+import { ResourceUpdater } from './resource-updater.js';
 import { RootfsMount } from './rootfs-mount.js';
 import { StateLoader } from './state-loader.js';
+import { UserNamespaces } from './user-namespaces.js';
 
 /** RuntimeService out of systemd units, namespaces and the journal. It only puts the parts together. */
 @injectable()
 export class SystemdRuntimeService implements RuntimeService {
   readonly type = 'systemd';
-  readonly features: RuntimeFeatures = {
+  /** What this host can do is known from `start()` on. */
+  features: RuntimeFeatures = {
     supervisedRestart: true,
     kernel: true,
     execHandler: 'oci',
     execGaps: [],
     attach: true,
-    stats: false,
-    updateResources: false,
+    stats: true,
+    updateResources: true,
     userNamespaces: false,
     persist: false,
+    recursiveReadOnly: isRecursiveReadOnlyPossible(),
   };
 
   private closed = false;
@@ -79,6 +87,9 @@ export class SystemdRuntimeService implements RuntimeService {
     @inject(ContainerLogs) private readonly logs: ContainerLogs,
     @inject(ContainerExec) private readonly execs: ContainerExec,
     @inject(ContainerAttach) private readonly attaches: ContainerAttach,
+    @inject(ResourceUpdater) private readonly resources: ResourceUpdater,
+    @inject(ContainerStatsReader) private readonly statsReader: ContainerStatsReader,
+    @inject(UserNamespaces) private readonly users: UserNamespaces,
     @inject(OrphanCollector) private readonly orphans: OrphanCollector,
     @inject(SystemdBackendOptions) { supervisedRestart }: SystemdBackendOptions,
   ) {
@@ -94,6 +105,7 @@ export class SystemdRuntimeService implements RuntimeService {
     await this.readiness.check();
     await this.manager.start();
     await this.readiness.checkSystemd();
+    this.features = { ...this.features, userNamespaces: await this.users.isPossible() };
     if (this.state.access === 'exclusive') await this.makeDirectories();
     await this.state.load();
     await this.watcher.start();
@@ -129,6 +141,8 @@ export class SystemdRuntimeService implements RuntimeService {
 
   async runPodSandbox(config: PodSandboxConfig, options: CallOptions = {}): Promise<string> {
     this.enter(options);
+    const { metadata, resources = {} } = config;
+    await this.resources.check(resources, `pod ${metadata.namespace}/${metadata.name}`);
     return await this.pods.run(config, options);
   }
 
@@ -167,6 +181,7 @@ export class SystemdRuntimeService implements RuntimeService {
         `Container ${config.metadata.name} is to be restarted by the backend, and this one was told not to (supervisedRestart: false): restart it by its caller.`,
       );
     }
+    await this.resources.check(config.resources, `container "${config.metadata.name}"`);
     return await this.pods.createContainer(sandboxId, config, options);
   }
 
@@ -219,7 +234,7 @@ export class SystemdRuntimeService implements RuntimeService {
     return await this.execs.exec(id, options);
   }
 
-  async portForward(sandboxId: string, port: number, options: CallOptions = {}): Promise<Duplex> {
+  async portForward(sandboxId: string, port: number, options: PortForwardOptions = {}): Promise<Duplex> {
     await this.look(options);
     const { namespaces } = await this.pods.requireReady(sandboxId);
     const { network } = namespaces;
@@ -235,16 +250,39 @@ export class SystemdRuntimeService implements RuntimeService {
     return await this.attaches.attach(id, options);
   }
 
-  async updateContainerResources(): Promise<void> {
-    throw notYet('updateContainerResources');
+  async updateContainerResources(
+    id: string,
+    resources: ContainerResources,
+    options?: CallOptions,
+  ): Promise<void> {
+    this.enter(options);
+    await this.resources.updateContainer(id, resources, options);
   }
 
-  async listContainerStats(): Promise<readonly ContainerStats[]> {
-    throw notYet('listContainerStats');
+  async updatePodSandboxResources(
+    id: string,
+    resources: ContainerResources,
+    options?: CallOptions,
+  ): Promise<void> {
+    this.enter(options);
+    const { metadata } = await this.pods.requireReady(id);
+    await this.resources.updatePod(metadata.uid, resources, `pod ${metadata.namespace}/${metadata.name}`);
   }
 
-  async listPodSandboxStats(): Promise<readonly PodSandboxStats[]> {
-    throw notYet('listPodSandboxStats');
+  async listContainerStats(
+    filter?: ContainerFilter,
+    options?: CallOptions,
+  ): Promise<readonly ContainerStats[]> {
+    await this.look(options);
+    return await this.statsReader.ofContainers(filter, options);
+  }
+
+  async listPodSandboxStats(
+    filter?: PodSandboxFilter,
+    options?: CallOptions,
+  ): Promise<readonly PodSandboxStats[]> {
+    await this.look(options);
+    return await this.statsReader.ofSandboxes(filter, options);
   }
 
   async removeOrphans(options?: CallOptions): Promise<OrphanReport> {
@@ -263,8 +301,4 @@ export class SystemdRuntimeService implements RuntimeService {
     this.enter(options);
     await this.state.refresh();
   }
-}
-
-function notYet(what: string): PodwrightError {
-  return new PodwrightError('unsupported', `This backend has no ${what}: look at its features.`);
 }

@@ -74,7 +74,8 @@ export interface ContainerRuntime {
    */
   updateObjects(pod: PodRef, objects: readonly ConfigObject[], options?: CallOptions): Promise<void>;
   /**
-   * Changes a container's limits, live when it runs.
+   * Changes a container's limits, live when it runs, and those of its pod with them. CPU and memory are changed in the
+   * pod's manifest, so that containers made anew have them too; other limits are those of this container only.
    * @throws as `RuntimeService.updateContainerResources`
    */
   updateContainerResources(

@@ -57,6 +57,12 @@ export {
   seriesLength,
 } from './deciders/pod-actions-restart.js';
 export { type PodPhaseInput, podPhase } from './deciders/pod-phase.js';
+export {
+  checkContainerResources,
+  mergeResources,
+  oomScoreAdj,
+  parseCpuset,
+} from './deciders/resource-limits.js';
 export { containerResources, podResources, type QosClass, qosClass } from './deciders/resources.js';
 export { type ErrorKind, messageOf, PodwrightError } from './errors.js';
 export { isPinned } from './image-patterns.js';

@@ -33,7 +33,7 @@ export interface RuntimeFeatures {
   readonly attach: boolean;
   /** `listContainerStats` and `listPodSandboxStats`. */
   readonly stats: boolean;
-  /** `updateContainerResources`. */
+  /** `updateContainerResources` and `updatePodSandboxResources`. */
   readonly updateResources: boolean;
   /** Pods with a user namespace of their own. */
   readonly userNamespaces: boolean;
@@ -181,6 +181,11 @@ export interface RuntimeService {
    *   `invalid-argument`, `unsupported`
    */
   updateContainerResources(id: string, resources: ContainerResources, options?: CallOptions): Promise<void>;
+  /**
+   * Changes what a ready sandbox's containers may use together; what is left out stays.
+   * @throws PodwrightError kind `not-found`, `failed-precondition` (not ready), `invalid-argument`, `unsupported`
+   */
+  updatePodSandboxResources(id: string, resources: ContainerResources, options?: CallOptions): Promise<void>;
   /** Of running containers, newest first. @throws PodwrightError kind `unsupported` */
   listContainerStats(filter?: ContainerFilter, options?: CallOptions): Promise<readonly ContainerStats[]>;
   /** Of ready sandboxes, newest first. @throws PodwrightError kind `unsupported` */

@@ -217,6 +217,10 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
     throw notYet('updateContainerResources');
   }
 
+  async updatePodSandboxResources(): Promise<void> {
+    throw notYet('updatePodSandboxResources');
+  }
+
   async listContainerStats(): Promise<readonly ContainerStats[]> {
     throw notYet('listContainerStats');
   }

@@ -5,12 +5,17 @@ import {
   type ContainerConfig,
   type ContainerFilter,
   type ContainerPhase,
+  type ContainerResources,
+  type ContainerStats,
   type ContainerStatus,
+  checkContainerResources,
+  mergeResources,
   PodwrightError,
   type RuntimeEvent,
 } from '@podwright/core';
 import { ContainerFiles } from '../machine/container-files.js';
 import { FileError, type FileNode, FileTree } from '../machine/file-tree.js';
+import { sizeOf } from '../machine/node-size.js';
 import { ProcessTable } from '../machine/process-table.js';
 import { SIGKILL, signalNumber } from '../machine/signals.js';
 import type { ProcessExit, Program, SimulatedProcess } from '../machine/simulated-process.js';
@@ -19,6 +24,7 @@ import type { ImageContent } from '../store/image-store.js';
 import { AttachPoint } from './attach-point.js';
 import type { ProcessPlan } from './process-plan.js';
 import { hasLabels, type SimulatedSandbox } from './simulated-sandbox.js';
+import { simulatedMemoryBytes, simulatedStats } from './simulated-stats.js';
 import { TerminationFile } from './termination-message.js';
 
 /** What a container needs of its machine. */
@@ -41,6 +47,8 @@ export class SimulatedContainer {
   #init: SimulatedProcess | undefined;
   #streams: AttachPoint | undefined;
   #termination = new TerminationFile({});
+  #root = new FileTree();
+  #resources: ContainerResources;
   #stopping = false;
   #nextStartAtMs: number | undefined;
   #wait = new AbortController();
@@ -57,6 +65,7 @@ export class SimulatedContainer {
     private readonly surroundings: ContainerSurroundings,
   ) {
     this.log = new ContainerLog(() => surroundings.clock.nowMs());
+    this.#resources = config.resources;
   }
 
   get phase(): ContainerPhase {
@@ -140,6 +149,48 @@ export class SimulatedContainer {
       ...(this.#nextStartAtMs === undefined ? {} : { nextStartAtMs: this.#nextStartAtMs }),
       ...this.#trouble,
     };
+  }
+
+  /** What it uses; undefined when it does not run. */
+  stats(): ContainerStats | undefined {
+    const startedAtMs = this.#attempts.at(-1)?.startedAtMs;
+    if (this.#phase !== 'running' || !this.#table || startedAtMs === undefined) return undefined;
+    const [now, image] = [sizeOf(this.#root.root), sizeOf(this.image.root)];
+    return simulatedStats({
+      ...{ id: this.id, name: this.config.metadata.name, sandbox: this.sandbox },
+      nowMs: this.surroundings.clock.nowMs(),
+      startedAtMs,
+      processes: this.#table.list().length,
+      resources: this.#resources,
+      writableLayer: {
+        mountpoint: `/var/lib/podwright/containers/${this.id}`,
+        usedBytes: Math.max(0, now.usedBytes - image.usedBytes),
+        inodesUsed: Math.max(0, now.inodesUsed - image.inodesUsed),
+      },
+    });
+  }
+
+  /** @throws PodwrightError kind `invalid-argument`, `failed-precondition` */
+  updateResources(change: ContainerResources): void {
+    const { name } = this.config.metadata;
+    const after = mergeResources(this.#resources, change);
+    checkContainerResources(after, `container "${name}"`);
+    if (this.#phase === 'exited') {
+      throw new PodwrightError(
+        'failed-precondition',
+        `The limits of container "${name}" cannot be changed: it has ended. Make a new one with other limits.`,
+      );
+    }
+    const processes = this.#table?.list().length ?? 0;
+    const { memoryLimitBytes = Number.POSITIVE_INFINITY, pidsLimit = Number.POSITIVE_INFINITY } = change;
+    if (simulatedMemoryBytes(processes) > memoryLimitBytes || processes > pidsLimit) {
+      throw new PodwrightError(
+        'failed-precondition',
+        `The limits of container "${name}" cannot become so low: it uses ${simulatedMemoryBytes(processes)} bytes and ` +
+          `${processes} processes now. Choose higher ones, or restart it.`,
+      );
+    }
+    this.#resources = after;
   }
 
   matches(filter: ContainerFilter): boolean {
@@ -256,6 +307,7 @@ export class SimulatedContainer {
 
   #files(): ContainerFiles {
     const root = new FileTree();
+    this.#root = root;
     root.copyFrom(this.image.root);
     for (const [path, text] of Object.entries(this.surroundings.sandboxFiles)) root.writeFile(path, text);
     root.makeDirectory(this.plan.cwd);

@@ -1,9 +1,17 @@
-import type { PodSandboxConfig, PodSandboxFilter, PodSandboxStatus, StringMap } from '@podwright/core';
+import {
+  type ContainerResources,
+  mergeResources,
+  type PodSandboxConfig,
+  type PodSandboxFilter,
+  type PodSandboxStatus,
+  type StringMap,
+} from '@podwright/core';
 import type { SandboxNetwork } from '../machine/sandbox-network.js';
 
 /** A pod's sandbox on the simulated machine. */
 export class SimulatedSandbox {
   #ready = true;
+  #resources: ContainerResources;
 
   constructor(
     readonly id: string,
@@ -14,10 +22,21 @@ export class SimulatedSandbox {
     readonly hostname: string,
     readonly network: SandboxNetwork,
     private readonly releaseNetwork: () => void,
-  ) {}
+  ) {
+    this.#resources = config.resources ?? {};
+  }
 
   get ready(): boolean {
     return this.#ready;
+  }
+
+  /** Limits over all containers together. */
+  get resources(): ContainerResources {
+    return this.#resources;
+  }
+
+  updateResources(change: ContainerResources): void {
+    this.#resources = mergeResources(this.#resources, change);
   }
 
   stop(): void {

@@ -19,6 +19,15 @@ function podWith(containers: readonly Partial<Resources>[], inits: readonly Part
 const BOTH = { cpu: '1', memory: '1Ki' };
 
 describe('containerResources', () => {
+  it("has huge pages by the kernel's names of their sizes", () => {
+    const { containers } = podWith([
+      { limits: { cpu: '1', 'hugepages-2Mi': '4Mi', 'hugepages-1Gi': '1Gi' } },
+    ]).spec;
+    expect(containers.map(containerResources)).toMatchObject([
+      { hugepageLimits: { '2MB': 4 * 1024 ** 2, '1GB': 1024 ** 3 } },
+    ]);
+  });
+
   it.each<[string, Partial<Resources>, Readonly<Record<string, number>>]>([
     ['nothing', {}, {}],
     [

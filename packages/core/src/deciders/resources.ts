@@ -5,6 +5,12 @@ import type { ContainerResources } from '../model.js';
 /** Resources that are summed over a pod. */
 type AmountKey = 'cpuLimitMillis' | 'cpuRequestMillis' | 'memoryLimitBytes' | 'memoryRequestBytes';
 
+/** The kernel's names of the sizes of huge pages that a manifest has. */
+const HUGEPAGE_SIZES = [
+  ['hugepages-2Mi', '2MB'],
+  ['hugepages-1Gi', '1GB'],
+] as const;
+
 export type QosClass = 'Guaranteed' | 'Burstable' | 'BestEffort';
 
 /**
@@ -17,11 +23,16 @@ export function containerResources(container: Container): ContainerResources {
   const cpuRequest = amount(requests.cpu ?? limits.cpu, quantityMillis);
   const memoryLimit = amount(limits.memory ?? requests.memory, quantityBytes);
   const memoryRequest = amount(requests.memory ?? limits.memory, quantityBytes);
+  const hugepages = HUGEPAGE_SIZES.flatMap(([name, size]) => {
+    const bytes = amount(limits[name], quantityBytes);
+    return bytes === undefined ? [] : [[size, bytes] as const];
+  });
   return {
     ...(cpuLimit === undefined ? {} : { cpuLimitMillis: cpuLimit }),
     ...(cpuRequest === undefined ? {} : { cpuRequestMillis: cpuRequest }),
     ...(memoryLimit === undefined ? {} : { memoryLimitBytes: memoryLimit }),
     ...(memoryRequest === undefined ? {} : { memoryRequestBytes: memoryRequest }),
+    ...(hugepages.length === 0 ? {} : { hugepageLimits: Object.fromEntries(hugepages) }),
   };
 }
 

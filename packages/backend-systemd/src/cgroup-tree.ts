@@ -1,0 +1,67 @@
+import { systemErrorCode } from '@podwright/core';
+import { HostExecutor } from '@podwright/nsenter';
+import { readHostFacts } from '@podwright/oci';
+import { slicePath } from '@podwright/systemd';
+import { inject, injectable } from 'inversify';
+import {
+  type CgroupUsage,
+  cgroupFile,
+  type ReadCgroupFile,
+  readCgroupUsage,
+  readMemoryLimit,
+} from './cgroup-stats.js';
+import type { ContainerRecord } from './container-record.js';
+import type { CgroupVersion } from './container-resources.js';
+import { readNow } from './files.js';
+import { containerUnitName } from './host-layout.js';
+
+/** The host's cgroups, as systemd lays them out: one for each unit below that of its slice. */
+@injectable()
+export class CgroupTree {
+  private known: Promise<CgroupVersion> | undefined;
+
+  constructor(@inject(HostExecutor) private readonly host: HostExecutor) {}
+
+  /** @throws PodwrightError kind `missing-requirement` */
+  version(): Promise<CgroupVersion> {
+    this.known ??= readHostFacts(this.host).then(
+      ({ cgroupVersion }) => cgroupVersion,
+      (error: unknown) => {
+        this.known = undefined;
+        throw error;
+      },
+    );
+    return this.known;
+  }
+
+  containerPath({ id, slice }: Pick<ContainerRecord, 'id' | 'slice'>): string {
+    return `${slicePath(slice)}/${containerUnitName(id)}`;
+  }
+
+  /** What a cgroup uses; undefined when it is not there. @param path from `containerPath` or `slicePath` */
+  async usage(path: string): Promise<CgroupUsage | undefined> {
+    return readCgroupUsage(await this.version(), path, this.read);
+  }
+
+  /** Ids of the processes of a cgroup itself; empty when it is not there. */
+  async processes(path: string): Promise<readonly number[]> {
+    // Every controller of version 1 has the same ones.
+    const text = this.read(cgroupFile(await this.version(), 'memory', path, 'cgroup.procs')) ?? '';
+    return text.split('\n').filter(Boolean).map(Number);
+  }
+
+  async memoryLimit(path: string): Promise<number | undefined> {
+    return readMemoryLimit(await this.version(), path, this.read);
+  }
+
+  /** Read at once, without a turn of the event loop for each: the kernel makes these few words on the spot. */
+  private readonly read: ReadCgroupFile = (path) => {
+    try {
+      return readNow(this.host.hostPath(path));
+    } catch (error) {
+      // The cgroup went away while its file was open.
+      if (systemErrorCode(error) === 'ENODEV') return undefined;
+      throw error;
+    }
+  };
+}

@@ -1,0 +1,63 @@
+import { type ContainerResources, PodwrightError } from '@podwright/core';
+import { describe, expect, it } from 'vitest';
+import { checkResources, resourceProperties } from './container-resources.js';
+
+describe('resourceProperties', () => {
+  it.each<[ContainerResources, readonly (readonly [string, unknown])[]]>([
+    [{}, []],
+    [{ memoryLimitBytes: 1024 }, [['MemoryMax', 1024]]],
+    [{ memoryRequestBytes: 512 }, [['MemoryLow', 512]]],
+    [
+      { memoryLimitBytes: 1024, memorySwapLimitBytes: 1536 },
+      [
+        ['MemoryMax', 1024],
+        ['MemorySwapMax', 512],
+      ],
+    ],
+    [{ pidsLimit: 7 }, [['TasksMax', 7]]],
+    [{ cpuLimitMillis: 250 }, [['CPUQuotaPerSecUSec', 250_000]]],
+    [{ cpuRequestMillis: 1000 }, [['CPUWeight', 100]]],
+    [{ cpuRequestMillis: 1 }, [['CPUWeight', 1]]],
+    [{ cpuRequestMillis: 1_000_000 }, [['CPUWeight', 10_000]]],
+    [{ cpusetCpus: '0-2,4' }, [['AllowedCPUs', Buffer.from([0b10111])]]],
+    [{ cpusetMems: '1,8' }, [['AllowedMemoryNodes', Buffer.from([0b10, 0b1])]]],
+    [{ oomScoreAdj: 5, hugepageLimits: { '2MB': 0 } }, []],
+  ])('of %j', (resources, expected) => {
+    const seen = resourceProperties(resources).map(({ name, value }) => [name, value]);
+    expect(seen).toEqual(expected);
+  });
+});
+
+describe('checkResources', () => {
+  const swap = { memoryLimitBytes: 1, memorySwapLimitBytes: 1 };
+
+  it.each<[1 | 2, ContainerResources]>([
+    [
+      1,
+      { cpuLimitMillis: 1, memoryLimitBytes: 1, pidsLimit: 1, oomScoreAdj: 1, hugepageLimits: { '2MB': 0 } },
+    ],
+    [2, { ...swap, cpusetCpus: '0', cpusetMems: '0' }],
+  ])('takes on version %i %j', (version, resources) => {
+    expect(() => checkResources(resources, version, 'container a')).not.toThrow();
+  });
+
+  it.each<[1 | 2, ContainerResources, string]>([
+    [1, swap, 'MemorySwapMax='],
+    [1, { cpusetCpus: '0' }, 'AllowedCPUs='],
+    [1, { cpusetMems: '0' }, 'cpuset controller'],
+    [2, { hugepageLimits: { '2MB': 1 } }, 'hugetlb'],
+  ])('says on version %i what %j would need', (version, resources, facility) => {
+    try {
+      checkResources(resources, version, 'container a');
+    } catch (error) {
+      if (!PodwrightError.is(error, 'unsupported')) throw error;
+      expect(error.message).toContain(facility);
+      return;
+    }
+    throw new Error('It was taken.');
+  });
+
+  it('refuses what is wrong anywhere', () => {
+    expect(() => checkResources({ pidsLimit: 0 }, 2, 'container a')).toThrow('pidsLimit is 0');
+  });
+});

@@ -1,0 +1,91 @@
+import {
+  type ContainerResources,
+  checkContainerResources,
+  PodwrightError,
+  parseCpuset,
+} from '@podwright/core';
+import { type UnitProperty, unitProperty } from '@podwright/systemd';
+
+/** Which cgroup hierarchy has the host's controllers. */
+export type CgroupVersion = 1 | 2;
+
+/** systemd counts for every container's unit what it uses; without these a host may have no counters of it. */
+export const ACCOUNTING: readonly UnitProperty[] = [
+  unitProperty('CPUAccounting', true),
+  unitProperty('MemoryAccounting', true),
+  unitProperty('TasksAccounting', true),
+  unitProperty('IOAccounting', true),
+];
+
+/**
+ * Limits and shares as properties of a unit; none for what is absent. Huge pages and the OOM score have no property:
+ * see `checkResources`, and the container's OCI document.
+ */
+export function resourceProperties(resources: ContainerResources): readonly UnitProperty[] {
+  const { cpuLimitMillis, cpuRequestMillis, memoryLimitBytes, memoryRequestBytes, pidsLimit } = resources;
+  const { memorySwapLimitBytes, cpusetCpus, cpusetMems } = resources;
+  return [
+    ...(pidsLimit === undefined ? [] : [unitProperty('TasksMax', pidsLimit)]),
+    ...(memoryLimitBytes === undefined ? [] : [unitProperty('MemoryMax', memoryLimitBytes)]),
+    ...(memoryRequestBytes === undefined ? [] : [unitProperty('MemoryLow', memoryRequestBytes)]),
+    // The contract's is memory and swap together, systemd's is swap alone.
+    ...(memorySwapLimitBytes === undefined || memoryLimitBytes === undefined
+      ? []
+      : [unitProperty('MemorySwapMax', memorySwapLimitBytes - memoryLimitBytes)]),
+    ...(cpuLimitMillis === undefined ? [] : [unitProperty('CPUQuotaPerSecUSec', cpuLimitMillis * 1000)]),
+    // systemd's default weight, 100, is what a whole core gets. On cgroup v1 it makes shares of it: 100 are 1024.
+    ...(cpuRequestMillis === undefined
+      ? []
+      : [unitProperty('CPUWeight', Math.min(10_000, Math.max(1, Math.round(cpuRequestMillis / 10))))]),
+    ...(cpusetCpus === undefined ? [] : [unitProperty('AllowedCPUs', cpusetMask(cpusetCpus))]),
+    ...(cpusetMems === undefined ? [] : [unitProperty('AllowedMemoryNodes', cpusetMask(cpusetMems))]),
+  ];
+}
+
+/**
+ * Refuses what is wrong by itself, and what systemd cannot enforce on this host.
+ * @param what whose they are, for messages
+ * @throws PodwrightError kind `invalid-argument`, `unsupported`
+ */
+export function checkResources(resources: ContainerResources, version: CgroupVersion, what: string): void {
+  checkContainerResources(resources, what);
+  const { memorySwapLimitBytes, cpusetCpus, cpusetMems, hugepageLimits = {} } = resources;
+  const refuse = (limit: string, facility: string): never => {
+    throw new PodwrightError(
+      'unsupported',
+      `The limit of ${limit} of ${what} cannot be enforced on this host: ${facility}. Leave it out.`,
+      { details: { limit } },
+    );
+  };
+  if (Object.values(hugepageLimits).some((bytes) => bytes > 0)) {
+    refuse(
+      'huge pages',
+      "it takes the kernel's cgroup controller hugetlb, which systemd does not hand to units",
+    );
+  }
+  if (version === 2) return;
+  if (memorySwapLimitBytes !== undefined) {
+    refuse(
+      'memory and swap (memorySwapLimitBytes)',
+      "systemd's MemorySwapMax= takes the unified cgroup hierarchy (v2), and this host has version 1",
+    );
+  }
+  if (cpusetCpus !== undefined || cpusetMems !== undefined) {
+    refuse(
+      'cores and memory nodes (cpusetCpus, cpusetMems)',
+      "systemd's AllowedCPUs= and AllowedMemoryNodes= take the cpuset controller of the unified cgroup hierarchy (v2), " +
+        'and this host has version 1',
+    );
+  }
+}
+
+/** Bit n of byte n/8 stands for number n. */
+function cpusetMask(list: string): Buffer {
+  const numbers = parseCpuset(list) ?? [];
+  const mask = Buffer.alloc(Math.floor((numbers.at(-1) ?? 0) / 8) + 1);
+  for (const number of numbers) {
+    const byte = Math.floor(number / 8);
+    mask.writeUInt8(mask.readUInt8(byte) | (1 << (number % 8)), byte);
+  }
+  return mask;
+}

@@ -1,0 +1,155 @@
+import { readFile } from 'node:fs/promises';
+import {
+  type CallOptions,
+  Clock,
+  type ContainerFilter,
+  type ContainerStats,
+  type PodSandboxFilter,
+  type PodSandboxStats,
+  type PodSandboxStatus,
+  systemErrorCode,
+  throwIfAborted,
+} from '@podwright/core';
+import { HostExecutor } from '@podwright/nsenter';
+import { SandboxManager } from '@podwright/sandbox';
+import { slicePath } from '@podwright/systemd';
+import { inject, injectable } from 'inversify';
+import type { CgroupUsage } from './cgroup-stats.js';
+import { CgroupTree } from './cgroup-tree.js';
+import type { ContainerRecord } from './container-record.js';
+import { ContainerService } from './container-service.js';
+import { ContainerStore } from './container-store.js';
+import { DiskUsage } from './disk-usage.js';
+import { HostLayout } from './host-layout.js';
+import { parseNetworkStats } from './network-stats.js';
+import { PodSlices } from './pod-slices.js';
+import { PodUnits } from './pod-units.js';
+
+/** Nothing runs in it, so systemd has made no cgroup of it yet. */
+const NO_USAGE: CgroupUsage = {
+  cpu: { usageNanoseconds: 0 },
+  memory: { workingSetBytes: 0, usageBytes: 0, rssBytes: 0 },
+  io: { readBytes: 0, writtenBytes: 0 },
+  pids: 0,
+};
+
+/** conmon is in its container's unit, and is none of the container's processes. */
+const MONITORS = 1;
+
+/**
+ * What containers and pods use, read from the files of the kernel: no process is started, except one du(1) for all
+ * writable layers together (see `DiskUsage`), and one for each pod with a network and no running container.
+ */
+@injectable()
+export class ContainerStatsReader {
+  constructor(
+    @inject(HostExecutor) private readonly host: HostExecutor,
+    @inject(HostLayout) private readonly layout: HostLayout,
+    @inject(CgroupTree) private readonly cgroups: CgroupTree,
+    @inject(DiskUsage) private readonly disk: DiskUsage,
+    @inject(ContainerStore) private readonly store: ContainerStore,
+    @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(SandboxManager) private readonly sandboxes: SandboxManager,
+    @inject(PodUnits) private readonly pods: PodUnits,
+    @inject(PodSlices) private readonly slices: PodSlices,
+    @inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  /** Of running containers, newest first. @throws PodwrightError kind `missing-requirement`, `cancelled` */
+  async ofContainers(
+    filter: ContainerFilter = {},
+    options: CallOptions = {},
+  ): Promise<readonly ContainerStats[]> {
+    if (filter.state !== undefined && filter.state !== 'running') return [];
+    const statuses = await this.containers.statuses(this.store.list(filter));
+    const running = statuses.flatMap(({ id, state }) => {
+      const record = this.store.get(id);
+      return state === 'running' && record !== undefined ? [record] : [];
+    });
+    const layers = await this.disk.of(
+      running.map(({ id }) => this.layout.container(id).upper),
+      options,
+    );
+    throwIfAborted(options.signal);
+    const found: ContainerStats[] = [];
+    for (const record of running) {
+      const { id, sandboxId, podUid, config } = record;
+      const usage = await this.cgroups.usage(this.cgroups.containerPath(record));
+      // It has ended meanwhile.
+      if (usage === undefined) continue;
+      const mountpoint = this.layout.container(id).upper;
+      found.push({
+        ...{ id, sandboxId, podUid, name: config.metadata.name, timestampMs: this.clock.nowMs() },
+        ...usage,
+        pids: Math.max(0, usage.pids - MONITORS),
+        writableLayer: { mountpoint, ...(layers.get(mountpoint) ?? { usedBytes: 0, inodesUsed: 0 }) },
+      });
+    }
+    return found;
+  }
+
+  /** Of ready sandboxes, newest first. @throws as `ofContainers` */
+  async ofSandboxes(
+    filter: PodSandboxFilter = {},
+    options: CallOptions = {},
+  ): Promise<readonly PodSandboxStats[]> {
+    if (filter.state !== undefined && filter.state !== 'ready') return [];
+    const statuses = await this.pods.list({ ...filter, state: 'ready' });
+    const only = filter.id ?? (statuses.length === 1 ? statuses[0]?.id : undefined);
+    const containers = await this.ofContainers(only === undefined ? {} : { sandboxId: only }, options);
+    const of = new Map<string, ContainerStats[]>();
+    for (const stats of containers) of.set(stats.sandboxId, [...(of.get(stats.sandboxId) ?? []), stats]);
+    return await Promise.all(
+      statuses.map((status) => this.ofSandbox(status, of.get(status.id) ?? [], options)),
+    );
+  }
+
+  private async ofSandbox(
+    { id, metadata, network }: PodSandboxStatus,
+    containers: readonly ContainerStats[],
+    options: CallOptions,
+  ): Promise<PodSandboxStats> {
+    const slice = this.sandboxes.get(id)?.cgroupParent ?? this.slices.nameOf(metadata.uid);
+    const usage = (await this.cgroups.usage(slicePath(slice))) ?? NO_USAGE;
+    const interfaces = network === 'node' ? undefined : await this.interfaces(id, containers, options);
+    return {
+      ...{ id, metadata, timestampMs: this.clock.nowMs() },
+      ...usage,
+      pids: Math.max(0, usage.pids - MONITORS * containers.length),
+      network: interfaces === undefined ? [] : parseNetworkStats(interfaces),
+      containers,
+    };
+  }
+
+  /** As a process in the pod sees them; without one, a process of our own goes there to look. */
+  private async interfaces(
+    sandboxId: string,
+    containers: readonly ContainerStats[],
+    options: CallOptions,
+  ): Promise<string | undefined> {
+    for (const { id } of containers) {
+      const record = this.store.get(id);
+      const text = record && (await this.interfacesOf(record));
+      if (text !== undefined) return text;
+    }
+    const path = this.sandboxes.get(sandboxId)?.namespaces.network;
+    if (path === undefined) return undefined;
+    const args = [`--net=${path}`, 'cat', '/proc/self/net/dev'];
+    const { stdout } = await this.host.run({ command: 'nsenter', args, ...options });
+    return stdout.toString('utf8');
+  }
+
+  private async interfacesOf({ id }: ContainerRecord): Promise<string | undefined> {
+    try {
+      const pid = Number(await readFile(this.host.hostPath(this.layout.container(id).pidFile), 'utf8'));
+      const proc = this.host.hostPath(`/proc/${pid}`);
+      const text = await readFile(`${proc}/net/dev`, 'utf8');
+      // Its number may have become that of a process elsewhere.
+      return (await readFile(`${proc}/cgroup`, 'utf8')).includes(id) ? text : undefined;
+    } catch (error) {
+      const code = systemErrorCode(error);
+      if (code === 'ENOENT' || code === 'ESRCH' || code === 'EINVAL') return undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,135 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import {
+  type CallOptions,
+  type ContainerResources,
+  mergeResources,
+  PodwrightError,
+  systemErrorCode,
+} from '@podwright/core';
+import { HostExecutor, writeFileAtomic } from '@podwright/nsenter';
+import type { OciSpec } from '@podwright/oci';
+import { SystemdManager, unitProperty } from '@podwright/systemd';
+import { inject, injectable } from 'inversify';
+import { CgroupTree } from './cgroup-tree.js';
+import type { ContainerRecord } from './container-record.js';
+import { checkResources, resourceProperties } from './container-resources.js';
+import { ContainerService } from './container-service.js';
+import { ContainerStore } from './container-store.js';
+import { containerUnitName, HostLayout } from './host-layout.js';
+import { PodSlices } from './pod-slices.js';
+
+/** The kernel rounds limits to whole pages. */
+const LARGEST_PAGE_BYTES = 64 * 1024;
+
+/**
+ * Changes limits of containers and pods. systemd applies them at once, and keeps them for each start of the unit; the
+ * container's record has them for whatever asks later.
+ */
+@injectable()
+export class ResourceUpdater {
+  constructor(
+    @inject(HostExecutor) private readonly host: HostExecutor,
+    @inject(HostLayout) private readonly layout: HostLayout,
+    @inject(SystemdManager) private readonly manager: SystemdManager,
+    @inject(CgroupTree) private readonly cgroups: CgroupTree,
+    @inject(ContainerStore) private readonly store: ContainerStore,
+    @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(PodSlices) private readonly slices: PodSlices,
+  ) {}
+
+  /** Before anything is made with them. @throws PodwrightError kind `invalid-argument`, `unsupported` */
+  async check(resources: ContainerResources, what: string): Promise<void> {
+    checkResources(resources, await this.cgroups.version(), what);
+  }
+
+  /**
+   * @throws PodwrightError kind `not-found`, `failed-precondition` (ended, or it uses more than the new limit),
+   *   `invalid-argument`, `unsupported`, `permission-denied` (a lower oomScoreAdj)
+   */
+  async updateContainer(id: string, change: ContainerResources, options: CallOptions = {}): Promise<void> {
+    await this.containers.exclusively(id, (record) => this.update(record, change), options.signal);
+  }
+
+  /** @throws PodwrightError kind `invalid-argument`, `unsupported` */
+  async updatePod(podUid: string, resources: ContainerResources, what: string): Promise<void> {
+    await this.check(resources, what);
+    await this.slices.update(podUid, resources);
+  }
+
+  private async update(record: ContainerRecord, change: ContainerResources): Promise<void> {
+    const { config } = record;
+    const what = `container "${config.metadata.name}"`;
+    const before = config.resources;
+    const after = mergeResources(before, change);
+    await this.check(after, what);
+    const { state } = await this.containers.status(record);
+    if (state === 'exited' || state === 'unknown') {
+      throw new PodwrightError(
+        'failed-precondition',
+        `The limits of ${what} cannot be changed: it has ended. Make a new one with other limits.`,
+        { details: { id: record.id, state } },
+      );
+    }
+    if (state !== 'created') await this.apply(record, after, what);
+    if (after.oomScoreAdj !== undefined && after.oomScoreAdj !== before.oomScoreAdj) {
+      await this.setOomScoreAdj(record, after.oomScoreAdj, what);
+    }
+    await this.store.replace({ ...record, config: { ...config, resources: after } });
+  }
+
+  private async apply(record: ContainerRecord, after: ContainerResources, what: string): Promise<void> {
+    const unit = containerUnitName(record.id);
+    const path = this.cgroups.containerPath(record);
+    const { memoryLimitBytes: wanted, pidsLimit = Number.POSITIVE_INFINITY } = after;
+    const limitBytes = wanted ?? Number.POSITIVE_INFINITY;
+    const usage = await this.cgroups.usage(path);
+    const isLower = (now: number | undefined, next: number) => now === undefined || next < now;
+    const { memoryLimitBytes, pidsLimit: pidsBefore } = record.config.resources;
+    if (usage && isLower(memoryLimitBytes, limitBytes) && usage.memory.workingSetBytes > limitBytes) {
+      throw tooMuch(what, 'memory', `${usage.memory.workingSetBytes} bytes`, `${limitBytes} bytes`);
+    }
+    if (usage && isLower(pidsBefore, pidsLimit) && usage.pids > pidsLimit) {
+      throw tooMuch(what, 'processes', `${usage.pids}`, `${pidsLimit}`);
+    }
+    await this.manager.setUnitProperties(unit, resourceProperties(after), { runtime: true });
+    const applied = await this.cgroups.memoryLimit(path);
+    // On version 1 the kernel refuses what it cannot make room for, and systemd only logs that.
+    if (wanted === undefined || usage === undefined || (applied ?? wanted) <= wanted + LARGEST_PAGE_BYTES)
+      return;
+    const restored = [unitProperty('MemoryMax', 'infinity'), ...resourceProperties(record.config.resources)];
+    await this.manager.setUnitProperties(unit, restored, { runtime: true });
+    throw tooMuch(what, 'memory', `${usage.memory.usageBytes} bytes`, `${wanted} bytes`);
+  }
+
+  /** For the processes that run, and in the document that the next start is made of. */
+  private async setOomScoreAdj(record: ContainerRecord, value: number, what: string): Promise<void> {
+    const path = this.host.hostPath(this.layout.container(record.id).ociConfig);
+    for (const pid of await this.cgroups.processes(this.cgroups.containerPath(record))) {
+      try {
+        const proc = this.host.hostPath(`/proc/${pid}`);
+        // conmon, which watches the container, is not of it.
+        if ((await readFile(`${proc}/comm`, 'utf8')).trim() === 'conmon') continue;
+        await writeFile(`${proc}/oom_score_adj`, String(value), { flag: 'r+' });
+      } catch (error) {
+        const code = systemErrorCode(error);
+        if (code === 'ENOENT' || code === 'ESRCH') continue;
+        throw new PodwrightError(
+          code === 'EACCES' || code === 'EPERM' ? 'permission-denied' : 'internal',
+          `The oomScoreAdj of ${what} cannot be made ${value}: lowering it takes the capability CAP_SYS_RESOURCE.`,
+          { cause: error },
+        );
+      }
+    }
+    const spec = JSON.parse(await readFile(path, 'utf8')) as OciSpec;
+    const changed = { ...spec, process: { ...spec.process, oomScoreAdj: value } };
+    await writeFileAtomic(path, JSON.stringify(changed), { mode: 0o600 });
+  }
+}
+
+function tooMuch(what: string, resource: string, used: string, limit: string): PodwrightError {
+  return new PodwrightError(
+    'failed-precondition',
+    `The limit of ${resource} of ${what} cannot become ${limit}: it uses ${used} now. Choose a higher one, or restart it.`,
+    { details: { resource, used, limit } },
+  );
+}
