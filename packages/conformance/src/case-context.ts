@@ -15,7 +15,7 @@ import {
   type RunPodResult,
   UndoStack,
 } from '@podwright/core';
-import { lastValueFrom } from 'rxjs';
+import { interval, lastValueFrom, merge } from 'rxjs';
 import type { ConformanceTarget, KernelView } from './conformance-target.js';
 import { collect, joinLines, type Line, lastOf } from './log-lines.js';
 import { Waiting } from './waiting.js';
@@ -151,6 +151,14 @@ export class CaseContext extends Waiting {
       },
       `pod ${uid} ${what}`,
     );
+  }
+
+  /**
+   * The first result of `look` that is one. For what not every event tells of, such as the answers of probes: it looks
+   * again whenever the runtime tells something, and each 200 ms.
+   */
+  changing<T>(look: () => Promise<T | undefined>, what: string): Promise<T> {
+    return this.whenever(merge(this.runtime.events, interval(200)), look, what);
   }
 
   podEnded(uid: string): Promise<PodStatus> {

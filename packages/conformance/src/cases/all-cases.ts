@@ -9,6 +9,7 @@ import { imageAuthCases } from './image-auth-cases.js';
 import { imageCases } from './image-cases.js';
 import { imageGcCases } from './image-gc-cases.js';
 import { kernelCases } from './kernel-cases.js';
+import { lifecycleCases } from './lifecycle-cases.js';
 import { logCases } from './log-cases.js';
 import { manifestCases } from './manifest-cases.js';
 import { mountCases } from './mount-cases.js';
@@ -16,6 +17,7 @@ import { networkCases } from './network-cases.js';
 import { podCases } from './pod-cases.js';
 import { podRestartCases } from './pod-restart-cases.js';
 import { podStreamCases } from './pod-stream-cases.js';
+import { probeCases } from './probe-cases.js';
 import { processCases } from './process-cases.js';
 import { restartCases } from './restart-cases.js';
 import { runtimeCases } from './runtime-cases.js';
@@ -46,6 +48,8 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...podRestartCases,
   ...syncCases,
   ...podStreamCases,
+  ...probeCases,
+  ...lifecycleCases,
   ...debugCases,
   ...eventCases,
   ...gcCases,

@@ -1,0 +1,54 @@
+import { type Logger, SystemClock } from '@podwright/core';
+import type { Command } from 'commander';
+import { StaticPodAgent } from '../../agent/static-pod-agent.js';
+import type { Cli } from '../cli.js';
+import type { CliContext } from '../cli-context.js';
+import { defineCommand } from '../define-command.js';
+
+interface AgentFlags {
+  readonly manifests: string;
+}
+
+const HELP = `
+Each file of the directory that ends in .yaml, .yml or .json holds Pods, and the ConfigMaps and Secrets that they name. Add,
+change or remove a file, and the node follows; a file that is wrong is reported and its pods stay as they are. While the
+agent runs it asks probes, runs hooks, restarts what needs it, and ends pods by their deadline. SIGTERM ends the agent and
+leaves the pods running; the next one takes them up.
+  podwright agent --manifests /etc/podwright/manifests`;
+
+export function registerAgent(program: Command, cli: Cli): void {
+  const command = defineCommand(
+    program,
+    'agent',
+    'keep pods as a directory of manifests says, until interrupted',
+  )
+    .requiredOption('--manifests <dir>', 'the directory of the manifests')
+    .addHelpText('after', HELP);
+  command.action((flags: AgentFlags) => cli.run(command, (context) => agent(context, flags)));
+}
+
+async function agent(context: CliContext, { manifests }: AgentFlags): Promise<void> {
+  const logger = logTo(context);
+  const runtime = await context.openRuntime('exclusive');
+  const events = runtime.events.subscribe(({ type, reason, object, message }) => {
+    const container = /\{.*\}$/.exec(object.fieldPath ?? '')?.[0] ?? '';
+    const line = `${reason} ${object.namespace}/${object.name}${container}: ${message}`;
+    if (type === 'Warning') logger.warn(line);
+    else logger.info(line);
+  });
+  try {
+    logger.info(`The agent has started; manifests are in ${manifests}`);
+    await new StaticPodAgent(runtime, { directory: manifests }, new SystemClock(), logger).run(
+      context.signal,
+    );
+    logger.info('The agent ends; pods run on');
+  } finally {
+    events.unsubscribe();
+  }
+}
+
+/** To standard error, a line each; the journal adds the time. */
+function logTo({ stderr }: CliContext): Logger {
+  const at = (level: string) => (message: string) => void stderr.write(`${level} ${message}\n`);
+  return { debug: () => undefined, info: at('info'), warn: at('warn'), error: at('error') };
+}
