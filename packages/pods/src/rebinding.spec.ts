@@ -17,6 +17,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { agentOver, FakeBackend, ManualClock, podOf } from './fake-backend.spec-helper.js';
 import { ManifestContainerOptionsGenerator } from './manifest-container-options-generator.js';
 import { MemoryPodStore } from './memory-pod-store.js';
+import { NodeFacts } from './node-facts.js';
 
 const clock = new ManualClock();
 let runtime: ContainerRuntime | undefined;
@@ -68,6 +69,29 @@ describe('rebinding a token changes a real pod', () => {
       });
     });
     expect(backend.byName('web').mounts).toMatchObject([{ hostPath: '/elsewhere', containerPath: '/data' }]);
+  });
+
+  it('NodeFacts: tells pods of another node', async () => {
+    const backend = new FakeBackend(clock);
+    runtime = await agentOver(backend, clock, async (container) => {
+      (await container.rebind(NodeFacts)).toConstantValue({
+        name: () => 'node-7',
+        ips: async () => ['192.0.2.7'],
+        capacity: async () => ({ cpuMillis: 3000, memoryBytes: 1, ephemeralStorageBytes: 1 }),
+      });
+    });
+    await runtime.start();
+    const env = [
+      { name: 'NODE', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+      { name: 'HOST', valueFrom: { fieldRef: { fieldPath: 'status.hostIP' } } },
+      { name: 'CPUS', valueFrom: { resourceFieldRef: { resource: 'limits.cpu' } } },
+    ];
+    await runtime.runPod(podOf({ containers: [{ name: 'web', image: 'web:1', env }] }));
+    expect(backend.byName('web').config.env).toEqual([
+      { name: 'NODE', value: 'node-7' },
+      { name: 'HOST', value: '192.0.2.7' },
+      { name: 'CPUS', value: '3' },
+    ]);
   });
 
   it('EventRecorder: hears every event, and its failure harms neither the pod nor the events', async () => {
