@@ -67,7 +67,8 @@ function showOutput(stdout) {
 function machineArgs({ disk, kernel, checkout, consoleLog, results, bundle }) {
   const words = [
     ...['root=/dev/nvme0n1', 'rw', 'console=ttyS0', 'quiet', 'panic=-1', 'systemd.show_status=0'],
-    ...['mitigations=off', 'tsc=unstable', 'systemd.unified_cgroup_hierarchy=1'],
+    ...['mitigations=off', 'init_on_alloc=0', 'rcupdate.rcu_expedited=1', 'tsc=unstable'],
+    'systemd.unified_cgroup_hierarchy=1',
     ...[`podwright.repository=${REPOSITORY}`, `podwright.run=${bundle}`],
   ].join(' ');
   // NVMe, since Debian's cloud kernel has it built in: so the machine needs no initramfs.
