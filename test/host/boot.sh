@@ -47,6 +47,14 @@ for unit in $units $installed; do
   ln -s /dev/null "$root/etc/systemd/system/$unit"
 done
 
+# An overlay cannot have its upper directory on another overlay, which the root file system of this host is. Mounted
+# here, outside of the host, they outlive its reboots as its disk does.
+for folder in /var/lib/containers /var/lib/podwright /var/lib/cni /var/tmp; do
+  mkdir -p "$root$folder"
+  mount -t tmpfs -o mode=755,size=60% tmpfs "$root$folder"
+done
+chmod 1777 "$root/var/tmp"
+
 binds=
 for folder in "$repository" "$@"; do binds="$binds --bind=$folder:$folder:norbind"; done
 # systemd-nspawn gives a /dev of its own, with few devices.
@@ -54,7 +62,13 @@ for folder in "$repository" "$@"; do binds="$binds --bind=$folder:$folder:norbin
 
 # Without SYSTEMD_SECCOMP=0 every container inside would inherit the system call filter of systemd-nspawn itself.
 export SYSTEMD_SECCOMP=0
-# shellcheck disable=SC2086 # one word for each bind: paths with blanks or colons are refused by host.mjs
-exec systemd-nspawn --quiet --register=no --keep-unit --directory="$root" --machine="$name" --capability=all \
-  --private-users=no --private-network --resolv-conf=off --link-journal=no --console=read-only $binds \
-  /podwright-host-init
+# With 133 it says that the host is to be rebooted.
+status=133
+while [ "$status" -eq 133 ]; do
+  status=0
+  # shellcheck disable=SC2086 # one word for each bind: paths with blanks or colons are refused by host.mjs
+  systemd-nspawn --quiet --register=no --keep-unit --directory="$root" --machine="$name" --capability=all \
+    --private-users=no --private-network --resolv-conf=off --link-journal=no --console=read-only $binds \
+    /podwright-host-init || status=$?
+done
+exit "$status"

@@ -8,13 +8,6 @@ for controller in /sys/fs/cgroup/*; do
 done
 mount -o remount,bind,rw,nosuid,nodev,noexec /proc/sys
 
-# An overlay cannot have its upper directory on another overlay, which the root file system of this host is.
-for folder in /var/lib/containers /var/lib/podwright /var/lib/cni /var/tmp; do
-  mkdir -p "$folder"
-  mount -t tmpfs -o mode=755,size=60% tmpfs "$folder"
-done
-chmod 1777 /var/tmp
-
 # As on any machine that systemd has booted.
 mount --make-rshared /
 exec /lib/systemd/systemd --show-status=no

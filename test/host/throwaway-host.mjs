@@ -78,6 +78,21 @@ export class ThrowawayHost {
   }
 
   /**
+   * Ends its first process and boots it again on the same disk: /run and all processes are new, and so is the boot id.
+   * @param options.hard without a shutdown, as when the power fails; default: everything is stopped in order
+   */
+  async reboot({ hard = false } = {}) {
+    return await this.#locked(async () => {
+      const before = this.status();
+      if (before === undefined) throw new Error(`the host ${this.name} is not up`);
+      const started = Date.now();
+      await this.#systemctl(before.leader.pid, 'reboot', ...(hard ? ['-ff'] : []));
+      await waitUntil('ending the first process', 40_000, () => !isAlive(before.leader));
+      return await this.#finishBoot(before.supervisor, started);
+    });
+  }
+
+  /**
    * Runs a command inside, in a scope of its own, arguments byte for byte, and waits for it.
    * @param options.cwd a directory inside; default: this process's own
    * @param options.env added to a clean environment
@@ -130,13 +145,19 @@ export class ThrowawayHost {
     closeSync(log);
     child.unref();
     await new Promise((resolve, reject) => child.once('spawn', resolve).once('error', reject));
-    const supervisor = identify(child.pid);
+    return await this.#finishBoot(identify(child.pid), started);
+  }
+
+  /** Waits until systemd-nspawn has started systemd, and that all else. */
+  async #finishBoot(supervisor, started) {
     const ended = () => {
       if (!isAlive(supervisor)) throw new Error('systemd-nspawn ended');
     };
     const leaderPid = await waitUntil('starting systemd', 20_000, () => {
       ended();
-      return childrenOf(child.pid).find((pid) => commOf(pid) === 'systemd');
+      return childrenOf(supervisor.pid)
+        .flatMap(childrenOf)
+        .find((pid) => commOf(pid) === 'systemd');
     });
     const state = { supervisor, leader: identify(leaderPid), bootMs: 0 };
     await waitUntil('reaching the default target', 30_000, async () => {
