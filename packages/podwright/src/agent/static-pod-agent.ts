@@ -1,7 +1,7 @@
 import { watch } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Clock, type ContainerRuntime, type Logger, messageOf, PodwrightError } from '@podwright/core';
+import { type Clock, type ContainerRuntime, type Logger, messageOf } from '@podwright/core';
 import { debounceTime, Observable, type Subscription } from 'rxjs';
 import { decideStaticPods, type StaticAction } from './decide-static-pods.js';
 import { isManifestName, readStaticManifests, type StaticManifests } from './static-manifests.js';
@@ -125,24 +125,12 @@ export class StaticPodAgent {
   private async apply(action: Extract<StaticAction, { action: 'sync' }>, signal: AbortSignal): Promise<void> {
     const { uid, pod } = action;
     const name = nameOf(action);
-    const isKnown = await this.isThere(uid, signal);
     const { actions } = await this.runtime.syncPod(pod.pod, { objects: pod.objects, signal });
-    if (isKnown && pod.objects.length > 0) await this.runtime.updateObjects({ uid }, pod.objects, { signal });
     if (actions.length === 0) this.logger.info(`${name} is as ${pod.file} says`, { uid });
     for (const { action: what, container, message, error } of actions) {
       const words = `${name} ${what}${container === undefined ? '' : ` ${container}`}`;
       if (error) this.logger.error(`${words} failed, and is tried again: ${error.message}`, { uid });
       else this.logger.info(`${words}: ${message}`, { uid });
-    }
-  }
-
-  private async isThere(uid: string, signal: AbortSignal): Promise<boolean> {
-    try {
-      await this.runtime.getPodStatus({ uid }, { signal });
-      return true;
-    } catch (error) {
-      if (PodwrightError.is(error, 'not-found')) return false;
-      throw error;
     }
   }
 
