@@ -67,6 +67,25 @@ export const systemdBackendOptionsSchema = z.strictObject({
     .optional()
     .describe('interface of the default network; two agents on one host need one each, and a subnet'),
   seccompProfile: absolutePath.optional().describe("default: the host's /usr/share/containers/seccomp.json"),
+  seccompProfileRoot: absolutePath
+    .optional()
+    .describe(
+      'below it lie the profiles that pods name (Localhost); default: `seccomp` in the state directory',
+    ),
+  appArmorProfile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('a loaded AppArmor profile, for containers that name none or RuntimeDefault; default: none'),
+  userNamespaceIds: z
+    .union([
+      z.strictObject({ first: z.int().min(1), count: z.int().min(65_536) }),
+      z.strictObject({ user: z.string().min(1) }),
+    ])
+    .optional()
+    .describe(
+      'ids of the host for pods with users of their own, 65536 each: `first` and `count`, or a `user` of /etc/subuid and /etc/subgid; default: 1879048192 and up',
+    ),
 });
 
 export type SystemdBackendOptions = z.output<typeof systemdBackendOptionsSchema>;

@@ -31,6 +31,7 @@ import { type LaunchInput, launchScript, recordScript, stopScript } from './laun
 import { ociSandbox } from './oci-sandbox.js';
 import { PidTargets, type TargetNamespace } from './pid-target.js';
 import { checkRecursiveReadOnly } from './recursive-read-only.js';
+import { checkPropagation, launchPaths, launchUsers } from './user-namespace-launch.js';
 
 interface BuildInput {
   readonly id: string;
@@ -99,9 +100,8 @@ export class ContainerFactory {
   }
 
   private async build({ id, sandbox, slice, config, stored }: BuildInput) {
-    this.facts ??= await readHostFacts(this.host);
-    const facts = this.facts;
-    const paths = this.layout.container(id);
+    const facts = await this.hostFacts();
+    const paths = launchPaths(this.layout.container(id), sandbox);
     const { config: image, lowerDirs } = stored;
     if (lowerDirs.length === 0) {
       throw new PodwrightError('unsupported', `The image ${config.image} has no layer to run anything of.`);
@@ -119,6 +119,7 @@ export class ContainerFactory {
     const unitCgroup = `/${slicePath(slice)}/${containerUnitName(id)}`;
     const cgroupsPath = runtimeCgroupsPath(runtime.flavour, facts.cgroupVersion, unitCgroup, id);
     checkRecursiveReadOnly(config.mounts);
+    checkPropagation(config.mounts, sandbox);
     const mounts = launchMounts(config.mounts, image.config, paths);
     const spec = buildOciSpec({
       config: { ...config, mounts: mounts.mounts },
@@ -145,6 +146,18 @@ export class ContainerFactory {
     };
   }
 
+  private async hostFacts(): Promise<OciHostFacts> {
+    if (this.facts !== undefined) return this.facts;
+    const facts = await readHostFacts(this.host);
+    const { appArmorProfile: appArmorDefault } = this.options;
+    const mandatoryAccess = {
+      ...facts.mandatoryAccess,
+      ...(appArmorDefault === undefined ? {} : { appArmorDefault }),
+    };
+    this.facts = { ...facts, mandatoryAccess };
+    return this.facts;
+  }
+
   private async launchInput({
     id,
     sandbox,
@@ -162,7 +175,8 @@ export class ContainerFactory {
     readonly signal: string;
     readonly pidNamespace: TargetNamespace | undefined;
   }): Promise<LaunchInput> {
-    const paths = this.layout.container(id);
+    const paths = launchPaths(this.layout.container(id), sandbox);
+    const users = launchUsers(sandbox);
     const { conmon, runtime } = await this.tools.find();
     const { namespace, name } = sandbox.metadata;
     const command = conmonCommand({
@@ -187,6 +201,7 @@ export class ContainerFactory {
       backoff: this.options.restartBackoff,
       ...(isForwarded(signal) ? {} : { stopSignal: signal }),
       terminationGraceMs: config.terminationGraceMs,
+      ...(users === undefined ? {} : { users }),
       ...(pidNamespace === undefined ? {} : { pidNamespace: pidNamespace.link }),
     };
   }

@@ -63,7 +63,7 @@ export class HostVolumeProvider implements VolumeProvider {
     const paths = new Map<string, string>();
     // Only what this call makes: a pod that runs may have had its volumes before.
     const undo = new UndoStack();
-    const owner = volumeOwnership(pod, options.idMappings);
+    const owner = volumeOwnership(pod);
     try {
       for (const volume of pod.spec.volumes) {
         throwIfAborted(options.signal);
@@ -92,7 +92,6 @@ export class HostVolumeProvider implements VolumeProvider {
       uid,
       async () => {
         const seen = this.host.hostPath(path);
-        // Ids of a user namespace are in its owner.
         const owner = await ignoreMissing(stat(seen));
         if (owner === undefined) {
           throw new PodwrightError('not-found', `The pod ${uid} has no volume ${volume} made of objects.`, {

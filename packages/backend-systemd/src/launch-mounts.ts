@@ -7,12 +7,13 @@ import {
   relativePathProblem,
 } from '@podwright/core';
 import { shellQuote } from '@podwright/nsenter';
+import type { ContainerVolume } from '@podwright/oci';
 import type { ContainerPaths } from './host-layout.js';
 
 /** Mounts of a container that its launch script has to prepare anew for each attempt. */
 export interface LaunchMounts {
   /** What the OCI runtime binds: the container's mounts, those that are prepared from where they are prepared. */
-  readonly mounts: readonly Mount[];
+  readonly mounts: readonly ContainerVolume[];
   /** Parts of volumes, each bound to a directory or file of the container's own. */
   readonly subPaths: readonly {
     readonly volume: string;
@@ -30,7 +31,8 @@ export function launchMounts(
   paths: Pick<ContainerPaths, 'stage' | 'volumes'>,
 ): LaunchMounts {
   const subPaths: { volume: string; subPath: string; target: string }[] = [];
-  const own = asked.map(({ subPath, ...mount }): Mount => {
+  const own = asked.map(({ subPath, ...volume }): ContainerVolume => {
+    const mount = { ...volume, idmapped: true };
     if (subPath === undefined || subPath === '') return mount;
     const problem = relativePathProblem(subPath);
     if (problem !== undefined) {
@@ -48,6 +50,7 @@ export function launchMounts(
     path,
     directory: join(paths.volumes, String(index)),
   }));
+  // Filled from the root file system, whose ids are the container's already.
   const declared = imageVolumes.map(({ path, directory }) => ({ hostPath: directory, containerPath: path }));
   return { mounts: [...own, ...declared], subPaths, imageVolumes };
 }

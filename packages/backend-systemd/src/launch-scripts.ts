@@ -2,6 +2,7 @@ import { basename, dirname } from 'node:path';
 import { shellQuote } from '@podwright/nsenter';
 import type { ContainerPaths } from './host-layout.js';
 import { type LaunchMounts, prepareMounts } from './launch-mounts.js';
+import { type LaunchUsers, mountRootfsFor } from './user-namespace-launch.js';
 
 export interface RestartBackoff {
   /** Delay before the second restart, in milliseconds; the first one follows at once. It doubles each time. */
@@ -25,6 +26,8 @@ export interface LaunchInput {
   /** Name of the stop signal without `SIG`, or undefined when conmon forwards it by itself. */
   readonly stopSignal?: string;
   readonly terminationGraceMs: number;
+  /** Of the pod's own, if it has one. */
+  readonly users?: LaunchUsers;
   /** Link of the PID namespace that the container joins, `pid:[…]`: it is not started in another one. */
   readonly pidNamespace?: string;
 }
@@ -60,8 +63,6 @@ cd ${shellQuote(input.paths.run)} || exit 1
  */
 export function launchScript(input: LaunchInput): string {
   const { paths } = input;
-  const overlay = overlayPaths(input.lowerDirs);
-  const options = `lowerdir=${overlay.lower},upperdir=${paths.upper},workdir=${paths.work}`;
   return `${header(input)}
 fail() {
   printf '%s\\n' "$1" >start-error
@@ -95,10 +96,7 @@ if [ -e "$state/used" ]; then
 else
   : >"$state/used"
 fi
-[ -d ${shellQuote(paths.rootfs)} ] || mkdir -p ${shellQuote(paths.rootfs)} || fail "The directory of the root file system cannot be made."
-out=$(cd ${shellQuote(overlay.base)} && mount -t overlay overlay -o ${shellQuote(options)} ${shellQuote(paths.rootfs)} 2>&1) ||
-  fail "The root file system cannot be mounted: $out"
-${prepareMounts(input.mounts, paths)}
+${mountRootfs(input)}${prepareMounts(input.mounts, paths)}
 # conmon forks: the child creates the container and tells it; the parent writes the PID file and ends. systemd is told
 # while the container is created. The child holds the pipe as long as it lives, so that an end of file says that it ended.
 {
@@ -130,6 +128,16 @@ done
 ${pidNamespaceCheck(input.pidNamespace)}printf '%s\\n' "\${INVOCATION_ID:-}" >"$state/started"
 out=$(${words([...input.runtime, 'start', input.id])} 2>&1) || fail "$out"
 }
+`;
+}
+
+function mountRootfs({ users, lowerDirs, paths }: LaunchInput): string {
+  if (users !== undefined) return mountRootfsFor(users, lowerDirs, paths);
+  const overlay = overlayPaths(lowerDirs);
+  const options = `lowerdir=${overlay.lower},upperdir=${paths.upper},workdir=${paths.work}`;
+  return `[ -d ${shellQuote(paths.rootfs)} ] || mkdir -p ${shellQuote(paths.rootfs)} || fail "The directory of the root file system cannot be made."
+out=$(cd ${shellQuote(overlay.base)} && mount -t overlay overlay -o ${shellQuote(options)} ${shellQuote(paths.rootfs)} 2>&1) ||
+  fail "The root file system cannot be mounted: $out"
 `;
 }
 

@@ -13,7 +13,7 @@ import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { ContainerStore } from './container-store.js';
 import { ignoreMissing } from './files.js';
-import { containerOfUnit, HostLayout } from './host-layout.js';
+import { containerOfUnit, HostLayout, sandboxOfInfraUnit } from './host-layout.js';
 
 /**
  * Removes units, run directories and sandboxes' leftovers without a record. A unit is this agent's own when its working
@@ -49,7 +49,9 @@ export class OrphanCollector {
     const inUse = await this.store.idsInUse();
     for (const { name } of units) {
       const id = containerOfUnit(name);
-      if (id === undefined || inUse.has(id) || !(await this.isOwn(name))) continue;
+      const isOrphan =
+        id === undefined ? await this.isOrphanInfra(name) : !inUse.has(id) && (await this.isOwn(name));
+      if (!isOrphan) continue;
       await attempt(`unit ${name}`, async () => {
         await this.manager.stopUnit(name, signal === undefined ? {} : { signal }).catch(ignoreGone);
         await this.manager.resetFailedUnit(name);
@@ -67,6 +69,16 @@ export class OrphanCollector {
       removed: [...removed, ...sandboxes.removed],
       errors: [...errors, ...sandboxes.errors],
     };
+  }
+
+  /** A sandbox's first process when the sandbox has no state any more, which is written before and removed after it. */
+  private async isOrphanInfra(unit: string): Promise<boolean> {
+    const id = sandboxOfInfraUnit(unit);
+    if (id === undefined) return false;
+    const state = join(this.layout.sandboxesDir, id);
+    const directory = await this.manager.getUnitProperty(unit, 'WorkingDirectory').catch(ignoreGone);
+    if (directory !== state) return false;
+    return (await ignoreMissing(readdir(this.host.hostPath(state)))) === undefined;
   }
 
   private async isOwn(unit: string): Promise<boolean> {

@@ -19,6 +19,7 @@ import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
 import { PodSlices } from './pod-slices.js';
+import { UserNamespaces } from './user-namespaces.js';
 
 /** Sandboxes with their slices and containers. Calls for one sandbox are done one after the other. */
 @injectable()
@@ -32,12 +33,14 @@ export class PodUnits {
     @inject(ContainerFactory) private readonly factory: ContainerFactory,
     @inject(ContainerService) private readonly containers: ContainerService,
     @inject(ContainerWatcher) private readonly watcher: ContainerWatcher,
+    @inject(UserNamespaces) private readonly users: UserNamespaces,
     @inject(CgroupLock) private readonly cgroupLock: CgroupLock,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
   async run(config: PodSandboxConfig, options: CallOptions): Promise<string> {
+    if (config.userNamespace === 'pod') await this.users.check();
     // Here and below: a start follows.
     this.cgroupLock.warm();
     const id = randomBytes(32).toString('hex');
@@ -177,9 +180,10 @@ export class PodUnits {
   }
 
   private async toStatus(record: SandboxRecord): Promise<PodSandboxStatus> {
-    const { id, metadata, createdAtMs, ips, network, labels, annotations } = record;
+    const { id, metadata, createdAtMs, ips, network, idMappings, labels, annotations } = record;
     const state = (await this.sandboxes.verify(id)) ? 'ready' : 'not-ready';
-    return { id, metadata, state, createdAtMs, ips, network, labels, annotations };
+    const base = { id, metadata, state, createdAtMs, ips, network, labels, annotations } as const;
+    return idMappings.length === 0 ? base : { ...base, idMappings };
   }
 
   private eventBase({ id, metadata }: SandboxRecord) {

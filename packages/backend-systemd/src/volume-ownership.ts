@@ -1,6 +1,6 @@
-import { type IdMapping, type Pod, PodwrightError } from '@podwright/core';
+import type { Pod } from '@podwright/core';
 
-/** Who owns what is made for a pod, as the host counts ids. */
+/** Who owns what is made for a pod. */
 export interface VolumeOwnership {
   readonly uid: number;
   readonly gid: number;
@@ -10,15 +10,12 @@ export interface VolumeOwnership {
 
 const SETGID = 0o2000;
 
-/**
- * Root of the pod, which may be somebody else on the host, and its fsGroup.
- * @throws PodwrightError kind `invalid-argument` for an fsGroup that the pod's user namespace does not have
- */
-export function volumeOwnership(pod: Pod, idMappings: readonly IdMapping[] = []): VolumeOwnership {
+/** Root and the pod's fsGroup. Ids are those that the containers see: what is mounted in a user namespace is shown with them. */
+export function volumeOwnership(pod: Pod): VolumeOwnership {
   const { fsGroup } = pod.spec.securityContext;
   return {
-    uid: hostIdOf(0, idMappings, 'user'),
-    gid: hostIdOf(fsGroup ?? 0, idMappings, 'group'),
+    uid: 0,
+    gid: fsGroup ?? 0,
     shared: fsGroup !== undefined,
   };
 }
@@ -36,15 +33,4 @@ export function directoryMode({ shared }: VolumeOwnership): number {
 /** Mode of a file that is only read: the group may read what the owner may. @see kubelet, SetVolumeOwnership */
 export function fileMode(mode: number, { shared }: VolumeOwnership): number {
   return shared ? mode | 0o440 : mode;
-}
-
-function hostIdOf(id: number, mappings: readonly IdMapping[], what: string): number {
-  if (mappings.length === 0) return id;
-  const found = mappings.find(({ containerId, size }) => id >= containerId && id < containerId + size);
-  if (found !== undefined) return found.hostId + (id - found.containerId);
-  throw new PodwrightError(
-    'invalid-argument',
-    `The ${what} ${id} is none of the pod's user namespace: choose a lower one, or use the host's users.`,
-    { details: { id } },
-  );
 }

@@ -5,7 +5,7 @@ import type { ContainerConfig } from './container-types.js';
 import type { ConfigObject } from './manifest/config-object.js';
 import type { Container, Pod } from './manifest/pod.js';
 import type { VolumeFile } from './manifest/volume-files.js';
-import type { ContainerResources, EnvVar, IdMapping, Mount } from './model.js';
+import type { ContainerResources, EnvVar, Mount } from './model.js';
 import type { ContainerKind } from './pod-types.js';
 import type { PodSandboxStatus } from './sandbox-types.js';
 
@@ -42,11 +42,13 @@ export interface VolumeUsage {
 export interface VolumeSetUpOptions extends CallOptions {
   /** Content of the volumes that are made of objects (configMap, secret, projected, downwardAPI), by volume name. */
   readonly files?: ReadonlyMap<string, readonly VolumeFile[]>;
-  /** Where the pod's ids lie on the host, when it has a user namespace of its own. */
-  readonly idMappings?: readonly IdMapping[];
 }
 
-/** Gives a pod its volumes. Bound by each backend, because it is done on the backend's host. */
+/**
+ * Gives a pod its volumes. Bound by each backend, because it is done on the backend's host. What it makes has the ids that
+ * the pod's containers see: a backend with user namespaces shows volumes with their ids, and each new sandbox of a pod may
+ * have others on the host.
+ */
 export interface VolumeProvider {
   /**
    * Makes all volumes of a pod; undoes what it made when one fails. Doing it again gives the same paths.

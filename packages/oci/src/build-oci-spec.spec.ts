@@ -270,7 +270,9 @@ describe('a user namespace of the pod’s', () => {
     expect(linux.namespaces).toContainEqual({ type: 'user', path: '/run/ns/user' });
     expect(linux.uidMappings).toEqual([{ containerID: 0, hostID: 100_000, size: 65_536 }]);
     expect(linux.gidMappings).toEqual(linux.uidMappings);
-    expect(mounts.find(({ destination }) => destination === '/etc/hosts')?.options).toContain('idmap');
+    expect(mounts.find(({ destination }) => destination === '/etc/hosts')?.options).toContain(
+      'idmap=uids=0-100000-65536;gids=0-100000-65536',
+    );
   });
 
   it.each([

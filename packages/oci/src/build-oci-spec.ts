@@ -149,7 +149,7 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
       hostIpc: namespaces.ipc === 'host',
       privileged,
       readOnlyRoot,
-      ownUsers: userNamespace !== 'host',
+      idMappings,
     }),
     linux: {
       namespaces: [

@@ -8,7 +8,7 @@ const mounts = (volumes: readonly ContainerVolume[], settings: Partial<MountSett
     hostIpc: false,
     privileged: false,
     readOnlyRoot: false,
-    ownUsers: false,
+    idMappings: [],
     ...settings,
   });
 const at = (path: string, volumes: readonly ContainerVolume[], settings: Partial<MountSettings> = {}) =>
@@ -51,14 +51,15 @@ describe('containerMounts', () => {
 
   it('in a user namespace of the pod’s, shows the sandbox’s files and what is idmapped with its ids', () => {
     const sandbox = { shmPath: '/s/shm', hostsPath: '/s/hosts' };
+    const idMappings = [{ containerId: 0, hostId: 100_000, size: 65_536 }];
+    const idmap = 'idmap=uids=0-100000-65536;gids=0-100000-65536';
     const options = (path: string, volume = {}) =>
-      at(path, [{ hostPath: '/h', containerPath: '/data', ...volume }], { sandbox, ownUsers: true })[0]
-        ?.options;
-    expect(options('/etc/hosts')).toContain('idmap');
-    expect(options('/data', { idmapped: true })).toContain('idmap');
-    expect(options('/data')).not.toContain('idmap');
+      at(path, [{ hostPath: '/h', containerPath: '/data', ...volume }], { sandbox, idMappings })[0]?.options;
+    expect(options('/etc/hosts')).toContain(idmap);
+    expect(options('/data', { idmapped: true })).toContain(idmap);
+    expect(options('/data')).not.toContain(idmap);
     // Its pinner makes it with the pod's ids.
-    expect(options('/dev/shm')).not.toContain('idmap');
+    expect(options('/dev/shm')).not.toContain(idmap);
   });
 
   it.each([

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { type Mount, type MountPropagation, PodwrightError } from '@podwright/core';
+import { type IdMapping, type Mount, type MountPropagation, PodwrightError } from '@podwright/core';
 import type { OciMount } from './runtime-spec.js';
 
 /** Size of /dev/shm when the sandbox brings none: 64 MiB, as with Docker and Kubernetes. */
@@ -42,8 +42,8 @@ export interface MountSettings {
   readonly hostIpc: boolean;
   readonly privileged: boolean;
   readonly readOnlyRoot: boolean;
-  /** The container has a user namespace of its pod's. */
-  readonly ownUsers: boolean;
+  /** Of its pod's user namespace; empty: the container has the host's users. */
+  readonly idMappings: readonly IdMapping[];
 }
 
 /**
@@ -65,7 +65,7 @@ export function containerMounts(settings: MountSettings): readonly OciMount[] {
     seen.add(destination);
     // Deleted first, so that the order among mounts of one depth is the manifest's.
     mounts.delete(destination);
-    mounts.set(destination, bindMount(volume, destination, settings.ownUsers));
+    mounts.set(destination, bindMount(volume, destination, settings.idMappings));
   }
   const depth = (path: string) => path.split('/').length;
   return [...mounts.values()].sort((a, b) => depth(a.destination) - depth(b.destination));
@@ -81,7 +81,13 @@ export function rootfsPropagation(volumes: readonly Mount[]): 'rslave' | 'rshare
   return has('host-to-container') ? 'rslave' : undefined;
 }
 
-function defaultMounts({ sandbox, hostIpc, privileged, readOnlyRoot, ownUsers }: MountSettings): OciMount[] {
+function defaultMounts({
+  sandbox,
+  hostIpc,
+  privileged,
+  readOnlyRoot,
+  idMappings,
+}: MountSettings): OciMount[] {
   const guard = ['nosuid', 'noexec', 'nodev'];
   const access = privileged ? 'rw' : 'ro';
   const mounts: OciMount[] = [
@@ -125,13 +131,13 @@ function defaultMounts({ sandbox, hostIpc, privileged, readOnlyRoot, ownUsers }:
   };
   for (const [name, source] of Object.entries(files)) {
     if (source === undefined) continue;
-    const options = ['rbind', 'rprivate', readOnlyRoot ? 'ro' : 'rw', ...idmap(ownUsers)];
+    const options = ['rbind', 'rprivate', readOnlyRoot ? 'ro' : 'rw', ...idmap(idMappings)];
     mounts.push({ destination: `/etc/${name}`, type: 'bind', source, options });
   }
   return mounts;
 }
 
-function bindMount(volume: ContainerVolume, destination: string, ownUsers: boolean): OciMount {
+function bindMount(volume: ContainerVolume, destination: string, idMappings: readonly IdMapping[]): OciMount {
   if (!volume.hostPath.startsWith('/')) {
     throw new PodwrightError(
       'invalid-argument',
@@ -147,14 +153,21 @@ function bindMount(volume: ContainerVolume, destination: string, ownUsers: boole
       'rbind',
       PROPAGATION[volume.propagation ?? 'private'],
       access(volume),
-      ...idmap(ownUsers && volume.idmapped === true),
+      ...(volume.idmapped === true ? idmap(idMappings) : []),
     ],
   };
 }
 
-/** Of crun 1.4.3 and newer: mount_setattr(2) with the container's user namespace. */
-function idmap(wanted: boolean): readonly string[] {
-  return wanted ? ['idmap'] : [];
+/**
+ * Of crun, see crun(1), "idmap mount options". Without the mappings in it, crun takes those of the container's process, which
+ * it does not find in a PID namespace that is joined.
+ */
+function idmap(mappings: readonly IdMapping[]): readonly string[] {
+  if (mappings.length === 0) return [];
+  const ranges = mappings
+    .map(({ containerId, hostId, size }) => `${containerId}-${hostId}-${size}`)
+    .join('#');
+  return [`idmap=uids=${ranges};gids=${ranges}`];
 }
 
 /** `rro`: with all that is mounted below it. @see OCI runtime-spec, config.md, "Linux mount options" */

@@ -19,16 +19,12 @@ export class PodPreparer {
   }
 
   /**
-   * Doing it again gives the same paths. After the sandbox is made, which may have ids of its own.
+   * Doing it again gives the same paths.
    * @returns the path on the backend's host for each volume name
    * @throws PodwrightError as `PodVolumes.setUp`
    */
-  setUpVolumes(
-    record: PodRecord,
-    sandbox: PodSandboxStatus,
-    signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, string>> {
-    return this.volumes.setUp(record, sandbox, { signal });
+  setUpVolumes(record: PodRecord, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
+    return this.volumes.setUp(record, { signal });
   }
 
   /** @returns the id of the sandbox. @throws PodwrightError as `RuntimeService.runPodSandbox` and `checkSysctls` */

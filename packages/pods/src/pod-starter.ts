@@ -69,7 +69,7 @@ export class PodStarter {
     const sandboxId = await this.preparer.makeSandbox(record, 0, signal);
     undo.push(`sandbox ${sandboxId}`, () => this.service.removePodSandbox(sandboxId));
     const sandbox = await this.preparer.sandbox(sandboxId, signal);
-    const volumePaths = await this.preparer.setUpVolumes(record, sandbox, signal);
+    const volumePaths = await this.preparer.setUpVolumes(record, signal);
     const surroundings: PodSurroundings = { record, sandbox, volumePaths, signal };
     for (const container of record.manifest.spec.initContainers) {
       const member = { container, kind: 'init' } as const;

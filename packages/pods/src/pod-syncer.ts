@@ -250,8 +250,8 @@ export class PodSyncer {
     }
   }
 
-  private volumePaths(round: Round, sandbox: PodSandboxStatus): Promise<ReadonlyMap<string, string>> {
-    round.volumePaths ??= this.preparer.setUpVolumes(round.record, sandbox, round.signal);
+  private volumePaths(round: Round): Promise<ReadonlyMap<string, string>> {
+    round.volumePaths ??= this.preparer.setUpVolumes(round.record, round.signal);
     return round.volumePaths;
   }
 
@@ -280,7 +280,7 @@ export class PodSyncer {
     if (!sandbox) throw new PodwrightError('internal', 'A container is to be started without a sandbox.');
     const member = memberOf(pod, action);
     await this.images.ensureAll(onlyWith(pod, member), signal, record.objects);
-    const volumePaths = await this.volumePaths(round, sandbox);
+    const volumePaths = await this.volumePaths(round);
     if (action.replaces !== undefined) await this.service.removeContainer(action.replaces, { signal });
     const earlier = attemptsOf(round.containers, action.container).filter(({ id }) => id !== action.replaces);
     const series = this.seriesBefore(earlier.at(-1), pod, member);

@@ -2,7 +2,6 @@ import {
   type CallOptions,
   type ConfigObject,
   type PodRecord,
-  type PodSandboxStatus,
   PodStore,
   PodwrightError,
   parseConfigObject,
@@ -44,16 +43,11 @@ export class PodVolumes {
    * @returns the path on the backend's host for each volume name
    * @throws PodwrightError as `VolumeProvider.setUp` and `files`
    */
-  async setUp(
-    record: PodRecord,
-    { idMappings }: PodSandboxStatus,
-    options: CallOptions,
-  ): Promise<ReadonlyMap<string, string>> {
+  async setUp(record: PodRecord, options: CallOptions): Promise<ReadonlyMap<string, string>> {
     const files = await this.files(record);
     return await this.provider.setUp(record.manifest, {
       ...options,
       files,
-      ...(idMappings === undefined ? {} : { idMappings }),
     });
   }
 
