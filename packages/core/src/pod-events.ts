@@ -23,6 +23,7 @@ export type PodEventReason =
   | 'FailedPostStartHook'
   | 'FailedPreStopHook'
   | 'DeadlineExceeded'
+  | 'Evicted'
   | 'FailedToRetrieveImagePullSecret'
   | 'InvalidEnvironmentVariableNames'
   | 'ImageGCFailed'

@@ -49,6 +49,7 @@ import {
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { defer, type Observable } from 'rxjs';
+import { ContainerResizer } from './container-resizer.js';
 import { EphemeralContainers } from './ephemeral-containers.js';
 import { ImageEnsurer } from './image-ensurer.js';
 import { PodAccess } from './pod-access.js';
@@ -59,9 +60,11 @@ import { PodEventHub } from './pod-event-hub.js';
 import { describe, PodFinder } from './pod-finder.js';
 import { PodLocks } from './pod-locks.js';
 import { PodStarter } from './pod-starter.js';
+import { PodStatsReader } from './pod-stats.js';
 import { PodSupervisor } from './pod-supervisor.js';
 import { objectsOf, PodVolumes, withObjects } from './pod-volumes.js';
 import { PodProbes } from './probes/pod-probes.js';
+import { StorageMonitor } from './storage-monitor.js';
 
 /** The implementation of `ContainerRuntime` over any backend. */
 @injectable()
@@ -84,6 +87,9 @@ export class BackendPodRuntime implements ContainerRuntime {
     @inject(PodSupervisor) private readonly supervisor: PodSupervisor,
     @inject(ProbeResults) private readonly probes: ProbeResults,
     @inject(PodDeadlines) private readonly deadlines: PodDeadlines,
+    @inject(PodStatsReader) private readonly statsReader: PodStatsReader,
+    @inject(ContainerResizer) private readonly resizer: ContainerResizer,
+    @inject(StorageMonitor) private readonly storage: StorageMonitor,
     @inject(PodEventHub) private readonly hub: PodEventHub,
     @inject(Clock) private readonly clock: Clock,
     @inject(PodAccess) private readonly access: RuntimeAccess,
@@ -120,6 +126,7 @@ export class BackendPodRuntime implements ContainerRuntime {
       new PodwrightError('closed', 'The runtime was closed while the pod was being started.'),
     );
     await this.supervisor.stop();
+    await this.storage.stop();
     if (this.probes instanceof PodProbes) await this.probes.stop();
     // A backend may be both in one.
     const parts = new Set<Partial<AsyncDisposable>>([this.images, this.service]);
@@ -149,6 +156,7 @@ export class BackendPodRuntime implements ContainerRuntime {
       const result = await this.deadlines.within(record, signal, (limit) =>
         this.starter.start(record, limit),
       );
+      this.storage.watch({ manifest });
       // What ended while the others were still being started is looked after from here on.
       this.supervisor.requestSync(result.uid, 'the pod was started');
       return result;
@@ -178,6 +186,7 @@ export class BackendPodRuntime implements ContainerRuntime {
       await this.store.put(record);
       if (before && options.objects) await this.volumes.refresh(record, { signal });
       if (this.probes instanceof PodProbes) await this.probes.refresh(uid);
+      this.storage.watch({ manifest });
       const outcome = await this.supervisor.syncDeclared(uid, signal);
       return { uid, namespace, name, ips: outcome?.ips ?? [], actions: outcome?.actions ?? [] };
     });
@@ -219,8 +228,18 @@ export class BackendPodRuntime implements ContainerRuntime {
     resources: ContainerResources,
     options: CallOptions = {},
   ): Promise<void> {
-    const { id } = await this.newest(container, options);
-    await this.service.updateContainerResources(id, resources, options);
+    this.checkMayChange("change a container's limits");
+    const { podUid } = await this.newest(container, options);
+    await this.locks.run(
+      podUid,
+      async () => {
+        const newest = await this.newest(container, options);
+        const record = await this.store.get(podUid);
+        if (record) await this.resizer.change(record, newest, resources, callOptionsOf(options));
+        else await this.service.updateContainerResources(newest.id, resources, callOptionsOf(options));
+      },
+      options.signal,
+    );
   }
 
   async attachContainer(container: ContainerRef, options: AttachOptions = {}): Promise<AttachSession> {
@@ -228,12 +247,16 @@ export class BackendPodRuntime implements ContainerRuntime {
     return this.service.attach(id, options);
   }
 
-  async stats(_filter: PodFilter = {}): Promise<readonly PodStats[]> {
-    throw new PodwrightError('unsupported', 'stats is not there yet.');
+  async stats(filter: PodFilter = {}, options: CallOptions = {}): Promise<readonly PodStats[]> {
+    this.checkStarted();
+    return this.statsReader.read(filter, options);
   }
 
-  watchStats(): Observable<readonly PodStats[]> {
-    return defer(() => this.stats());
+  watchStats(options: PodFilter & { readonly intervalMs?: number } = {}): Observable<readonly PodStats[]> {
+    return defer(() => {
+      this.checkStarted();
+      return this.statsReader.watch(options, options.intervalMs);
+    });
   }
 
   async getPods(filter: PodFilter = {}, options: CallOptions = {}): Promise<readonly PodSummary[]> {
@@ -348,6 +371,7 @@ export class BackendPodRuntime implements ContainerRuntime {
       await this.collector.removeAllAbandoned();
       if (this.probes instanceof PodProbes) await this.probes.start();
       await this.supervisor.start();
+      await this.storage.start();
     }
     this.state = 'started';
   }

@@ -6,6 +6,7 @@ import {
   containerHash,
   containerResources,
   messageOf,
+  oomScoreAdj,
   type Pod,
   type PodRecord,
   type PodSandboxStatus,
@@ -20,6 +21,7 @@ import { containerMounts } from './container-mounts.js';
 import { ContainerStopper } from './container-stopper.js';
 import { ContainerVariables } from './container-variables.js';
 import { ContainerHooks } from './hooks/container-hooks.js';
+import { NodeFacts } from './node-facts.js';
 import { PodEventHub } from './pod-event-hub.js';
 import { PodProbes } from './probes/pod-probes.js';
 
@@ -45,6 +47,7 @@ export class ContainerStarter {
     @inject(RuntimeService) private readonly service: RuntimeService,
     @inject(ContainerOptionsGenerator) private readonly options: ContainerOptionsGenerator,
     @inject(ContainerVariables) private readonly variables: ContainerVariables,
+    @inject(NodeFacts) private readonly node: NodeFacts,
     @inject(ContainerHooks) private readonly hooks: ContainerHooks,
     @inject(ContainerStopper) private readonly stopper: ContainerStopper,
     @inject(PodProbes) private readonly probes: PodProbes,
@@ -81,7 +84,10 @@ export class ContainerStarter {
         ...(run.series > 0 ? { [SERIES_ANNOTATION]: String(run.series) } : {}),
       };
       const metadata = { name: container.name, attempt };
-      const full = { ...config, metadata, annotations, restart };
+      const { memoryBytes } = await this.node.capacity();
+      const score = oomScoreAdj(pod, containerResources(container).memoryRequestBytes, memoryBytes);
+      const resources = { oomScoreAdj: score, ...config.resources };
+      const full = { ...config, metadata, annotations, resources, restart };
       const id = await this.service.createContainer(sandbox.id, full, { signal });
       this.probes.expect(id, sandbox.id, { record, container, kind });
       return id;

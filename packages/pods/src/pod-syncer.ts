@@ -24,6 +24,7 @@ import {
   throwIfAborted,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
+import { ContainerResizer } from './container-resizer.js';
 import { ContainerStarter, type PodMember } from './container-starter.js';
 import { ContainerStopper } from './container-stopper.js';
 import { PodDeadlines } from './pod-deadlines.js';
@@ -85,6 +86,7 @@ export class PodSyncer {
     @inject(PodImages) private readonly images: PodImages,
     @inject(ContainerStarter) private readonly starter: ContainerStarter,
     @inject(ContainerStopper) private readonly stopper: ContainerStopper,
+    @inject(ContainerResizer) private readonly resizer: ContainerResizer,
     @inject(PodEnder) private readonly ender: PodEnder,
     @inject(PodDeadlines) private readonly deadlines: PodDeadlines,
     @inject(PodEventHub) private readonly events: PodEventHub,
@@ -316,13 +318,9 @@ export class PodSyncer {
 
   private async resize(
     { id, resources }: Extract<PodAction, { action: 'resize-container' }>,
-    { record, containers, signal }: Round,
+    { record, signal }: Round,
   ): Promise<void> {
-    await this.service.updateContainerResources(id, resources, { signal });
-    const now = (await this.store.get(record.uid)) ?? record;
-    const alive = new Set(containers.map((container) => container.id));
-    const kept = Object.entries(now.resized ?? {}).filter(([container]) => alive.has(container));
-    await this.store.put({ ...now, resized: { ...Object.fromEntries(kept), [id]: resources } });
+    await this.resizer.follow(record, id, resources, { signal });
   }
 
   /** Writes down which containers are ended only to be started again, before they are ended. */

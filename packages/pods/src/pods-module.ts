@@ -11,6 +11,7 @@ import {
 } from '@podwright/core';
 import { ContainerModule } from 'inversify';
 import { BackendPodRuntime } from './backend-pod-runtime.js';
+import { ContainerResizer } from './container-resizer.js';
 import { ContainerStarter } from './container-starter.js';
 import { ContainerStopper } from './container-stopper.js';
 import { ContainerVariables } from './container-variables.js';
@@ -37,6 +38,7 @@ import { PodImages } from './pod-images.js';
 import { PodLocks } from './pod-locks.js';
 import { PodPreparer } from './pod-preparer.js';
 import { PodStarter } from './pod-starter.js';
+import { PodStatsReader } from './pod-stats.js';
 import { PodSupervisor } from './pod-supervisor.js';
 import { PodSyncer } from './pod-syncer.js';
 import { PodVolumes } from './pod-volumes.js';
@@ -48,6 +50,7 @@ import { ProbeResultsFile, ProbeResultsPath } from './probes/probe-results-file.
 import { ProbeRunner } from './probes/probe-runner.js';
 import { StartupWait } from './probes/startup-wait.js';
 import { CallerBackoff } from './restart-backoff.js';
+import { StorageCheckIntervalMs, StorageMonitor } from './storage-monitor.js';
 import { AllowedUnsafeSysctls } from './sysctl-policy.js';
 
 export interface PodsModuleOptions {
@@ -59,6 +62,8 @@ export interface PodsModuleOptions {
   readonly maxParallelPulls?: number;
   /** See `AllowedUnsafeSysctls`. Default: none. */
   readonly allowedUnsafeSysctls?: readonly string[];
+  /** Time between two looks at what pods with limits of disk use have there, in milliseconds. Default: 10,000. */
+  readonly storageCheckIntervalMs?: number;
   /** How long `start()` waits while another process holds the state directory, in milliseconds. Default: not at all. */
   readonly lockTimeoutMs?: number;
 }
@@ -71,6 +76,7 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
   const { access = 'exclusive' } = options;
   return new ContainerModule(({ bind }) => {
     bind(PodAccess).toConstantValue(access);
+    bind(StorageCheckIntervalMs).toConstantValue(options.storageCheckIntervalMs ?? 10_000);
     bind(CallerBackoff)
       .toDynamicValue((context) => context.get(RestartBackoff, { optional: true }) ?? DEFAULT_RESTART_BACKOFF)
       .inSingletonScope();
@@ -89,6 +95,7 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
     bind(ProbeResults).toService(access === 'observe' ? ObservedProbeResults : PodProbes);
     for (const part of [
       ContainerHooks,
+      ContainerResizer,
       ContainerStarter,
       ContainerStopper,
       ContainerVariables,
@@ -111,10 +118,12 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
       PodPreparer,
       PodProbes,
       PodStarter,
+      PodStatsReader,
       PodSupervisor,
       PodSyncer,
       ProbeResultsFile,
       ProbeRunner,
+      StorageMonitor,
       StartupWait,
     ]) {
       bind<object>(part).to(part).inSingletonScope();

@@ -1,0 +1,113 @@
+import {
+  type CallOptions,
+  type Container,
+  type ContainerResources,
+  type ContainerStatus,
+  containerResources,
+  mergeResources,
+  type Pod,
+  type PodRecord,
+  PodStore,
+  PodwrightError,
+  parsePod,
+  podResources,
+  RuntimeService,
+} from '@podwright/core';
+import { inject, injectable } from 'inversify';
+
+/** Changes limits of running containers, and those of their pods with them. */
+@injectable()
+export class ContainerResizer {
+  constructor(
+    @inject(RuntimeService) private readonly service: RuntimeService,
+    @inject(PodStore) private readonly store: PodStore,
+  ) {}
+
+  /**
+   * Changes a container and, as far as a manifest can say it, the pod's manifest. The caller holds the pod's lock.
+   * @throws PodwrightError as `RuntimeService.updateContainerResources`
+   */
+  async change(
+    record: PodRecord,
+    { id, metadata: { name } }: ContainerStatus,
+    change: ContainerResources,
+    options: CallOptions,
+  ): Promise<void> {
+    const manifest = withResources(record.manifest, name, change);
+    const container = memberOf(manifest, name);
+    if (container === undefined) {
+      // Added for debugging: the manifest does not have it.
+      await this.service.updateContainerResources(id, change, options);
+      return;
+    }
+    const wanted = mergeResources(change, containerResources(container));
+    await this.service.updateContainerResources(id, wanted, options);
+    await this.note({ ...record, manifest }, id, containerResources(container));
+    await this.resizePod({ ...record, manifest }, options);
+  }
+
+  /** Gives a container what its pod's manifest says now. The caller holds the pod's lock. */
+  async follow(
+    record: PodRecord,
+    id: string,
+    resources: ContainerResources,
+    options: CallOptions,
+  ): Promise<void> {
+    await this.service.updateContainerResources(id, resources, options);
+    await this.note((await this.store.get(record.uid)) ?? record, id, resources);
+    await this.resizePod(record, options);
+  }
+
+  /** What was changed is no difference from the manifest any more. */
+  private async note(record: PodRecord, id: string, resources: ContainerResources): Promise<void> {
+    const containers = await this.service.listContainers({ podUid: record.uid });
+    const alive = new Set(containers.map((container) => container.id));
+    const kept = Object.entries(record.resized ?? {}).filter(([container]) => alive.has(container));
+    await this.store.put({ ...record, resized: { ...Object.fromEntries(kept), [id]: resources } });
+  }
+
+  private async resizePod({ uid, manifest }: PodRecord, options: CallOptions): Promise<void> {
+    const resources = podResources(manifest);
+    if (Object.keys(resources).length === 0) return;
+    const sandboxes = await this.service.listPodSandboxes({ podUid: uid }, options);
+    const ready = sandboxes.find(({ state }) => state === 'ready');
+    if (ready) await this.service.updatePodSandboxResources(ready.id, resources, options);
+  }
+}
+
+/**
+ * A manifest with other CPU and memory for one of its containers.
+ * @throws PodwrightError kind `invalid-argument` when it would be wrong, as with a request above its limit
+ */
+export function withResources(pod: Pod, name: string, change: ContainerResources): Pod {
+  const { spec } = pod;
+  const changed = (containers: readonly Container[]) =>
+    containers.map((container) =>
+      container.name === name ? { ...container, resources: amounts(container, change) } : container,
+    );
+  const containers = changed(spec.containers);
+  const initContainers = changed(spec.initContainers);
+  try {
+    return parsePod({ ...pod, spec: { ...spec, containers, initContainers } });
+  } catch (error) {
+    if (!PodwrightError.is(error, 'invalid-manifest')) throw error;
+    throw new PodwrightError('invalid-argument', error.message, { cause: error, details: error.details });
+  }
+}
+
+function amounts({ resources }: Container, change: ContainerResources): Container['resources'] {
+  const cpu = (millis: number | undefined) => (millis === undefined ? {} : { cpu: `${millis}m` });
+  const memory = (bytes: number | undefined) => (bytes === undefined ? {} : { memory: String(bytes) });
+  return {
+    limits: { ...resources.limits, ...cpu(change.cpuLimitMillis), ...memory(change.memoryLimitBytes) },
+    requests: {
+      ...resources.requests,
+      ...cpu(change.cpuRequestMillis),
+      ...memory(change.memoryRequestBytes),
+    },
+  };
+}
+
+function memberOf({ spec }: Pod, name: string): Container | undefined {
+  return [...spec.containers, ...spec.initContainers].find((container) => container.name === name);
+}
