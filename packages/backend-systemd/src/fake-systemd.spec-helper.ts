@@ -4,6 +4,7 @@ import type {
   JobOptions,
   SystemdManager,
   UnitEvent,
+  UnitFileChange,
   UnitProperty,
   UnitRow,
 } from '@podwright/systemd';
@@ -67,6 +68,20 @@ export class FakeSystemd implements SystemdManager {
 
   async setUnitProperties(name: string, properties: readonly UnitProperty[]): Promise<void> {
     this.calls.push(`set ${name} ${properties.map((property) => property.name).join()}`);
+  }
+
+  async enableUnitFiles(files: readonly string[]): Promise<readonly UnitFileChange[]> {
+    this.calls.push(`enable ${files.join()}`);
+    return [];
+  }
+
+  async disableUnitFiles(names: readonly string[]): Promise<readonly UnitFileChange[]> {
+    this.calls.push(`disable ${names.join()}`);
+    return [];
+  }
+
+  async reload(): Promise<void> {
+    this.calls.push('reload');
   }
 
   async attachProcessesToUnit(): Promise<void> {

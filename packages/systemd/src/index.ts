@@ -19,6 +19,8 @@ export {
   SystemdManager,
   type SystemState,
   systemdVersionNumber,
+  type UnitFileChange,
+  type UnitFileOptions,
   type UnitRow,
 } from './manager/systemd-manager.js';
 export type { UnitEvent } from './manager/unit-event.js';
@@ -47,3 +49,19 @@ export {
   unescapeUnitName,
 } from './names/unit-name.js';
 export { type SystemdModuleOptions, systemdModule } from './systemd-module.js';
+export {
+  formatUnitFile,
+  parseUnitFile,
+  type UnitFileEntry,
+  type UnitFileSection,
+  unitFileValues,
+} from './unit-file/unit-file.js';
+export { unitFileOf } from './unit-file/unit-file-of-properties.js';
+export {
+  escapeSpecifiers,
+  formatExecCommand,
+  joinWords,
+  parseExecCommand,
+  quoteWord,
+  splitWords,
+} from './unit-file/unit-words.js';

@@ -88,7 +88,12 @@ export class FakeSystemd {
       case 'KillUnit':
       case 'SetUnitProperties':
       case 'AttachProcessesToUnit':
+      case 'Reload':
         return {};
+      case 'EnableUnitFiles':
+        return { signature: 'ba(sss)', body: [true, [['symlink', '/etc/a', String(first)]]] };
+      case 'DisableUnitFiles':
+        return { signature: 'a(sss)', body: [[['unlink', '/etc/a', '']]] };
       case 'ResetFailedUnit':
       case 'GetUnit':
         return this.units.has(String(first))

@@ -333,3 +333,23 @@ describe('the module', () => {
     expect(error.details['errorName']).toBe('org.freedesktop.DBus.Error.NameHasNoOwner');
   });
 });
+
+describe('unit files', () => {
+  it('are enabled and disabled, and what changed is told', async () => {
+    const { systemd, manager } = await setUp();
+    expect(await manager.enableUnitFiles(['/x/a.service'], { force: true })).toEqual([
+      { type: 'symlink', path: '/etc/a', target: '/x/a.service' },
+    ]);
+    expect((await systemd.called('EnableUnitFiles')).body).toEqual([['/x/a.service'], false, true]);
+    expect(await manager.disableUnitFiles(['a.service'], { runtime: true })).toEqual([
+      { type: 'unlink', path: '/etc/a', target: '' },
+    ]);
+    expect((await systemd.called('DisableUnitFiles')).body).toEqual([['a.service'], true]);
+  });
+
+  it('are read again', async () => {
+    const { systemd, manager } = await setUp();
+    await manager.reload();
+    expect((await systemd.called('Reload')).body).toEqual([]);
+  });
+});

@@ -28,6 +28,8 @@ import type {
   ReadOptions,
   SystemdManager,
   SystemState,
+  UnitFileChange,
+  UnitFileOptions,
   UnitRow,
 } from './systemd-manager.js';
 import { type UnitEvent, unitEventOf } from './unit-event.js';
@@ -92,6 +94,27 @@ export class DbusSystemdManager implements SystemdManager {
 
   async restartUnit(name: string, options: JobOptions = {}): Promise<void> {
     await this.runUnitJob('restarted', name, 'RestartUnit', options);
+  }
+
+  async enableUnitFiles(
+    files: readonly string[],
+    { runtime = false, force = false }: UnitFileOptions = {},
+  ): Promise<readonly UnitFileChange[]> {
+    const body = [files, runtime, force];
+    const [, changes] = await this.bus.call(managerCall('EnableUnitFiles', 'asbb', body));
+    return unitFileChanges(changes);
+  }
+
+  async disableUnitFiles(
+    names: readonly string[],
+    { runtime = false }: Pick<UnitFileOptions, 'runtime'> = {},
+  ): Promise<readonly UnitFileChange[]> {
+    const [changes] = await this.bus.call(managerCall('DisableUnitFiles', 'asb', [names, runtime]));
+    return unitFileChanges(changes);
+  }
+
+  async reload(): Promise<void> {
+    await this.bus.call(managerCall('Reload'));
   }
 
   async killUnit(
@@ -343,4 +366,12 @@ const SYSTEM_STATES: readonly SystemState[] = [
 
 function nameAndVariant({ name, signature, value }: UnitProperty): BusValue {
   return [name, variant(signature, value)];
+}
+
+function unitFileChanges(changes: BusValue | undefined): readonly UnitFileChange[] {
+  return (Array.isArray(changes) ? changes : []).flatMap((change: BusValue) =>
+    Array.isArray(change)
+      ? [{ type: String(change[0]), path: String(change[1]), target: String(change[2]) }]
+      : [],
+  );
 }

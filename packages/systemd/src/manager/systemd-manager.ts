@@ -21,6 +21,22 @@ export interface JobOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface UnitFileOptions {
+  /** Only until the next boot. Default: for good. */
+  readonly runtime?: boolean;
+  /** Replaces links of other units that stand in the way. Default false. */
+  readonly force?: boolean;
+}
+
+/** A link that systemd made or removed for a unit. */
+export interface UnitFileChange {
+  readonly type: string;
+  /** The link. */
+  readonly path: string;
+  /** What it leads to; empty for one that was removed. */
+  readonly target: string;
+}
+
 export interface ReadOptions {
   readonly signal?: AbortSignal;
 }
@@ -67,6 +83,18 @@ export interface SystemdManager {
   /** Resolves when the unit is stopped. */
   stopUnit(name: string, options?: JobOptions): Promise<void>;
   restartUnit(name: string, options?: JobOptions): Promise<void>;
+  /**
+   * Makes units start with others, as their files' section `Install` says. They are found by name, or by an absolute path
+   * elsewhere; nothing is started. Units that are loaded see it after `reload`, the others and the next boot at once.
+   */
+  enableUnitFiles(files: readonly string[], options?: UnitFileOptions): Promise<readonly UnitFileChange[]>;
+  /** Undoes `enableUnitFiles`. Files that are gone are no error. */
+  disableUnitFiles(
+    names: readonly string[],
+    options?: Pick<UnitFileOptions, 'runtime'>,
+  ): Promise<readonly UnitFileChange[]>;
+  /** Has systemd read all unit files again. It costs time for every loaded unit. */
+  reload(): Promise<void>;
   /** Sends a signal to the processes of a unit. @param target `signal`: its number */
   killUnit(
     name: string,
