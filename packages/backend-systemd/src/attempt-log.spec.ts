@@ -5,7 +5,15 @@ import { type AttemptLine, parseAttempts, toAttempts } from './attempt-log.js';
 function line(fields: Partial<Record<string, string>> = {}): string {
   const all = {
     ...{ number: '0', invocation: 'i1', started: '10.000000000', finished: '11.500000000', code: '0' },
-    ...{ result: 'success', exitCode: 'exited', exitStatus: '0', oom: '0', delay: '0', error: '-' },
+    ...{
+      result: 'success',
+      exitCode: 'exited',
+      exitStatus: '0',
+      oom: '0',
+      delay: '0',
+      error: '-',
+      message: '-',
+    },
     ...fields,
   };
   return Object.values(all).join('\t');
@@ -13,7 +21,7 @@ function line(fields: Partial<Record<string, string>> = {}): string {
 
 const PLAIN: AttemptLine = {
   ...{ number: 0, invocation: 'i1', startedAtMs: 10_000, finishedAtMs: 11_500, exitCode: 0 },
-  ...{ exitStatus: '0', oomKills: 0, delayMs: 0, startError: undefined },
+  ...{ exitStatus: '0', oomKills: 0, delayMs: 0, startError: undefined, message: undefined },
 };
 
 describe('parseAttempts', () => {

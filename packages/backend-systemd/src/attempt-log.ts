@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import type { ContainerAttempt } from '@podwright/core';
 import { parseConmonReport, runtimeErrors } from '@podwright/oci';
+import { parseTerminationMessage } from './termination-message.js';
 
 /** One ended attempt as the record script of `launch-scripts.ts` wrote it. */
 export interface AttemptLine {
@@ -18,6 +19,8 @@ export interface AttemptLine {
   readonly delayMs: number;
   /** Why it never started. */
   readonly startError: string | undefined;
+  /** What it said itself about its end. */
+  readonly message: string | undefined;
 }
 
 const SIGNALS: ReadonlyMap<string, number> = new Map(Object.entries(constants.signals));
@@ -26,8 +29,8 @@ const SIGNALS: ReadonlyMap<string, number> = new Map(Object.entries(constants.si
 export function parseAttempts(text: string): AttemptLine[] {
   return text.split('\n').flatMap((line) => {
     const fields = line.split('\t');
-    const [number, invocation, started, finished, code, , , exitStatus, oom, delay, error] = fields;
-    if (fields.length !== 11 || !invocation || !exitStatus || !error) return [];
+    const [number, invocation, started, finished, code, , , exitStatus, oom, delay, error, message] = fields;
+    if (fields.length !== 12 || !invocation || !exitStatus || !error) return [];
     const parsed: AttemptLine = {
       number: Number(number),
       invocation,
@@ -38,6 +41,7 @@ export function parseAttempts(text: string): AttemptLine[] {
       oomKills: Number(oom),
       delayMs: Number(delay),
       startError: error === '-' ? undefined : startErrorOf(error.trim()),
+      message: parseTerminationMessage(message),
     };
     return Object.values(parsed).some(Number.isNaN) ? [] : [parsed];
   });
@@ -69,7 +73,7 @@ function exitCodeOf(line: AttemptLine): number {
 /** Makes the contract's attempts of the lines. */
 export function toAttempts(lines: readonly AttemptLine[]): ContainerAttempt[] {
   return lines.map((line) => {
-    const { number: attempt, startedAtMs, finishedAtMs, startError } = line;
+    const { number: attempt, startedAtMs, finishedAtMs, startError, message } = line;
     const base = { attempt, startedAtMs, finishedAtMs };
     if (startError !== undefined) {
       return { ...base, exitCode: 128, reason: 'ContainerCannotRun', message: startError };
@@ -81,6 +85,7 @@ export function toAttempts(lines: readonly AttemptLine[]): ContainerAttempt[] {
       exitCode,
       ...(signal === undefined ? {} : { signal }),
       reason: reasonOf(exitCode, line),
+      ...(message === undefined ? {} : { message }),
     };
   });
 }

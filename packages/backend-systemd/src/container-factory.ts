@@ -30,6 +30,7 @@ import { type LaunchMounts, launchMounts } from './launch-mounts.js';
 import { type LaunchInput, launchScript, recordScript, stopScript } from './launch-scripts.js';
 import { ociSandbox } from './oci-sandbox.js';
 import { PidTargets, type TargetNamespace } from './pid-target.js';
+import { terminationMount } from './termination-message.js';
 import { checkRecursiveReadOnly } from './recursive-read-only.js';
 import { checkPropagation, launchPaths, launchUsers } from './user-namespace-launch.js';
 
@@ -122,7 +123,7 @@ export class ContainerFactory {
     checkPropagation(config.mounts, sandbox);
     const mounts = launchMounts(config.mounts, image.config, paths);
     const spec = buildOciSpec({
-      config: { ...config, mounts: mounts.mounts },
+      config: { ...config, mounts: [...mounts.mounts, ...terminationMount(config, paths)] },
       sandbox: ociSandbox(sandbox, pidNamespace?.path),
       image,
       user,
@@ -201,6 +202,7 @@ export class ContainerFactory {
       backoff: this.options.restartBackoff,
       ...(isForwarded(signal) ? {} : { stopSignal: signal }),
       terminationGraceMs: config.terminationGraceMs,
+      ...(config.terminationMessage ? { terminationMessage: config.terminationMessage } : {}),
       ...(users === undefined ? {} : { users }),
       ...(pidNamespace === undefined ? {} : { pidNamespace: pidNamespace.link }),
     };

@@ -13,7 +13,7 @@ const STARTED = { invocation: 'i9', atMs: 9000 };
 function line(number: number, exitCode = 0): AttemptLine {
   return {
     ...{ number, invocation: `i${number}`, startedAtMs: 1000, finishedAtMs: 2000, exitCode },
-    ...{ exitStatus: '0', oomKills: 0, delayMs: 300, startError: undefined },
+    ...{ exitStatus: '0', oomKills: 0, delayMs: 300, startError: undefined, message: undefined },
   };
 }
 

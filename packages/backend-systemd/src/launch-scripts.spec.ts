@@ -264,6 +264,7 @@ describe('the record script', () => {
         oomKills: expect.any(Number),
         delayMs: 0,
         startError: undefined,
+        message: undefined,
       },
     ]);
     expect(await called()).toEqual([`crun <--root=/x y> <delete> <--force> <${ID}>`]);
@@ -306,7 +307,7 @@ describe('the record script', () => {
   it(`keeps the last ${KEPT_ATTEMPTS} lines, and their numbers`, async () => {
     const earlier = Array.from(
       { length: KEPT_ATTEMPTS },
-      (_, index) => `${index + 7}\told${index}\t1.0\t2.0\t0\tsuccess\texited\t0\t0\t0\t-\n`,
+      (_, index) => `${index + 7}\told${index}\t1.0\t2.0\t0\tsuccess\texited\t0\t0\t0\t-\t-\n`,
     );
     await writeFile(paths.attempts, earlier.join(''));
     await attempt('new');
@@ -376,7 +377,8 @@ describe('the stop script', () => {
     'with a grace of %i ms waits %s s for the end of the first process',
     async (terminationGraceMs, seconds) => {
       await program('timeout');
-      await writeFile(paths.pidFile, '4711\n');
+      // As conmon writes it: without a line feed.
+      await writeFile(paths.pidFile, '4711');
       await sh(stopScript(input({ stopSignal: 'USR1', terminationGraceMs })));
       const waits =
         seconds === undefined

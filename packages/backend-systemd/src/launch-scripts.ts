@@ -1,7 +1,9 @@
 import { basename, dirname } from 'node:path';
+import type { TerminationMessage } from '@podwright/core';
 import { shellQuote } from '@podwright/nsenter';
 import type { ContainerPaths } from './host-layout.js';
 import { type LaunchMounts, prepareMounts } from './launch-mounts.js';
+import { prepareTerminationMessage, readTerminationMessage } from './termination-message.js';
 import { type LaunchUsers, mountRootfsFor } from './user-namespace-launch.js';
 
 export interface RestartBackoff {
@@ -26,6 +28,7 @@ export interface LaunchInput {
   /** Name of the stop signal without `SIG`, or undefined when conmon forwards it by itself. */
   readonly stopSignal?: string;
   readonly terminationGraceMs: number;
+  readonly terminationMessage?: TerminationMessage;
   /** Of the pod's own, if it has one. */
   readonly users?: LaunchUsers;
   /** Link of the PID namespace that the container joins, `pid:[…]`: it is not started in another one. */
@@ -96,7 +99,7 @@ if [ -e "$state/used" ]; then
 else
   : >"$state/used"
 fi
-${mountRootfs(input)}${prepareMounts(input.mounts, paths)}
+${mountRootfs(input)}${prepareMounts(input.mounts, paths)}${prepareTerminationMessage(input.terminationMessage)}
 # conmon forks: the child creates the container and tells it; the parent writes the PID file and ends. systemd is told
 # while the container is created. The child holds the pipe as long as it lives, so that an end of file says that it ended.
 {
@@ -158,7 +161,7 @@ function pidNamespaceCheck(link: string | undefined): string {
  * marker of the start stays, and tells that the attempt's end is not known. `attempt-log.ts` reads the lines; their
  * fields, divided by tabs and `-` where absent: the attempt's number from 0, invocation, start and end in seconds with
  * nanoseconds, exit code that conmon wrote, then systemd's SERVICE_RESULT, EXIT_CODE and EXIT_STATUS, OOM kills, delay
- * before the next start in milliseconds, why it could not start.
+ * before the next start in milliseconds, why it could not start, its termination message as base64.
  *
  * A launch that was stopped is no attempt; one that died without a word is.
  */
@@ -215,7 +218,7 @@ if [ "$delay" -gt 0 ]; then
   printf '%d.%03d\\n' $((delay / 1000)) $((delay % 1000)) >"$state/delay"
 fi
 
-error=-
+${readTerminationMessage(input.id, input.terminationMessage)}error=-
 [ -s start-error ] && error=$(head -c ${KEPT_ERROR_BYTES} start-error | tr '\\n\\t' '  ')
 number=0
 if [ -e "$state/attempts" ]; then
@@ -229,7 +232,8 @@ fi
   fi
   printf '%s\\t' "$number" "\${INVOCATION_ID:--}" "$started" "$finished" "\${code:--}" "\${SERVICE_RESULT:--}" \\
     "\${EXIT_CODE:--}" "\${EXIT_STATUS:--}" "$oom" "$delay"
-  printf '%s\\n' "$error"
+  printf '%s\\t' "$error"
+  printf '%s\\n' "\${message:--}"
 ) >"$state/attempts.new" && mv "$state/attempts.new" "$state/attempts" && rm -f "$state/started"
 delete
 rm -f start-error create.log pid conmon.pid ${shellQuote(`exit/${input.id}`)}
@@ -245,7 +249,9 @@ export function stopScript(input: LaunchInput): string {
   // To timeout(1) a duration of 0 is none at all.
   const wait = `timeout ${terminationGraceMs / 1000} tail --pid="$pid" -s 0.05 -f /dev/null\n`;
   return `${header(input)}
-read -r pid <pid || exit 0
+pid=
+[ ! -e pid ] || read -r pid <pid # no line feed at its end, so that read says 1
+[ -n "$pid" ] || exit 0
 ${words([...input.runtime, 'kill', input.id, input.stopSignal ?? 'TERM'])} || exit 0
 ${terminationGraceMs > 0 ? wait : ''}${words([...input.runtime, 'kill', input.id, 'KILL'])} >/dev/null 2>&1
 exit 0
