@@ -16,7 +16,9 @@ import { registerPortForward } from './commands/port-forward.js';
 import { registerPs } from './commands/ps.js';
 import { registerPull } from './commands/pull.js';
 import { registerRun } from './commands/run.js';
+import { registerStats } from './commands/stats.js';
 import { registerSync } from './commands/sync.js';
+import { registerUpdate } from './commands/update.js';
 import { registerUpdateObjects } from './commands/update-objects.js';
 import { clientVersion, registerVersion } from './commands/version.js';
 import { EXIT_CODES_HELP } from './exit-codes.js';
@@ -25,11 +27,28 @@ import { addGlobalFlags } from './global-flags.js';
 const GROUPS: readonly (readonly [string, readonly ((program: Command, cli: Cli) => void)[]])[] = [
   [
     'Pods:',
-    [registerRun, registerSync, registerUpdateObjects, registerPs, registerInspect, registerKill, registerRm],
+    [
+      registerRun,
+      registerSync,
+      registerUpdateObjects,
+      registerPs,
+      registerInspect,
+      registerStats,
+      registerKill,
+      registerRm,
+    ],
   ],
   [
     'Containers:',
-    [registerLogs, registerExec, registerAttach, registerDebug, registerCp, registerPortForward],
+    [
+      registerUpdate,
+      registerLogs,
+      registerExec,
+      registerAttach,
+      registerDebug,
+      registerCp,
+      registerPortForward,
+    ],
   ],
   ['Images:', [registerPull, registerLoad, registerImages, registerRmi]],
   ['Host:', [registerAgent, registerEvents, registerGc, registerDoctor, registerVersion]],
