@@ -53,6 +53,7 @@ async function end(signal: NodeJS.Signals): Promise<unknown> {
 
 /** Beside the agent, as `podwright ps` does. */
 async function pods(): Promise<readonly PodStatus[]> {
+  if (agent && agent.child.exitCode !== null) throw new Error(`The agent has ended: ${agent.log()}`);
   await using runtime = await createRuntime(config, { access: 'observe' });
   await runtime.start();
   const all = await runtime.getPods({ all: true });
@@ -232,9 +233,9 @@ describe('podwright run', () => {
       said += chunk;
     });
     const [code] = await once(child, 'close');
-    expect(code).toBe(0);
     expect(said).toMatch(
       /warning: .*activeDeadlineSeconds, containers\[main\]\.livenessProbe.*podwright agent --manifests/,
     );
+    expect(code, said).toBe(0);
   }, 60_000);
 });

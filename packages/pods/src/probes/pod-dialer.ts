@@ -14,7 +14,7 @@ export interface PodAddress {
  * Connects to pods from inside their network, by the backend's `portForward`: so it works with every backend, also where
  * the agent has no route to the pods. The address is the pod's own IP, as that of a kubelet's probe is, so that a server
  * that listens on the loopback address only is not taken for one that others reach. A pod on the host's network is asked
- * at the loopback address. See docs/decisions/0021-probes-from-inside.md.
+ * at the loopback address. See docs/decisions/0018-probes-from-inside.md.
  */
 @injectable()
 export class PodDialer {
