@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Clock, type ContainerConfig, PodwrightError, throwIfAborted } from '@podwright/core';
-import { ImageStore, type StoredImage, StoreLocks } from '@podwright/images';
+import { ImagePins, ImageStore, type StoredImage, StoreLocks } from '@podwright/images';
 import { HostExecutor } from '@podwright/nsenter';
 import {
   buildOciSpec,
@@ -30,8 +30,8 @@ import { type LaunchMounts, launchMounts } from './launch-mounts.js';
 import { type LaunchInput, launchScript, recordScript, stopScript } from './launch-scripts.js';
 import { ociSandbox } from './oci-sandbox.js';
 import { PidTargets, type TargetNamespace } from './pid-target.js';
-import { terminationMount } from './termination-message.js';
 import { checkRecursiveReadOnly } from './recursive-read-only.js';
+import { terminationMount } from './termination-message.js';
 import { checkPropagation, launchPaths, launchUsers } from './user-namespace-launch.js';
 
 interface BuildInput {
@@ -54,6 +54,7 @@ export class ContainerFactory {
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ImageStore) private readonly images: ImageStore,
     @inject(StoreLocks) private readonly imageLocks: StoreLocks,
+    @inject(ImagePins) private readonly pins: ImagePins,
     @inject(ImageUserFiles) private readonly userFiles: ImageUserFiles,
     @inject(SeccompProfiles) private readonly seccomp: SeccompProfiles,
     @inject(PidTargets) private readonly pidTargets: PidTargets,
@@ -87,6 +88,8 @@ export class ContainerFactory {
       config,
     };
     await this.store.add(record, built.files);
+    // Not waited for: it takes longer than making the container, and saves the image from other programs only.
+    void this.pins.hold(stored.image.id);
     return record;
   }
 
@@ -187,7 +190,6 @@ export class ContainerFactory {
       name: `${namespace}_${name}_${config.metadata.name}`,
       bundle: paths.bundle,
       containerPidFile: paths.pidFile,
-      conmonPidFile: paths.conmonPidFile,
       runtimeLogFile: paths.createLog,
       exitDir: paths.exitDir,
       ...streamOptions(config),

@@ -79,8 +79,7 @@ export class ContainerService {
   private async startLocked(record: ContainerRecord, options: CallOptions): Promise<void> {
     const { id } = record;
     this.cgroupLock.warm();
-    const { lines, started } = this.store.attempts(id);
-    if (lines.length > 0 || started !== undefined) {
+    if (wasStarted(this.store.attempts(id))) {
       throw new PodwrightError('failed-precondition', `Container ${id} was started before; make a new one.`, {
         details: { id },
       });
@@ -241,6 +240,7 @@ export class ContainerService {
     // Files and unit are read one after the other: what changed in between is read again.
     for (;;) {
       const before = this.store.attempts(record.id);
+      if (!wasStarted(before)) return this.toStatus(record, NO_UNIT, before);
       const unit = await this.unitOf(record.id);
       const written = this.store.attempts(record.id);
       const isSame =
@@ -258,7 +258,9 @@ export class ContainerService {
 
   /** Of many at once, with one question to systemd. */
   async statuses(records: readonly ContainerRecord[]): Promise<readonly ContainerStatus[]> {
-    const units = await this.manager.listUnits({ patterns: ['podwright-*.service'] });
+    // What was never started has no state that systemd could tell.
+    const hasStarted = records.some(({ id }) => wasStarted(this.store.attempts(id)));
+    const units = hasStarted ? await this.manager.listUnits({ patterns: ['podwright-*.service'] }) : [];
     const rows = new Map(units.map((unit) => [unit.name, unit]));
     return await Promise.all(
       records.map(async (record) => {
@@ -300,6 +302,12 @@ interface UnitState {
   /** `inactive` when systemd does not know the unit. */
   readonly activeState: string;
   readonly stopping: boolean;
+}
+
+const NO_UNIT: UnitState = { activeState: 'inactive', stopping: false };
+
+function wasStarted({ lines, started }: WrittenAttempts): boolean {
+  return lines.length > 0 || started !== undefined;
 }
 
 function unitState(row: UnitRow | undefined): UnitState {

@@ -41,9 +41,8 @@ export function containerUnit(
     unitProperty('Description', `podwright container ${podName}/${config.metadata.name}`),
     unitProperty('Slice', record.slice),
     unitProperty('Type', 'forking'),
-    // The launch script names conmon as the main process by MAINPID=.
-    unitProperty('NotifyAccess', 'all'),
-    unitProperty('GuessMainPID', false),
+    // Without a PID file: the main process is the only child of systemd in the unit, conmon. docs/decisions/0003.
+    unitProperty('GuessMainPID', true),
     unitProperty('WorkingDirectory', paths.state),
     // For AttachProcessesToUnit; no controllers beyond those that limits need, since nobody makes a cgroup below.
     unitProperty('DelegateControllers', []),

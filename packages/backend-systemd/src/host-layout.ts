@@ -19,7 +19,6 @@ export interface ContainerPaths {
   /** What ends with the host's run: pid files, the sync pipe, the exit directory. */
   readonly run: string;
   readonly pidFile: string;
-  readonly conmonPidFile: string;
   /** What the OCI runtime said while it created the container. */
   readonly createLog: string;
   readonly exitDir: string;
@@ -49,6 +48,11 @@ export class HostLayout {
 
   get containersRunDir(): string {
     return join(this.runDir, 'containers');
+  }
+
+  /** State of sandboxes, one directory each; of the package sandbox. */
+  get sandboxesDir(): string {
+    return join(this.stateDir, 'sandboxes');
   }
 
   /** State directory of the OCI runtime, apart from that of podman and others. */
@@ -92,7 +96,6 @@ export class HostLayout {
       work: join(state, 'work'),
       run,
       pidFile: join(run, 'pid'),
-      conmonPidFile: join(run, 'conmon.pid'),
       createLog: join(run, 'create.log'),
       exitDir: join(run, 'exit'),
       startedMarker: join(state, 'started'),
@@ -109,6 +112,18 @@ const UNIT_NAME = /^podwright-([0-9a-f]{64})\.service$/;
 /** Name of the unit of a container. */
 export function containerUnitName(id: string): string {
   return `podwright-${id}.service`;
+}
+
+const INFRA_UNIT_NAME = /^podwright-infra-([A-Za-z0-9_.-]+)\.service$/;
+
+/** Name of the unit of a sandbox's first process. */
+export function infraUnitName(sandboxId: string): string {
+  return `podwright-infra-${sandboxId}.service`;
+}
+
+/** The sandbox of a first process's unit, or undefined when the unit is none of ours by its name. */
+export function sandboxOfInfraUnit(unit: string): string | undefined {
+  return INFRA_UNIT_NAME.exec(unit)?.[1];
 }
 
 /** The container of a unit, or undefined when the unit is none of ours by its name. */

@@ -19,9 +19,11 @@ const UNSHARE = utilLinux('unshare');
 
 /** Programs that the scripts of a unit call by their names. */
 const CALLED_BY_NAME: readonly HostProgram[] = [
-  { name: 'mount', debianPackage: 'mount' },
-  ...['stat', 'timeout', 'tail', 'head', 'tr', 'date'].map((name) => ({ name, debianPackage: 'coreutils' })),
-  { name: 'systemd-notify', debianPackage: 'systemd' },
+  ...['mount', 'umount'].map((name) => ({ name, debianPackage: 'mount' })),
+  ...['stat', 'timeout', 'tail', 'head', 'tr', 'date', 'cp', 'readlink', 'chown'].map((name) => ({
+    name,
+    debianPackage: 'coreutils',
+  })),
 ].map((program) => ({ ...program, hint: 'It has to be in the $PATH that systemd gives to units.' }));
 
 /** Finds the programs of the host that units run, once. */

@@ -59,8 +59,8 @@ cd ${shellQuote(input.paths.run)} || exit 1
  * The unit's main command, run in a mount namespace of its own: waits the back-off, mounts the root file system, lets
  * conmon create the container, starts it. Why it fails stands in the file `start-error`.
  *
- * systemd is told conmon's PID before the container starts: with PIDFile= a container that ends at once would be gone
- * before systemd reads the file, and the unit would fail with `protocol` and, by its policy, start again.
+ * When it has ended, systemd takes the one child of its own in the unit for the main process, which is conmon. Of a
+ * container that has ended by then systemd knows no main process: the record script tells its failure.
  *
  * The overlay is mounted from the directory of its layers, so that 127 of them fit in the page that mount(2) takes.
  */
@@ -73,10 +73,6 @@ fail() {
   rm -f "$state/started"
   exit 1
 }
-
-# The OCI runtime would take the socket for the container's and wait for its word.
-notify=$NOTIFY_SOCKET
-unset NOTIFY_SOCKET
 
 # A stop now is no failure, and QUIT is to leave no core dump. A shell runs its trap when the command before it has
 # ended, but leaves wait at once.
@@ -100,34 +96,17 @@ else
   : >"$state/used"
 fi
 ${mountRootfs(input)}${prepareMounts(input.mounts, paths)}${prepareTerminationMessage(input.terminationMessage)}
-# conmon forks: the child creates the container and tells it; the parent writes the PID file and ends. systemd is told
-# while the container is created. The child holds the pipe as long as it lives, so that an end of file says that it ended.
+# conmon forks: the child creates the container and tells it; the parent ends at once. The child holds the pipe as long as
+# it lives, so that an end of file says that it ended.
 {
-  if _OCI_SYNCPIPE=3 ${words(input.conmon)} --log-tag "\${INVOCATION_ID:-}" 3>&1 >/dev/null; then
-    conmon=
-    read -r conmon <conmon.pid # no line feed at its end, so that read says 1
-    if [ -z "$conmon" ]; then
-      echo "failed conmon wrote no PID file."
-    elif NOTIFY_SOCKET=$notify systemd-notify "MAINPID=$conmon" >/dev/null; then
-      echo told
-    else
-      echo "failed systemd could not be told the main process; its words are in the journal of this unit."
-    fi
-  else
+  _OCI_SYNCPIPE=3 ${words(input.conmon)} --log-tag "\${INVOCATION_ID:-}" 3>&1 >/dev/null ||
     echo "failed conmon ended with exit code $?; its words are in the journal of this unit."
-  fi
 } | {
-told=
-answer=
-while [ -z "$told" ] || [ -z "$answer" ]; do
-  IFS= read -r line || fail "conmon ended before the container was created; its words are in the journal of this unit."
-  case $line in
-    told) told=yes ;;
-    failed*) fail "\${line#failed }" ;;
-    *:*-*) fail "$line" ;;
-    *) answer=$line ;;
-  esac
-done
+IFS= read -r line || fail "conmon ended before the container was created; its words are in the journal of this unit."
+case $line in
+  failed*) fail "\${line#failed }" ;;
+  *:*-*) fail "$line" ;;
+esac
 ${pidNamespaceCheck(input.pidNamespace)}printf '%s\\n' "\${INVOCATION_ID:-}" >"$state/started"
 out=$(${words([...input.runtime, 'start', input.id])} 2>&1) || fail "$out"
 }
@@ -164,6 +143,8 @@ function pidNamespaceCheck(link: string | undefined): string {
  * before the next start in milliseconds, why it could not start, its termination message as base64.
  *
  * A launch that was stopped is no attempt; one that died without a word is.
+ *
+ * It fails when the container failed and systemd did not see it, so that the unit fails, and starts again by its policy.
  */
 export function recordScript(input: LaunchInput): string {
   const { backoff } = input;
@@ -236,7 +217,8 @@ fi
   printf '%s\\n' "\${message:--}"
 ) >"$state/attempts.new" && mv "$state/attempts.new" "$state/attempts" && rm -f "$state/started"
 delete
-rm -f start-error create.log pid conmon.pid ${shellQuote(`exit/${input.id}`)}
+rm -f start-error create.log pid ${shellQuote(`exit/${input.id}`)}
+[ "\${SERVICE_RESULT:-success}" != success ] || [ "$code" = - ] || [ "$code" = 0 ]
 `;
 }
 

@@ -54,7 +54,6 @@ describe('conmonCommand', () => {
     name: 'web',
     bundle: '/b',
     containerPidFile: '/pid',
-    conmonPidFile: '/conmon.pid',
     exitDir: '/exit',
   };
 
@@ -64,7 +63,7 @@ describe('conmonCommand', () => {
     expect(args.join(' ')).toBe(
       `--api-version 1 --cid ${ID} --cuuid ${ID} --name web --runtime /usr/bin/crun ` +
         '--runtime-arg --cgroup-manager=disabled --bundle /b --container-pidfile /pid ' +
-        '--conmon-pidfile /conmon.pid --exit-dir /exit --log-path journald: --full-attach',
+        '--exit-dir /exit --log-path journald: --full-attach',
     );
     expect(env).toEqual({ _OCI_SYNCPIPE: '3' });
   });
