@@ -21,6 +21,7 @@ import {
   testImages,
   testRegistry,
 } from '../host/images.js';
+import { slowness } from '../slowness.js';
 
 const images: ConformanceImageNames = {
   busybox: testImages.busybox,
@@ -58,6 +59,8 @@ async function startAgent(folder: string, options: ConformanceTargetOptions): Pr
     configDir: join(folder, 'config'),
     backendOptions: {
       insecureRegistries: [testRegistry, authRegistry.address, deadRegistry],
+      execHandler: options.execHandler ?? 'oci',
+      allowUnconfined: options.allowUnconfined ?? false,
       supervisedRestart: options.restartsBy !== 'caller',
       restartBackoff: { initialMs: 300, maxMs: 1000, resetMs: 600_000 },
       imageStore: { root: join(folder, 'images'), runRoot: join(folder, 'images-run') },
@@ -70,7 +73,7 @@ async function startAgent(folder: string, options: ConformanceTargetOptions): Pr
     runtimeService: container.get(RuntimeService),
     imageService: container.get(ImageService),
     images,
-    patienceMs: 20_000,
+    patienceMs: 20_000 * slowness,
     kernel: kernelView(layout),
     host: {
       makeDirectory: async () => {

@@ -28,7 +28,7 @@ import {
   buildOciSpec,
   capabilitiesOfMask,
   collectExec,
-  OciExec,
+  ExecHandler,
   type OciHostFacts,
   type OciProcess,
   type OciPrograms,
@@ -81,7 +81,7 @@ interface Started {
 
 interface Tools {
   readonly executor: HostExecutor;
-  readonly exec: OciExec;
+  readonly exec: ExecHandler;
   readonly programs: OciPrograms;
   readonly host: OciHostFacts;
   readonly seccomp: SeccompProfiles;
@@ -94,7 +94,7 @@ async function tools(flavour: RuntimeFlavour): Promise<Tools> {
   const executor = container.get(HostExecutor);
   return {
     executor,
-    exec: container.get(OciExec),
+    exec: container.get(ExecHandler),
     seccomp: container.get(SeccompProfiles),
     programs: await container.get(OciRuntime).find(),
     host: await readHostFacts(executor),
@@ -183,6 +183,8 @@ function execIn(
     runtime: tool.programs.runtime,
     id: container.id,
     process: buildExecProcess(first, { ...setup, command }),
+    seccomp: container.spec.linux.seccomp !== undefined,
+    first: { pid: container.pid, unit: 'none' },
     directory: container.bundle,
     attach: setup.attach ?? (() => Promise.resolve()),
     stdin: setup.stdin ?? false,

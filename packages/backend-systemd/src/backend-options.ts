@@ -14,9 +14,17 @@ export const systemdBackendOptionsSchema = z.strictObject({
     ),
   ociRuntime: z.enum(['crun', 'runc']).default('crun').describe('`crun` or `runc`'),
   execHandler: z
-    .enum(['oci'])
+    .enum(['oci', 'nsenter'])
     .default('oci')
-    .describe('how commands enter containers; there is one way so far'),
+    .describe(
+      'how commands enter containers: `oci`, through the OCI runtime, or `nsenter`, by the PID of their first process',
+    ),
+  allowUnconfined: z
+    .boolean()
+    .default(false)
+    .describe(
+      'with `nsenter`: commands run as root also in containers whose seccomp filter or labels they then lack',
+    ),
   inContainer: z
     .strictObject({ hostRoot: absolutePath.default('/rootfs') })
     .optional()
@@ -50,6 +58,13 @@ export const systemdBackendOptionsSchema = z.strictObject({
     .describe('registries reached without checking certificates, or over plain HTTP'),
   insecurePolicy: z.boolean().default(false).describe('take images without asking policy.json'),
   signaturePolicy: absolutePath.optional().describe("path of a policy.json(5); default: the host's"),
+  authFile: absolutePath
+    .optional()
+    .describe("containers-auth.json(5) for pulls that bring no credentials; default: the host's own files"),
+  pinnedImages: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('images that garbage collection leaves alone: names, ids, or patterns with *'),
   imageStore: z
     .strictObject({ root: absolutePath, runRoot: absolutePath })
     .optional()

@@ -6,9 +6,10 @@ import {
   type ExecSyncResult,
   Logger,
   PodwrightError,
+  type RuntimeFeatures,
 } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
-import { buildExecProcess, collectExec, OciExec, type OciSpec } from '@podwright/oci';
+import { buildExecProcess, collectExec, ExecHandler, type OciSpec } from '@podwright/oci';
 import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { CgroupLock } from './cgroup-lock.js';
@@ -28,9 +29,14 @@ export class ContainerExec {
     @inject(ContainerService) private readonly containers: ContainerService,
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(CgroupLock) private readonly cgroupLock: CgroupLock,
-    @inject(OciExec) private readonly ociExec: OciExec,
+    @inject(ExecHandler) private readonly handler: ExecHandler,
     @inject(Logger) private readonly logger: Logger,
   ) {}
+
+  /** The handler that the configuration has chosen, as `features` tells it. */
+  get features(): Pick<RuntimeFeatures, 'execHandler' | 'execGaps'> {
+    return { execHandler: this.handler.kind, execGaps: this.handler.gaps };
+  }
 
   async exec(id: string, options: ExecOptions): Promise<ExecSession> {
     const record = this.store.require(id);
@@ -48,7 +54,7 @@ export class ContainerExec {
     const spec = JSON.parse(await readFile(this.host.hostPath(paths.ociConfig), 'utf8')) as OciSpec;
     const { command, tty, terminalSize, stdin, signal } = options;
     const unit = containerUnitName(id);
-    return await this.ociExec.exec({
+    return await this.handler.exec({
       runtime: (await this.tools.find()).runtime,
       id,
       process: buildExecProcess(spec.process, {
@@ -56,6 +62,8 @@ export class ContainerExec {
         ...(tty === undefined ? {} : { tty }),
         ...(terminalSize === undefined ? {} : { terminalSize }),
       }),
+      seccomp: spec.linux.seccomp !== undefined,
+      first: { pid: Number(await readFile(this.host.hostPath(paths.pidFile), 'utf8')), unit },
       directory: paths.run,
       attach: async (pid) => await this.manager.attachProcessesToUnit(unit, '', [pid]),
       ...(stdin === undefined ? {} : { stdin }),

@@ -9,7 +9,7 @@ import {
   Mounter,
   PortForwarder,
 } from '@podwright/nsenter';
-import { ConmonAttach, OciExec } from '@podwright/oci';
+import { ConmonAttach, ExecHandler } from '@podwright/oci';
 import { NamespacePinner, PodNetwork } from '@podwright/sandbox';
 import { inject, injectable } from 'inversify';
 import { HostTools } from './host-tools.js';
@@ -24,7 +24,7 @@ export class HostRequirements {
     @inject(HostTools) tools: HostTools,
     @inject(NamespacePinner) pinner: NamespacePinner,
     @inject(PodNetwork) network: PodNetwork,
-    @inject(OciExec) exec: OciExec,
+    @inject(ExecHandler) exec: ExecHandler,
     @inject(ConmonAttach) attach: ConmonAttach,
     @inject(Mounter) mounter: Mounter,
     @inject(PortForwarder) ports: PortForwarder,

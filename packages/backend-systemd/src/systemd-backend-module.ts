@@ -20,6 +20,7 @@ import { ContainerStatsReader } from './container-stats.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
 import { DiskUsage } from './disk-usage.js';
+import { FileOrphans } from './file-orphans.js';
 import { HostLayout } from './host-layout.js';
 import { HostReadiness } from './host-readiness.js';
 import { HostRequirements } from './host-requirements.js';
@@ -27,6 +28,7 @@ import { HostTools } from './host-tools.js';
 import { HostVolumeProvider } from './host-volume-provider.js';
 import { ImageUserFiles } from './image-user-files.js';
 import { OrphanCollector } from './orphan-collector.js';
+import { OrphanMarksFile } from './orphan-marks-file.js';
 import { PidTargets } from './pid-target.js';
 import { PodSlices } from './pod-slices.js';
 import { PodUnits } from './pod-units.js';
@@ -35,6 +37,7 @@ import { RootfsMount } from './rootfs-mount.js';
 import { StateAccess, StateLoader } from './state-loader.js';
 import { SystemdRuntimeService } from './systemd-runtime-service.js';
 import { UnitInfraProcess } from './unit-infra-process.js';
+import { UnitOrphans } from './unit-orphans.js';
 import { UserNamespaces } from './user-namespaces.js';
 
 /**
@@ -75,6 +78,9 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
       PodUnits,
       RootfsMount,
       UserNamespaces,
+      OrphanMarksFile,
+      UnitOrphans,
+      FileOrphans,
       OrphanCollector,
     ]) {
       bind<object>(type).toSelf().inSingletonScope();
@@ -91,7 +97,7 @@ function libraryModules(
   runDir: string,
   options: SystemdBackendOptions,
 ): readonly ContainerModule[] {
-  const { binaries, inContainer, imageStore, signaturePolicy } = options;
+  const { binaries, inContainer, imageStore, signaturePolicy, authFile, pinnedImages } = options;
   return [
     nsenterModule(
       inContainer === undefined
@@ -113,11 +119,15 @@ function libraryModules(
       runDir: join(runDir, 'images'),
       insecureRegistries: options.insecureRegistries,
       insecurePolicy: options.insecurePolicy,
+      pinnedImages,
+      ...(authFile === undefined ? {} : { authFile }),
       ...(signaturePolicy === undefined ? {} : { policyPath: signaturePolicy }),
       ...(imageStore === undefined ? {} : { storeRoot: imageStore.root, storeRunRoot: imageStore.runRoot }),
     }),
     ociModule({
       flavour: options.ociRuntime,
+      execHandler: options.execHandler,
+      allowUnconfined: options.allowUnconfined,
       runtimeRoot: join(runDir, 'runtime'),
       seccompProfileRoot: options.seccompProfileRoot ?? join(stateDir, 'seccomp'),
       ...(options.seccompProfile === undefined ? {} : { seccompProfile: options.seccompProfile }),

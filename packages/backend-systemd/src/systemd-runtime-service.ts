@@ -15,6 +15,7 @@ import {
   type ExecSyncResult,
   type LogEntry,
   type LogOptions,
+  type OrphanOptions,
   type OrphanReport,
   type PodSandboxConfig,
   type PodSandboxFilter,
@@ -93,7 +94,7 @@ export class SystemdRuntimeService implements RuntimeService {
     @inject(OrphanCollector) private readonly orphans: OrphanCollector,
     @inject(SystemdBackendOptions) { supervisedRestart }: SystemdBackendOptions,
   ) {
-    this.features = { ...this.features, supervisedRestart };
+    this.features = { ...this.features, ...execs.features, supervisedRestart };
   }
 
   get events(): Observable<RuntimeEvent> {
@@ -109,6 +110,7 @@ export class SystemdRuntimeService implements RuntimeService {
     if (this.state.access === 'exclusive') await this.makeDirectories();
     await this.state.load();
     await this.watcher.start();
+    this.pods.watchStops();
   }
 
   private async makeDirectories(): Promise<void> {
@@ -122,6 +124,7 @@ export class SystemdRuntimeService implements RuntimeService {
     this.closed = true;
     this.watcher.stop();
     try {
+      await this.pods.close();
       await this.ports[Symbol.asyncDispose]();
       if (this.state.access === 'exclusive') await this.rootfs.release();
     } finally {
@@ -285,7 +288,7 @@ export class SystemdRuntimeService implements RuntimeService {
     return await this.statsReader.ofSandboxes(filter, options);
   }
 
-  async removeOrphans(options?: CallOptions): Promise<OrphanReport> {
+  async removeOrphans(options?: OrphanOptions): Promise<OrphanReport> {
     this.enter(options);
     return await this.orphans.collect(options);
   }

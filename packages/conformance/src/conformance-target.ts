@@ -56,6 +56,10 @@ export interface ConformanceTargetOptions {
    * Default: `backend`, where it can.
    */
   readonly restartsBy?: 'backend' | 'caller';
+  /** How commands enter containers, where a backend has more than one way. */
+  readonly execHandler?: 'oci' | 'nsenter';
+  /** Commands may run with less confinement than their container has, where the handler cannot give them all of it. */
+  readonly allowUnconfined?: boolean;
 }
 
 /** One agent on a host, started. */

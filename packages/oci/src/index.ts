@@ -1,5 +1,5 @@
 // OCI runtime-spec documents out of container configurations, the command lines of crun, runc and conmon, and exec.
-// Start reading at build-oci-spec.ts and oci-exec.ts.
+// Start reading at build-oci-spec.ts and exec-handler.ts.
 export {
   buildOciSpec,
   defaultMaskedPaths,
@@ -26,13 +26,15 @@ export {
 } from './conmon-attach.js';
 export { type ConmonOptions, type ConmonReport, conmonCommand, parseConmonReport } from './conmon-command.js';
 export { type DeviceAllow, type DeviceNode, deviceAllowList } from './devices.js';
+export { ExecHandler, type ExecHandlerKind, type ExecRequest } from './exec-handler.js';
 export { buildExecProcess, type ExecProcessOptions } from './exec-process.js';
 export { gatedCommand, startGated } from './gated-command.js';
 export { hostFacts, readHostFacts } from './host-facts.js';
 export { type ImageFileOptions, opaqueDirectories, readImageFile } from './image-file.js';
 export { type AccessLabels, accessLabels, type MandatoryAccess } from './mandatory-access.js';
 export type { ContainerVolume } from './mounts.js';
-export { GatedOciExec, OciExec, type OciExecRequest } from './oci-exec.js';
+export { NsenterExec, refusal as nsenterRefusal } from './nsenter-exec.js';
+export { GatedOciExec } from './oci-exec.js';
 export { type OciModuleOptions, ociModule } from './oci-module.js';
 export { OciOptions } from './oci-options.js';
 export { type FoundProgram, HostOciRuntime, type OciPrograms, OciRuntime } from './oci-runtime.js';

@@ -1,4 +1,5 @@
 import type { ServiceIdentifier } from 'inversify';
+import type { ExecHandlerKind } from './exec-handler.js';
 import type { RuntimeFlavour } from './oci-runtime-command.js';
 
 /** How this package is set up, after defaults. */
@@ -14,6 +15,10 @@ export interface OciOptions {
   readonly seccompProfile: string;
   /** Below it lie the profiles that are named by relative paths. */
   readonly seccompProfileRoot: string;
+  /** How commands enter containers: through the OCI runtime, or by the PID of their first process. */
+  readonly execHandler: ExecHandlerKind;
+  /** With `nsenter`: root may go without the container's seccomp filter and labels, which are not reapplied. */
+  readonly allowUnconfined: boolean;
 }
 
 export const OciOptions: ServiceIdentifier<OciOptions> = Symbol.for('podwright.oci.OciOptions');

@@ -7,7 +7,7 @@ import { nsenterModule } from '@podwright/nsenter';
 import { Container } from 'inversify';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OciHostFacts } from './build-oci-spec.js';
-import { OciExec } from './oci-exec.js';
+import { ExecHandler } from './exec-handler.js';
 import { type OciModuleOptions, ociModule } from './oci-module.js';
 import { OciRuntime } from './oci-runtime.js';
 import { SeccompProfiles } from './seccomp-profiles.js';
@@ -66,7 +66,7 @@ describe('OciRuntime', () => {
       runtimeVersion: '1.14',
       conmon: { path: conmon, version: '2.1.6' },
     });
-    expect(container.get(OciExec)).toBe(container.get(OciExec));
+    expect(container.get(ExecHandler)).toBe(container.get(ExecHandler));
   });
 
   it.each([
