@@ -8,13 +8,15 @@ import { HostPorts } from './host-ports.js';
 import { InfraProcess, needsInfra } from './infra/infra-process.js';
 import { NamespacePinner } from './namespaces/namespace-pinner.js';
 import { SandboxNamespacesFactory } from './namespaces/sandbox-namespaces.js';
+import { sysctlFiles } from './namespaces/sysctls.js';
 import { UserNamespaceRanges } from './namespaces/user-namespace-ranges.js';
+import { askForAddresses } from './network/kept-addresses.js';
 import { readNodeAddresses } from './network/node-addresses.js';
 import { PodNetwork } from './network/pod-network.js';
 import { checkSandboxConfig, newSandboxRecord } from './new-sandbox-record.js';
 import { Sandbox } from './sandbox.js';
 import { SandboxOptions } from './sandbox-options.js';
-import { sandboxesRunDir, sandboxPaths } from './sandbox-paths.js';
+import { ownKinds, sandboxesRunDir, sandboxPaths } from './sandbox-paths.js';
 import type { SandboxConfig, SandboxRecord } from './sandbox-record.js';
 import { SandboxStore } from './sandbox-store.js';
 import { throwIfAborted, toPodwrightError } from './system-error.js';
@@ -71,13 +73,13 @@ export class SandboxBuilder {
     const doing = `Making sandbox ${id}`;
     throwIfAborted(signal, doing);
     const paths = sandboxPaths(this.options, id);
-    const sysctls = checkSandboxConfig(config);
+    checkSandboxConfig(config);
     const ownNetwork = config.network === 'pod';
     // With the node's network a container binds its port itself, and the kernel tells it when somebody has it.
     if (ownNetwork) await this.ports.checkListeners(config, signal);
     const planned = ownNetwork ? await this.network.plan({ ...config, id }) : [];
     undo.push('the range of ids', async () => this.ranges.free(id));
-    let record: SandboxRecord = {
+    const record: SandboxRecord = {
       ...newSandboxRecord(config, paths, {
         id,
         createdAtMs: this.clock.nowMs(),
@@ -88,7 +90,44 @@ export class SandboxBuilder {
       cni: planned,
     };
     await this.store.write(record);
+    return await this.#furnish(record, undo, signal);
+  }
 
+  /**
+   * Makes all that ended with an earlier boot anew, of what the record says: namespaces, network, /dev/shm, files. The
+   * pod asks for the addresses that it had. On failure the record stays, and this can be done again.
+   * @param before of a sandbox whose networks were taken down and whose namespaces were let go
+   * @throws PodwrightError as `build`
+   */
+  async rebuild(before: SandboxRecord, signal?: AbortSignal): Promise<Sandbox> {
+    const { infra: _, ...rest } = before;
+    const record: SandboxRecord = { ...rest, cni: [], networkStopped: false };
+    const planned = before.network === 'pod' ? await this.#planAgain(before, signal) : [];
+    const kept = planned.map((attachment) => askForAddresses(attachment, before.networks));
+    const undo = new UndoStack();
+    try {
+      await this.store.write({ ...record, cni: kept });
+      return await this.#furnish({ ...record, cni: kept }, undo, signal);
+    } catch (thrown) {
+      const left = await undo.undo();
+      for (const { what, error } of left) {
+        this.logger.error(`${what} of a sandbox could not be undone: ${messageOf(error)}`, { id: before.id });
+      }
+      await this.store.write({ ...record, ...(left.length === 0 ? {} : { cni: kept }) });
+      throw toPodwrightError(thrown, `Making sandbox ${before.id} anew`);
+    }
+  }
+
+  async #planAgain(record: SandboxRecord, signal?: AbortSignal) {
+    await this.ports.checkListeners(record, signal);
+    return await this.network.plan(record);
+  }
+
+  /** Makes what the record says, and writes it when it is all there. */
+  async #furnish(planned: SandboxRecord, undo: UndoStack, signal: AbortSignal | undefined): Promise<Sandbox> {
+    let record = planned;
+    const doing = `Making sandbox ${record.id}`;
+    const paths = sandboxPaths(this.options, record.id);
     throwIfAborted(signal, doing);
     const sandbox = this.open(record);
     // Before the thing is made, so that a half-made one is undone too: each of these bears that it is not there.
@@ -98,15 +137,15 @@ export class SandboxBuilder {
       {
         paths: pinnedPaths,
         hostname: record.hostname,
-        sysctls,
+        sysctls: sysctlFiles(record.sysctls, new Set(ownKinds(record))),
         idMappings: record.idMappings,
-        ...(config.ipc === 'pod' ? { shm: { path: paths.shm, sizeBytes: this.options.shmSizeBytes } } : {}),
+        ...(record.ipc === 'pod' ? { shm: { path: paths.shm, sizeBytes: this.options.shmSizeBytes } } : {}),
       },
       signal,
     );
     await allDone([pinned, this.files.writeNames(record)]);
 
-    if (ownNetwork) record = await this.#connect(record, undo, signal);
+    if (record.network === 'pod') record = await this.#connect(record, undo, signal);
     else record = { ...record, ips: await readNodeAddresses(this.options.defaultBridge) };
     await this.files.writeHosts(record);
     sandbox.record = record;
@@ -117,7 +156,8 @@ export class SandboxBuilder {
       await this.#startInfra(sandbox, pidPath, signal);
     }
     throwIfAborted(signal, doing);
-    sandbox.record = { ...sandbox.record, created: true };
+    // The boot with the last step: until then it is not of this one.
+    sandbox.record = { ...sandbox.record, created: true, bootId: await readBootId(this.executor) };
     await this.store.write(sandbox.record);
     return sandbox;
   }
