@@ -4,6 +4,9 @@ import { createMemoryTarget } from './memory-target.js';
 defineConformance({
   name: 'memory',
   createTarget: () => createMemoryTarget(),
-  lacks: { kernel: 'its containers are simulated and have no processes of a kernel' },
+  lacks: {
+    kernel: 'its containers are simulated and have no processes of a kernel',
+    userNamespaces: 'it has no users but those of the image',
+  },
   caseTimeoutMs: 20_000,
 });

@@ -20,6 +20,7 @@ import { SandboxNetwork, streamOf } from './machine/sandbox-network.js';
 import type { Program } from './machine/simulated-process.js';
 import type { MemoryHostOptions } from './memory-options.js';
 import { planProcess } from './pod/process-plan.js';
+import { sandboxFiles } from './pod/sandbox-files.js';
 import { SimulatedContainer } from './pod/simulated-container.js';
 import { SimulatedSandbox } from './pod/simulated-sandbox.js';
 import { standardPrograms } from './programs/programs.js';
@@ -265,16 +266,3 @@ export const MemoryHostToken: ServiceIdentifier<MemoryHost> = Symbol.for(
 export const OwnsMemoryHost: ServiceIdentifier<boolean> = Symbol.for(
   'podwright.backend-memory.OwnsMemoryHost',
 );
-
-function sandboxFiles(sandbox: SimulatedSandbox): Readonly<Record<string, string>> {
-  const { dns } = sandbox.config;
-  const own = sandbox.network.ips.map((ip) => `${ip}\t${sandbox.hostname}\n`).join('');
-  const options = dns?.options.length ? [`options ${dns.options.join(' ')}`] : [];
-  const searches = dns?.searches.length ? [`search ${dns.searches.join(' ')}`] : [];
-  const servers = (dns?.servers ?? ['192.0.2.53']).map((server) => `nameserver ${server}`);
-  return {
-    '/etc/hostname': `${sandbox.hostname}\n`,
-    '/etc/hosts': `127.0.0.1\tlocalhost\n::1\tlocalhost\n${own}`,
-    '/etc/resolv.conf': `${[...servers, ...searches, ...options].join('\n')}\n`,
-  };
-}

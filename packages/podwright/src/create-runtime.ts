@@ -48,7 +48,8 @@ export async function createContainer(
   config: RuntimeConfig = {},
   options: CreateRuntimeOptions = {},
 ): Promise<Container> {
-  const { backend, stateDir, runDir, configDir, debug, backendOptions } = resolveRuntimeConfig(config);
+  const { backend, stateDir, runDir, configDir, allowedUnsafeSysctls, debug, backendOptions } =
+    resolveRuntimeConfig(config);
   const { access = 'exclusive', lockTimeoutMs = 0 } = options;
   const resolveFrom = options.resolveFrom ?? pathToFileURL(`${process.cwd()}/`).href;
   const backendModule = await loadBackend(backend, resolveFrom);
@@ -61,6 +62,7 @@ export async function createContainer(
       ...(stateDir === undefined && backend === 'memory' ? {} : { stateDir: stateDir ?? DEFAULT_STATE_DIR }),
       access,
       lockTimeoutMs,
+      allowedUnsafeSysctls,
     }),
     backendModule({
       stateDir: stateDir ?? DEFAULT_STATE_DIR,

@@ -17,6 +17,12 @@ export const runtimeConfigSchema = z.strictObject({
     .describe('what outlives a reboot; one agent each. Default: /var/lib/podwright; memory: nothing is kept'),
   runDir: absolutePath.default('/run/podwright').describe('what ends with the run of the host'),
   configDir: absolutePath.default('/etc/podwright').describe('configuration beside this file'),
+  allowedUnsafeSysctls: z
+    .array(z.string().min(1))
+    .default([])
+    .describe(
+      'kernel parameters that pods may set beside the safe ones, such as `net.core.somaxconn` or `net.ipv4.*`',
+    ),
   debug: z.boolean().default(false).describe('log every command, with secrets masked'),
   backendOptions: z
     .record(z.string(), z.unknown())

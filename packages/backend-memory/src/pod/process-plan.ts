@@ -69,6 +69,7 @@ export function planProcess(config: ContainerConfig, source: PlanSource): Proces
 
 function planUser(config: ContainerConfig, source: PlanSource): { user: ProcessUser; home: string } {
   const { runAsUser, runAsUserName, runAsGroup, runAsNonRoot, supplementalGroups } = config.security;
+  const isStrict = config.security.supplementalGroupsPolicy === 'Strict';
   const [imageUser = '', imageGroup] = (source.execution.User ?? '').split(':');
   const wanted = runAsUser === undefined ? (runAsUserName ?? (imageUser || '0')) : String(runAsUser);
   const entries = source.passwd.split('\n').map((line) => line.split(':'));
@@ -92,7 +93,7 @@ function planUser(config: ContainerConfig, source: PlanSource): { user: ProcessU
   const ownGroup = runAsUser === undefined && runAsUserName === undefined ? imageGroup : undefined;
   const gid = runAsGroup ?? groupId(ownGroup, groups, config) ?? Number(entry?.[3] ?? 0);
   const memberships = groups.filter(
-    ([, , , members]) => entry && members?.split(',').includes(entry[0] ?? ''),
+    ([, , , members]) => !isStrict && entry && members?.split(',').includes(entry[0] ?? ''),
   );
   return {
     user: {

@@ -14,11 +14,41 @@ import { signalNumber } from '../machine/signals.js';
 export function checkSandboxConfig(config: PodSandboxConfig): void {
   if (config.pid === 'node')
     throw unsupported(`the node's processes in pod ${config.metadata.name} (hostPID)`);
+  if (config.userNamespace === 'pod')
+    throw unsupported(`users of its own in pod ${config.metadata.name} (hostUsers: false)`);
+  for (const name of Object.keys(config.sysctls ?? {})) checkSysctl(name, config);
+}
+
+/** Whether a kernel parameter is of a namespace that the pod has of its own. */
+function checkSysctl(name: string, { network, ipc }: PodSandboxConfig): void {
+  const isNetwork = /^net[./]/.test(name);
+  const isIpc = /^(kernel[./](shm|msg|sem)|fs[./]mqueue[./])/.test(name);
+  if ((isNetwork && network === 'pod') || (isIpc && ipc === 'pod')) return;
+  throw new PodwrightError(
+    'invalid-argument',
+    `The kernel parameter ${name} is the node's: a pod can set those of its own network and IPC namespaces.`,
+    { details: { name } },
+  );
+}
+
+function checkSecurity({ metadata, security }: ContainerConfig): void {
+  const { privileged, allowPrivilegeEscalation, appArmor, seLinux } = security;
+  if (privileged === true && allowPrivilegeEscalation === false) {
+    throw new PodwrightError(
+      'invalid-argument',
+      `Container ${metadata.name} is privileged and has allowPrivilegeEscalation: false: leave one of them out.`,
+    );
+  }
+  if (appArmor !== undefined && appArmor.type !== 'Unconfined') {
+    throw unsupported(`AppArmor, which container ${metadata.name} asks for`);
+  }
+  if (seLinux !== undefined) throw unsupported(`SELinux, which container ${metadata.name} asks for`);
 }
 
 /** @throws PodwrightError kind `unsupported`, `invalid-argument` */
 export function checkContainerConfig(config: ContainerConfig): void {
   const { name } = config.metadata;
+  checkSecurity(config);
   if (config.devices.length > 0) throw unsupported(`devices of the host in container ${name}`);
   if (config.mounts.some(({ propagation }) => propagation === 'bidirectional')) {
     throw unsupported(`mounts that reach the host from container ${name} (Bidirectional propagation)`);

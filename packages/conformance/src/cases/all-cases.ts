@@ -15,6 +15,7 @@ import { manifestCases } from './manifest-cases.js';
 import { mountCases } from './mount-cases.js';
 import { networkCases } from './network-cases.js';
 import { podCases } from './pod-cases.js';
+import { podNetworkCases } from './pod-network-cases.js';
 import { podRestartCases } from './pod-restart-cases.js';
 import { podStreamCases } from './pod-stream-cases.js';
 import { probeCases } from './probe-cases.js';
@@ -22,8 +23,10 @@ import { processCases } from './process-cases.js';
 import { restartCases } from './restart-cases.js';
 import { runtimeCases } from './runtime-cases.js';
 import { sandboxCases } from './sandbox-cases.js';
+import { securityCases } from './security-cases.js';
 import { stopCases } from './stop-cases.js';
 import { syncCases } from './sync-cases.js';
+import { usernsCases } from './userns-cases.js';
 import { volumeCases } from './volume-cases.js';
 
 /** Every case of the suite, in the order in which it is best read. */
@@ -45,6 +48,9 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...imageGcCases,
   ...podCases,
   ...manifestCases,
+  ...podNetworkCases,
+  ...securityCases,
+  ...usernsCases,
   ...podRestartCases,
   ...syncCases,
   ...podStreamCases,
