@@ -151,9 +151,11 @@ describe('shared processes', () => {
       ({ command }, cgroup) => cgroup.includes('/podwright-infra-') && !command.startsWith('unshare'),
     );
     for (const { pid } of infra) process.kill(pid, 'SIGKILL');
+    const sandboxes = () => agent.service.listPodSandboxes({ podUid: uid });
+    await expect.poll(async () => (await sandboxes()).at(-1)?.state).toBe('not-ready');
     await agent.runtime.syncPod(shared);
     await podStatusWhen(agent, uid, ({ containers }) => containers.every(({ state }) => state === 'running'));
-    const [newest, ...others] = await agent.service.listPodSandboxes({ podUid: uid });
+    const [newest, ...others] = await sandboxes();
     expect(newest).toMatchObject({ state: 'ready', metadata: { attempt: 1 } });
     expect(others.every(({ state }) => state === 'not-ready')).toBe(true);
   });

@@ -23,6 +23,7 @@ export const DEBIAN_PACKAGES = {
   'docker-registry': '/usr/bin/docker-registry',
   'busybox-static': '/bin/busybox',
   bindfs: '/usr/bin/bindfs',
+  catatonit: '/usr/bin/catatonit',
 };
 
 /** Whether this machine is itself booted with systemd: then no throw-away host is needed. */

@@ -29,9 +29,13 @@ const paths = () => ({
 describe('launchMounts', () => {
   const where = { stage: '/s', volumes: '/v' };
 
-  it('leaves plain mounts as they are', () => {
+  it('leaves plain mounts as they are, to be shown with the ids of the container', () => {
     const mounts = [{ hostPath: '/h', containerPath: '/c', readOnly: true }];
-    expect(launchMounts(mounts, undefined, where)).toEqual({ mounts, subPaths: [], imageVolumes: [] });
+    expect(launchMounts(mounts, undefined, where)).toEqual({
+      mounts: [{ ...mounts[0], idmapped: true }],
+      subPaths: [],
+      imageVolumes: [],
+    });
   });
 
   it('binds parts of volumes from where they are prepared, and volumes of the image that no mount covers', () => {
@@ -41,8 +45,8 @@ describe('launchMounts', () => {
     ];
     expect(launchMounts(asked, { Volumes: { '/data/': {}, '/other': {} } }, where)).toEqual({
       mounts: [
-        { hostPath: '/s/0', containerPath: '/a', readOnly: true },
-        { hostPath: '/h', containerPath: '/data' },
+        { hostPath: '/s/0', containerPath: '/a', readOnly: true, idmapped: true },
+        { hostPath: '/h', containerPath: '/data', idmapped: true },
         { hostPath: '/v/0', containerPath: '/other' },
       ],
       subPaths: [{ volume: '/h', subPath: 'x/y', target: '/s/0' }],

@@ -29,6 +29,7 @@ describe('loadRuntimeConfig', () => {
       stateDir: '/flag',
       runDir: '/env',
       configDir: '/file',
+      allowedUnsafeSysctls: [],
       debug: false,
       backendOptions: {},
     });
