@@ -21,7 +21,13 @@ export interface AttemptLine {
   readonly startError: string | undefined;
   /** What it said itself about its end. */
   readonly message: string | undefined;
+  /** `shutdown`: it was ended with its host; `lost`: the host went down and nobody saw its end. */
+  readonly ending: 'shutdown' | 'lost' | undefined;
 }
+
+/** What a line has in the place of systemd's SERVICE_RESULT, written by `recordScript` and `lostAttemptLine`. */
+const SHUTDOWN = 'shutdown';
+const LOST = 'lost';
 
 const SIGNALS: ReadonlyMap<string, number> = new Map(Object.entries(constants.signals));
 
@@ -29,7 +35,8 @@ const SIGNALS: ReadonlyMap<string, number> = new Map(Object.entries(constants.si
 export function parseAttempts(text: string): AttemptLine[] {
   return text.split('\n').flatMap((line) => {
     const fields = line.split('\t');
-    const [number, invocation, started, finished, code, , , exitStatus, oom, delay, error, message] = fields;
+    const [number, invocation, started, finished, code, result, , exitStatus, oom, delay, error, message] =
+      fields;
     if (fields.length !== 12 || !invocation || !exitStatus || !error) return [];
     const parsed: AttemptLine = {
       number: Number(number),
@@ -42,9 +49,21 @@ export function parseAttempts(text: string): AttemptLine[] {
       delayMs: Number(delay),
       startError: error === '-' ? undefined : startErrorOf(error.trim()),
       message: parseTerminationMessage(message),
+      ending: result === SHUTDOWN || result === LOST ? result : undefined,
     };
     return Object.values(parsed).some(Number.isNaN) ? [] : [parsed];
   });
+}
+
+/** The line of an attempt that a host took along when it went down. */
+export function lostAttemptLine(
+  number: number,
+  started: { readonly invocation: string; readonly atMs: number },
+  seenAtMs: number,
+): string {
+  const [from, to] = [started.atMs, seenAtMs].map((ms) => (ms / 1000).toFixed(3));
+  const fields = [String(number), started.invocation, from, to, '255', LOST, '-', '-', '0', '0', '-', '-'];
+  return `${fields.join('\t')}\n`;
 }
 
 /** conmon and the log of the OCI runtime give a reason as JSON, the script and the runtime's own output as text. */
@@ -85,12 +104,22 @@ export function toAttempts(lines: readonly AttemptLine[]): ContainerAttempt[] {
       exitCode,
       ...(signal === undefined ? {} : { signal }),
       reason: reasonOf(exitCode, line),
-      ...(message === undefined ? {} : { message }),
+      ...messageOf(message, line.ending),
     };
   });
 }
 
 function reasonOf(exitCode: number, line: AttemptLine): string {
+  if (line.ending === LOST) return 'Unknown';
+  if (line.ending === SHUTDOWN) return 'NodeShutdown';
   if (exitCode === 0) return 'Completed';
   return exitCode === 137 && line.oomKills > 0 ? 'OOMKilled' : 'Error';
+}
+
+function messageOf(own: string | undefined, ending: AttemptLine['ending']): { message?: string } {
+  if (own !== undefined) return { message: own };
+  if (ending === undefined) return {};
+  const how =
+    ending === LOST ? 'The host went down while it ran.' : 'It was ended because the host shut down.';
+  return { message: how };
 }

@@ -71,6 +71,9 @@ export const systemdBackendOptionsSchema = z.strictObject({
     .describe(
       "`root` and `runRoot` of a store; default: the host's own containers-storage, shared with podman",
     ),
+  unitDir: absolutePath
+    .default('/etc/systemd/system')
+    .describe('where unit files of pods that come back after a reboot are written; one that systemd reads'),
   cniConfDir: absolutePath
     .optional()
     .describe('networks of pods; see @podwright/sandbox for this and the next two'),

@@ -204,6 +204,7 @@ export class ContainerFactory {
       backoff: this.options.restartBackoff,
       ...(isForwarded(signal) ? {} : { stopSignal: signal }),
       terminationGraceMs: config.terminationGraceMs,
+      ...(sandbox.persist ? { persist: true } : {}),
       ...(config.terminationMessage ? { terminationMessage: config.terminationMessage } : {}),
       ...(users === undefined ? {} : { users }),
       ...(pidNamespace === undefined ? {} : { pidNamespace: pidNamespace.link }),

@@ -37,6 +37,7 @@ import { ContainerStore, type WrittenAttempts } from './container-store.js';
 import { containerUnit } from './container-unit.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
 import { HostTools } from './host-tools.js';
+import { PersistentUnits } from './persistent-units.js';
 import { PodSlices } from './pod-slices.js';
 import { RootfsMount } from './rootfs-mount.js';
 
@@ -53,6 +54,7 @@ export class ContainerService {
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
     @inject(PodSlices) private readonly slices: PodSlices,
+    @inject(PersistentUnits) private readonly persistent: PersistentUnits,
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(CgroupLock) private readonly cgroupLock: CgroupLock,
     @inject(SystemdBackendOptions) private readonly options: SystemdBackendOptions,
@@ -93,20 +95,24 @@ export class ContainerService {
       await this.tools.find(),
       `${metadata.namespace}/${metadata.name}`,
     );
+    const sandbox = this.sandboxes.get(record.sandboxId);
+    const isPersistent = this.persistent.covers(sandbox, record);
     try {
-      await this.slices.whileStarting(() => this.startUnit(unit, properties, options));
+      const job: JobOptions = { mode: 'replace', timeoutMs: this.options.startTimeoutMs, ...options };
+      await this.slices.whileStarting(() =>
+        isPersistent ? this.persistent.start(record, properties, job) : this.startUnit(unit, properties, job),
+      );
     } catch (error) {
-      if (PodwrightError.is(error, 'job-failed') && (await this.didRun(id))) return;
-      throw await this.undoStart(record, error);
+      const didRun = PodwrightError.is(error, 'job-failed') && (await this.didRun(id));
+      if (!didRun) throw await this.undoStart(record, error);
     }
+    if (!isPersistent || sandbox === undefined) return;
+    await this.persistent.enable(sandbox, id).catch(async (error: unknown) => {
+      throw await this.undoStart(record, error);
+    });
   }
 
-  private async startUnit(
-    unit: string,
-    properties: readonly UnitProperty[],
-    options: CallOptions,
-  ): Promise<void> {
-    const job: JobOptions = { mode: 'replace', timeoutMs: this.options.startTimeoutMs, ...options };
+  private async startUnit(unit: string, properties: readonly UnitProperty[], job: JobOptions): Promise<void> {
     try {
       await this.manager.startTransientUnit(unit, properties, job);
     } catch (error) {
@@ -151,6 +157,8 @@ export class ContainerService {
   }
 
   private async stopLocked(id: string, options: StopOptions): Promise<void> {
+    // First: what is to end does not come back, also when this does not see it to its end.
+    await this.persistent.removeContainer(id);
     const record = this.store.get(id);
     if (record === undefined || (await this.unitOf(id)).activeState === 'inactive') return;
     const ownGraceMs = record.config.terminationGraceMs;

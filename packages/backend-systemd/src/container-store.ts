@@ -202,6 +202,14 @@ export class ContainerStore {
 
   /** Undoes `add`. @returns what could not be undone */
   private async takeBack(id: string, preparing: string): Promise<readonly unknown[]> {
+  /** Adds the line of an attempt whose end no script wrote, in the place of its marker. */
+  async addAttempt(id: string, line: string): Promise<void> {
+    const paths = this.layout.container(id);
+    const path = this.host.hostPath(paths.attempts);
+    await writeFileAtomic(path, `${readNow(path) ?? ''}${line}`, { mode: 0o600 });
+    await rm(this.host.hostPath(paths.startedMarker), { force: true });
+  }
+
     const undo = [this.remove(id), rm(preparing, { recursive: true, force: true })];
     const outcomes = await Promise.allSettled(undo);
     return outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));

@@ -29,6 +29,8 @@ export interface LaunchInput {
   readonly stopSignal?: string;
   readonly terminationGraceMs: number;
   readonly terminationMessage?: TerminationMessage;
+  /** It starts again with its host, so that an end with the host is no end of its own. */
+  readonly persist?: boolean;
   /** Of the pod's own, if it has one. */
   readonly users?: LaunchUsers;
   /** Link of the PID namespace that the container joins, `pid:[…]`: it is not started in another one. */
@@ -188,7 +190,7 @@ while IFS=: read -r number controllers path; do
   done <"$file"
 done </proc/self/cgroup
 
-next=0
+${shutdownCheck(input)}next=0
 [ -s "$state/backoff" ] && read -r next <"$state/backoff"
 [ $(((\${finished%.*} - \${started%.*}) * 1000)) -ge ${backoff.resetMs} ] && next=0
 delay=$next
@@ -219,6 +221,13 @@ fi
 delete
 rm -f start-error create.log pid ${shellQuote(`exit/${input.id}`)}
 [ "\${SERVICE_RESULT:-success}" != success ] || [ "$code" = - ] || [ "$code" = 0 ]
+`;
+}
+
+/** Sets the result that `attempt-log.ts` reads as an end with the host. */
+function shutdownCheck({ persist = false }: LaunchInput): string {
+  if (!persist) return '';
+  return `[ "$(systemctl is-system-running 2>/dev/null)" = stopping ] && SERVICE_RESULT=shutdown
 `;
 }
 

@@ -19,6 +19,7 @@ import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
 import { PodSlices } from './pod-slices.js';
+import { PersistentUnits } from './persistent-units.js';
 import { UserNamespaces } from './user-namespaces.js';
 
 /** Sandboxes with their slices and containers. Calls for one sandbox are done one after the other. */
@@ -31,6 +32,7 @@ export class PodUnits {
     @inject(PodSlices) private readonly slices: PodSlices,
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerFactory) private readonly factory: ContainerFactory,
+    @inject(PersistentUnits) private readonly persistent: PersistentUnits,
     @inject(ContainerService) private readonly containers: ContainerService,
     @inject(ContainerWatcher) private readonly watcher: ContainerWatcher,
     @inject(UserNamespaces) private readonly users: UserNamespaces,
@@ -58,6 +60,7 @@ export class PodUnits {
     return id;
   }
 
+    if (config.persist === true) this.persistent.requirePossible();
   async stop(id: string, options: CallOptions): Promise<void> {
     await this.mutex.run(id, () => this.stopLocked(id, options), options.signal);
   }
@@ -81,6 +84,8 @@ export class PodUnits {
       async () => {
         const record = this.sandboxes.get(id);
         if (record === undefined) return;
+    // First: a pod that is to end does not come back.
+    if (record.persist && this.isLastOfPod(record)) await this.persistent.removePod(record.metadata.uid);
         await this.stopLocked(id, options);
         for (const container of this.store.list({ sandboxId: id })) {
           await this.removeContainer(container.id, options);

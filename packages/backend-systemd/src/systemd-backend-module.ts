@@ -1,5 +1,11 @@
 import { join } from 'node:path';
-import { type BackendModuleFactory, RestartBackoff, RuntimeService, VolumeProvider } from '@podwright/core';
+import {
+  type BackendModuleFactory,
+  RestartBackoff,
+  RuntimeService,
+  SandboxRestorer,
+  VolumeProvider,
+} from '@podwright/core';
 import { ImageUsers, imagesModule } from '@podwright/images';
 import { journalModule } from '@podwright/journal';
 import { nsenterModule } from '@podwright/nsenter';
@@ -22,6 +28,7 @@ import { ContainerWatcher } from './container-watcher.js';
 import { DiskUsage } from './disk-usage.js';
 import { FileOrphans } from './file-orphans.js';
 import { HostLayout } from './host-layout.js';
+import { HostLock } from './host-lock.js';
 import { HostReadiness } from './host-readiness.js';
 import { HostRequirements } from './host-requirements.js';
 import { HostTools } from './host-tools.js';
@@ -29,6 +36,7 @@ import { HostVolumeProvider } from './host-volume-provider.js';
 import { ImageUserFiles } from './image-user-files.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { OrphanMarksFile } from './orphan-marks-file.js';
+import { PersistentUnits, RestoreContext } from './persistent-units.js';
 import { PidTargets } from './pid-target.js';
 import { PodSlices } from './pod-slices.js';
 import { PodUnits } from './pod-units.js';
@@ -36,6 +44,7 @@ import { ResourceUpdater } from './resource-updater.js';
 import { RootfsMount } from './rootfs-mount.js';
 import { StateAccess, StateLoader } from './state-loader.js';
 import { SystemdRuntimeService } from './systemd-runtime-service.js';
+import { SystemdSandboxRestorer } from './systemd-sandbox-restorer.js';
 import { UnitInfraProcess } from './unit-infra-process.js';
 import { UnitOrphans } from './unit-orphans.js';
 import { UserNamespaces } from './user-namespaces.js';
@@ -45,7 +54,8 @@ import { UserNamespaces } from './user-namespaces.js';
  * to be rebound. Needs `Logger` and `Clock`.
  * @throws PodwrightError kind `invalid-argument` for an option it does not know
  */
-export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access = 'exclusive', options }) => {
+export const backendModule: BackendModuleFactory = (context) => {
+  const { stateDir, runDir, access = 'exclusive', options } = context;
   const parsed = parseBackendOptions(options);
   const parts = libraryModules(stateDir, runDir, parsed);
   return new ContainerModule(async (load) => {
@@ -55,6 +65,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
     bind(RestartBackoff).toConstantValue(parsed.restartBackoff);
     bind(HostLayout).toConstantValue(new HostLayout(stateDir, runDir));
     bind(StateAccess).toConstantValue(access);
+    bind(RestoreContext).toConstantValue(context);
     for (const type of [
       StateLoader,
       HostTools,
@@ -74,6 +85,8 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
       ContainerExec,
       PidTargets,
       ContainerAttach,
+      HostLock,
+      PersistentUnits,
       PodSlices,
       PodUnits,
       RootfsMount,
@@ -88,6 +101,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
     rebind(InfraProcess).to(UnitInfraProcess).inSingletonScope();
     rebind(ImageUsers).to(ContainerImageUsers).inSingletonScope();
     bind(RuntimeService).to(SystemdRuntimeService).inSingletonScope();
+    bind(SandboxRestorer).to(SystemdSandboxRestorer).inSingletonScope();
     bind(VolumeProvider).to(HostVolumeProvider).inSingletonScope();
   });
 };

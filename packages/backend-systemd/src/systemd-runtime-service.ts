@@ -46,6 +46,7 @@ import { ContainerWatcher } from './container-watcher.js';
 import { HostLayout } from './host-layout.js';
 import { HostReadiness } from './host-readiness.js';
 import { OrphanCollector } from './orphan-collector.js';
+import { PersistentUnits } from './persistent-units.js';
 import { PodUnits } from './pod-units.js';
 import { isRecursiveReadOnlyPossible } from './recursive-read-only.js';
 import { ResourceUpdater } from './resource-updater.js';
@@ -82,6 +83,7 @@ export class SystemdRuntimeService implements RuntimeService {
     @inject(RootfsMount) private readonly rootfs: RootfsMount,
     @inject(StateLoader) private readonly state: StateLoader,
     @inject(PodUnits) private readonly pods: PodUnits,
+    @inject(PersistentUnits) private readonly persistent: PersistentUnits,
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerService) private readonly containers: ContainerService,
     @inject(ContainerWatcher) private readonly watcher: ContainerWatcher,
@@ -94,7 +96,12 @@ export class SystemdRuntimeService implements RuntimeService {
     @inject(OrphanCollector) private readonly orphans: OrphanCollector,
     @inject(SystemdBackendOptions) { supervisedRestart }: SystemdBackendOptions,
   ) {
-    this.features = { ...this.features, ...execs.features, supervisedRestart };
+    this.features = {
+      ...this.features,
+      ...execs.features,
+      supervisedRestart,
+      persist: persistent.isPossible,
+    };
   }
 
   get events(): Observable<RuntimeEvent> {
@@ -107,7 +114,10 @@ export class SystemdRuntimeService implements RuntimeService {
     await this.manager.start();
     await this.readiness.checkSystemd();
     this.features = { ...this.features, userNamespaces: await this.users.isPossible() };
-    if (this.state.access === 'exclusive') await this.makeDirectories();
+    if (this.state.access === 'exclusive') {
+      await this.makeDirectories();
+      await this.persistent.awaitRestores();
+    }
     await this.state.load();
     await this.watcher.start();
     this.pods.watchStops();

@@ -19,6 +19,11 @@ export interface BackendContext {
   readonly configDir: string;
   /** Default: `exclusive`. With `observe` pods and containers that another process makes are seen too. */
   readonly access?: RuntimeAccess;
+  /**
+   * Command of the host that brings a pod back after a reboot; `--config FILE` and the pod's uid are added. Absent: pods
+   * cannot be persisted.
+   */
+  readonly restoreCommand?: readonly string[];
   /** The backend's own options, as they stand in the configuration. */
   readonly options: Readonly<Record<string, unknown>>;
 }

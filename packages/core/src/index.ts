@@ -167,6 +167,7 @@ export type {
   EphemeralContainer,
   GcOptions,
   GcPolicy,
+export { SandboxRestorer } from './sandbox-restorer.js';
   GcResult,
   PodActionResult,
   PodContainer,

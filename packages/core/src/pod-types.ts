@@ -60,6 +60,8 @@ export interface PodSummary {
 export interface PodStatus extends PodSummary {
   /** Absent when the agent's store has no manifest of it. */
   readonly manifest?: Pod;
+  /** It comes back after a reboot of the host, see `RunPodOptions.persist`. */
+  readonly persist?: boolean;
   readonly sandboxIds: readonly string[];
   readonly sandboxReady: boolean;
 }

@@ -149,6 +149,7 @@ export class BackendPodRuntime implements ContainerRuntime {
   async runPod(pod: Pod, options: RunPodOptions = {}): Promise<RunPodResult> {
     this.checkMayChange('run a pod');
     // Also for callers without types: a uid becomes a file name.
+    this.checkMayPersist(options);
     const manifest = parsePod(pod);
     return this.locks.start(manifest.metadata, options.signal, async (signal) => {
       await this.checkIsNew(manifest, { signal });
@@ -175,6 +176,7 @@ export class BackendPodRuntime implements ContainerRuntime {
 
   async syncPod(pod: Pod, options: RunPodOptions = {}): Promise<SyncPodResult> {
     this.checkMayChange('sync a pod');
+    this.checkMayPersist(options);
     const manifest = parsePod(pod);
     const { uid, namespace, name } = manifest.metadata;
     return this.locks.work(uid, options.signal, async (signal) => {
@@ -444,6 +446,14 @@ export class BackendPodRuntime implements ContainerRuntime {
       'already-exists',
       `The pod ${existing.namespace}/${existing.name} (uid ${existing.uid}) exists already: remove it first (removePod, or podwright rm), or choose another name and uid.`,
       { details: { uid: existing.uid, namespace: existing.namespace, name: existing.name } },
+    );
+  }
+
+  private checkMayPersist({ persist }: RunPodOptions): void {
+    if (persist !== true || this.service.features.persist) return;
+    throw new PodwrightError(
+      'unsupported',
+      `The backend ${this.service.type} as it is configured brings no pods back after a reboot: leave persist out and have an agent sync the pod after the boot, or use the systemd backend on the host itself.`,
     );
   }
 

@@ -8,5 +8,6 @@ export { LoggingEventRecorder } from './logging-event-recorder.js';
 export { ManifestContainerOptionsGenerator } from './manifest-container-options-generator.js';
 export { MemoryPodStore } from './memory-pod-store.js';
 export { HostNodeFacts, NodeFacts } from './node-facts.js';
+export { PodRestorer } from './pod-restorer.js';
 export { type PodsModuleOptions, podsModule } from './pods-module.js';
 export { SucceedingProbeResults } from './succeeding-probe-results.js';

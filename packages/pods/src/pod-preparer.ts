@@ -30,7 +30,9 @@ export class PodPreparer {
   /** @returns the id of the sandbox. @throws PodwrightError as `RuntimeService.runPodSandbox` and `checkSysctls` */
   async makeSandbox(record: PodRecord, attempt: number, signal: AbortSignal): Promise<string> {
     checkSysctls(record.manifest, this.allowedSysctls);
-    return await this.service.runPodSandbox(sandboxConfig(record.manifest, attempt), { signal });
+    const config = sandboxConfig(record.manifest, attempt);
+    const persist = record.persist === true ? { persist: true } : {};
+    return await this.service.runPodSandbox({ ...config, ...persist }, { signal });
   }
 
   sandbox(id: string, signal: AbortSignal): Promise<PodSandboxStatus> {

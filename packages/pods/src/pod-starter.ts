@@ -1,14 +1,9 @@
 import {
-  Clock,
-  crashLoopDelayMs,
-  isSidecar,
   Logger,
   messageOf,
   type PodRecord,
   type PodSandboxStatus,
   PodStore,
-  PodwrightError,
-  type RestartBackoff,
   type RunPodResult,
   RuntimeService,
   UndoStack,
@@ -16,14 +11,10 @@ import {
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { allOrNone } from './all-or-none.js';
-import { runToExit } from './container-exit.js';
 import { ContainerStarter, type PodMember, type PodSurroundings } from './container-starter.js';
-import { lastWords } from './last-words.js';
-import { PodEventHub } from './pod-event-hub.js';
+import { InitContainers } from './init-containers.js';
 import { PodImages } from './pod-images.js';
 import { PodPreparer } from './pod-preparer.js';
-import { StartupWait } from './probes/startup-wait.js';
-import { CallerBackoff } from './restart-backoff.js';
 
 /** Starts a pod: images, volumes, sandbox, init containers in order, then all containers at once; or undoes it all. */
 @injectable()
@@ -35,10 +26,7 @@ export class PodStarter {
     @inject(PodImages) private readonly images: PodImages,
     @inject(PodPreparer) private readonly preparer: PodPreparer,
     @inject(ContainerStarter) private readonly starter: ContainerStarter,
-    @inject(StartupWait) private readonly startup: StartupWait,
-    @inject(PodEventHub) private readonly events: PodEventHub,
-    @inject(CallerBackoff) private readonly backoff: RestartBackoff,
-    @inject(Clock) private readonly clock: Clock,
+    @inject(InitContainers) private readonly inits: InitContainers,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
@@ -71,11 +59,7 @@ export class PodStarter {
     const sandbox = await this.preparer.sandbox(sandboxId, signal);
     const volumePaths = await this.preparer.setUpVolumes(record, signal);
     const surroundings: PodSurroundings = { record, sandbox, volumePaths, signal };
-    for (const container of record.manifest.spec.initContainers) {
-      const member = { container, kind: 'init' } as const;
-      if (isSidecar(container)) await this.startSidecar(surroundings, member);
-      else await this.runInit(surroundings, member);
-    }
+    await this.inits.runAll(surroundings);
     await this.startApps(surroundings);
     return sandbox;
   }
@@ -102,61 +86,6 @@ export class PodStarter {
     });
     await allOrNone(made, surroundings.signal, ({ member, id }, signal) =>
       this.starter.start(record, member, id, signal),
-    );
-  }
-
-  private async startSidecar(surroundings: PodSurroundings, member: PodMember): Promise<void> {
-    const { record, signal } = surroundings;
-    const id = await this.starter.create(surroundings, member, { attempt: 0, series: 0 });
-    await this.starter.start(record, member, id, signal);
-    await this.startup.succeeded(record, member.container, id, signal);
-  }
-
-  /** Runs an init container until it has ended well; again and again unless the pod's policy is Never. */
-  private async runInit(surroundings: PodSurroundings, member: PodMember): Promise<void> {
-    const { record, signal } = surroundings;
-    const { manifest: pod } = record;
-    const { name } = member.container;
-    const ids: string[] = [];
-    for (let attempt = 0, series = 0; ; attempt++) {
-      const id = await this.starter.create(surroundings, member, { attempt, series });
-      ids.push(id);
-      // The one before stays for its logs and its exit code.
-      if (ids.length > 2) await this.service.removeContainer(ids.shift() ?? '', { signal });
-      const run = await this.starter.telling(pod, member, 'started', () =>
-        runToExit(this.service, id, signal),
-      );
-      if (run.exitCode === 0) return;
-      if (pod.spec.restartPolicy === 'Never') throw await this.initFailure(record, name, id, run.exitCode);
-      const ranMs = (run.finishedAtMs ?? run.startedAtMs) - run.startedAtMs;
-      series = ranMs >= this.backoff.resetMs ? 1 : series + 1;
-      const delayMs = crashLoopDelayMs(series, this.backoff);
-      if (delayMs === 0) continue;
-      const message = `Init container ${name} keeps failing and is started again in ${delayMs / 1000} s.`;
-      this.events.record(pod.metadata, 'BackOff', message, {
-        container: { name, kind: 'init' },
-        warning: true,
-      });
-      await this.clock.sleep(delayMs, signal);
-    }
-  }
-
-  private async initFailure(
-    record: PodRecord,
-    container: string,
-    id: string,
-    exitCode: number | undefined,
-  ): Promise<PodwrightError> {
-    const log = await lastWords(this.service, id);
-    const message = `The init container ${container} ended with exit code ${exitCode ?? 'unknown'}`;
-    this.events.record(record, 'Failed', `${message}.`, {
-      container: { name: container, kind: 'init' },
-      warning: true,
-    });
-    return new PodwrightError(
-      'container-start-failed',
-      `${message} and restartPolicy is Never, so the pod ${record.namespace}/${record.name} was not started.${log === '' ? '' : ` Its last output:\n${log}`}`,
-      { details: { container, exitCode, log } },
     );
   }
 }

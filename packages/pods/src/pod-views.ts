@@ -93,6 +93,7 @@ export function podStatusOf(facts: PodFacts, context: PodViewContext): PodStatus
     containers,
     ...(manifest ? { manifest } : {}),
     sandboxIds: sandboxes.map(({ id }) => id),
+    ...(record?.persist === undefined ? {} : { persist: record.persist }),
     sandboxReady,
   };
 }

@@ -23,6 +23,7 @@ import { ImageCollector } from './image-collector.js';
 import { ImageEnsurer } from './image-ensurer.js';
 import { ImagePullOptions } from './image-pull-options.js';
 import { ImageUses, ImageUsesFile } from './image-uses.js';
+import { InitContainers } from './init-containers.js';
 import { LoggingEventRecorder } from './logging-event-recorder.js';
 import { ManifestContainerOptionsGenerator } from './manifest-container-options-generator.js';
 import { MemoryPodStore } from './memory-pod-store.js';
@@ -37,6 +38,7 @@ import { PodFinder } from './pod-finder.js';
 import { PodImages } from './pod-images.js';
 import { PodLocks } from './pod-locks.js';
 import { PodPreparer } from './pod-preparer.js';
+import { PodRestorer } from './pod-restorer.js';
 import { PodStarter } from './pod-starter.js';
 import { PodStatsReader } from './pod-stats.js';
 import { PodSupervisor } from './pod-supervisor.js';
@@ -104,6 +106,7 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
       ImageCollector,
       ImageEnsurer,
       ImageUses,
+      InitContainers,
       ObservedProbeResults,
       PodCollector,
       PodDeadlines,
@@ -116,6 +119,7 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
       PodLocks,
       PodVolumes,
       PodPreparer,
+      PodRestorer,
       PodProbes,
       PodStarter,
       PodStatsReader,

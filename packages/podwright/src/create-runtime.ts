@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import {
   Clock,
   ContainerRuntime,
@@ -16,6 +16,9 @@ import { type RuntimeConfig, resolveRuntimeConfig } from './runtime-config.js';
 
 const DEFAULT_STATE_DIR = '/var/lib/podwright';
 
+/** The command as it is built, also when this runs from the sources. */
+const OWN_COMMAND = fileURLToPath(new URL('../dist/bin.js', import.meta.url));
+
 export interface CreateRuntimeOptions {
   /** Whether this process is the one that changes pods, or reads beside it. Default: `exclusive`. */
   readonly access?: RuntimeAccess;
@@ -28,6 +31,11 @@ export interface CreateRuntimeOptions {
    * @example new ContainerModule(({ rebind }) => rebind(Logger).toConstantValue(myLogger))
    */
   readonly modules?: readonly ContainerModule[];
+  /**
+   * Command of the host that brings pods of `persist: true` back at its boot; `--config FILE` and the pod's uid are added.
+   * Whoever rebinds parts that make pods gives a program that does so too. Default: this package's own command.
+   */
+  readonly restoreCommand?: readonly string[];
   /** Where a backend that is an npm package is looked up; default: the working directory. */
   readonly resolveFrom?: string;
 }
@@ -69,6 +77,7 @@ export async function createContainer(
       runDir,
       configDir,
       access,
+      restoreCommand: options.restoreCommand ?? [process.execPath, OWN_COMMAND, 'restore'],
       options: backendOptions,
     }),
   );

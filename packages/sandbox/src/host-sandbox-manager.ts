@@ -110,6 +110,10 @@ export class HostSandboxManager implements SandboxManager {
 
   stopNetwork(id: string): Promise<void> {
     return this.#networkStops.run(id, () => this.#queues.run(id, () => this.#stopNetwork(id)));
+  async restore(id: string, signal?: AbortSignal): Promise<SandboxRecord> {
+    return await this.#queues.run(id, () => this.#restore(id, signal), signal);
+  }
+
   }
 
   stop(id: string): Promise<void> {
@@ -166,11 +170,7 @@ export class HostSandboxManager implements SandboxManager {
 
   async #create(config: SandboxConfig, id: string, signal: AbortSignal | undefined): Promise<SandboxRecord> {
     try {
-      this.#prepared ??= this.builder.prepare();
-      await this.#prepared.catch((error) => {
-        this.#prepared = undefined;
-        throw toPodwrightError(error, 'Preparing the directory of namespaces');
-      });
+      await this.#prepare();
       const sandbox = await this.builder.build(config, id, signal);
       this.#sandboxes.add(sandbox);
       return sandbox.record;
@@ -195,6 +195,45 @@ export class HostSandboxManager implements SandboxManager {
   async #stop(id: string): Promise<void> {
     const sandbox = this.#sandboxes.get(id);
     if (sandbox === undefined || sandbox.record.stopped) return;
+  async #restore(id: string, signal: AbortSignal | undefined): Promise<SandboxRecord> {
+    const sandbox = this.#sandboxes.get(id);
+    if (sandbox === undefined) throw notFound(id);
+    if (await this.verify(id)) return sandbox.record;
+    if (!sandbox.record.created || sandbox.record.stopping) {
+      throw new PodwrightError('failed-precondition', `Sandbox ${id} was stopped: it is not made anew.`, {
+        details: { id },
+      });
+    }
+    await this.#prepare();
+    // What an earlier boot, or a try in this one, left: reservations of addresses lie on the disk with some networks.
+    await this.remover.disconnect(sandbox.record, async (record) => {
+      sandbox.record = record;
+    });
+    await this.remover.letGo(sandbox);
+    const rebuilt = await this.builder.rebuild(sandbox.record, signal).catch(async (error: unknown) => {
+      await this.#takeUp(id);
+      throw error;
+    });
+    this.#sandboxes.delete(id);
+    this.#sandboxes.add(rebuilt);
+    return rebuilt.record;
+  }
+
+  /** Knows a sandbox by what its record says now. */
+  async #takeUp(id: string): Promise<void> {
+    const record = await this.store.read(id);
+    this.#sandboxes.delete(id);
+    if (record !== undefined) this.#sandboxes.add(this.#reopen(record));
+  }
+
+  async #prepare(): Promise<void> {
+    this.#prepared ??= this.builder.prepare();
+    await this.#prepared.catch((error) => {
+      this.#prepared = undefined;
+      throw toPodwrightError(error, 'Preparing the directory of namespaces');
+    });
+  }
+
     try {
       await this.#stopNetwork(id);
       await this.remover.letGo(sandbox);

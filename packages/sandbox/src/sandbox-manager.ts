@@ -29,6 +29,12 @@ export interface SandboxManager extends AsyncDisposable {
    */
   create(config: SandboxConfig, id: string, signal?: AbortSignal): Promise<SandboxRecord>;
   /** The first half of `stop`: frees host ports and addresses. Idempotent. @throws PodwrightError in the CNI plugin's words */
+  /**
+   * Makes a sandbox of an earlier boot anew, as it was: the same id, names and labels, and the addresses that it had where
+   * its network can give them again. Of one that is ready: nothing.
+   * @throws PodwrightError kind `not-found`, `failed-precondition` (it was stopped), and as `create`; it can be tried again
+   */
+  restore(id: string, signal?: AbortSignal): Promise<SandboxRecord>;
   stopNetwork(id: string): Promise<void>;
   /**
    * Takes the network down, ends the first process, lets the namespaces and /dev/shm go; the record and the files stay.

@@ -15,6 +15,7 @@ import { registerLogs } from './commands/logs.js';
 import { registerPortForward } from './commands/port-forward.js';
 import { registerPs } from './commands/ps.js';
 import { registerPull } from './commands/pull.js';
+import { registerRestore } from './commands/restore.js';
 import { registerRun } from './commands/run.js';
 import { registerStats } from './commands/stats.js';
 import { registerSync } from './commands/sync.js';
@@ -85,6 +86,7 @@ export function buildProgram(cli: Cli): Command {
     program.commandsGroup(heading);
     for (const register of registrations) register(program, cli);
   }
+  registerRestore(program, cli);
   // Last, so that a command's own flags come first in its help.
   for (const command of program.commands) addGlobalFlags(command);
   return program;

@@ -44,5 +44,7 @@ export function toApiPod(status: PodStatus): object {
     kind: 'Pod',
     metadata: { name, namespace, uid, labels, annotations },
   };
-  return { ...known, status: toApiPodStatus(manifest, status) };
+  const apiStatus = toApiPodStatus(manifest, status);
+  // Kubernetes has no word for it.
+  return { ...known, status: status.persist === true ? { ...apiStatus, persist: true } : apiStatus };
 }

@@ -9,7 +9,9 @@ import { collect, collectKeyValue } from '../parse/key-value.js';
 import { objectsFor, readManifestFile } from '../parse/manifest-file.js';
 import { looksLikeFile, podOfFlags, type RunImageFlags } from '../parse/run-image.js';
 
-interface RunFlags extends RunImageFlags, FormatFlags {}
+interface RunFlags extends RunImageFlags, FormatFlags {
+  readonly persist?: boolean;
+}
 
 const HELP = `
 MANIFEST holds Pods (v1), and the ConfigMaps and Secrets that they name, in YAML or JSON; - reads it from standard input.
@@ -25,6 +27,7 @@ export function registerRun(program: Command, cli: Cli): void {
     'run a pod; it goes on when the command has ended',
   )
     .passThroughOptions()
+    .option('--persist', 'the pod comes back after a reboot of the host, before any agent runs')
     .option('--name <name>', "image: the pod's name (default: made from the image)")
     .option('-n, --namespace <name>', "image: the pod's namespace")
     .option('-l, --label <key=value>', 'image: a label; may be given again', collectKeyValue)
@@ -46,13 +49,17 @@ export async function run(
   args: readonly string[],
   flags: RunFlags,
 ): Promise<void> {
-  const { output, ...imageFlags } = flags;
+  const { output, persist = false, ...imageFlags } = flags;
   const { pods, objects } = await podsOf(context, what, args, imageFlags);
   const runtime = await context.openRuntime('exclusive');
   const results = [];
   for (const pod of pods) {
     const own = objectsFor(pod.metadata.namespace, objects);
-    const result = await runtime.runPod(pod, { objects: own, signal: context.signal });
+    const result = await runtime.runPod(pod, {
+      objects: own,
+      signal: context.signal,
+      ...(persist ? { persist } : {}),
+    });
     results.push(result);
     await warnOfAgent(context, pod);
     if (output === undefined) await print(context, `${result.namespace}/${result.name} ${result.uid}`);
