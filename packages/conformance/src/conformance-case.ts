@@ -1,8 +1,11 @@
 import type { RuntimeFeatures } from '@podwright/core';
 import type { CaseContext } from './case-context.js';
 
-/** What not every backend can show. A target that lacks one says why; nothing is left out without a word. */
-export type Need = FeatureNeed | 'hostPort' | 'orphans';
+/**
+ * What not every backend can show. A target that lacks one says why; nothing is left out without a word. `execRefusal`:
+ * commands that would be less confined than their container are refused, where the exec handler has gaps.
+ */
+export type Need = FeatureNeed | 'hostPort' | 'orphans' | 'execRefusal';
 
 /** Needs that a backend's `features` tell too: what it says it has, it has to show. */
 export type FeatureNeed = keyof {

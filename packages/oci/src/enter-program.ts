@@ -1,6 +1,6 @@
 /**
  * Why a program in Perl: between entering a container's mount namespace and giving up the caller's rights not one file
- * of the container may be executed or loaded, and setpriv(1) would be. See docs/decisions/0018-entering-by-pid.md.
+ * of the container may be executed or loaded, and setpriv(1) would be. See docs/decisions/0020-entering-by-pid.md.
  *
  * It reads names and values from the file `command` of its directory, writes the command's PID to `pid` when it was
  * executed, and to `failure` why it was not. It ends with the command's exit code, 128 + n for a signal.
