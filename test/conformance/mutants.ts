@@ -233,6 +233,20 @@ export const serviceMutants: Mutants<RuntimeService> = {
       }),
     },
     {
+      what: 'kernel parameters are forgotten',
+      fails: 'security/sysctls-pod',
+      members: (service) => ({
+        runPodSandbox: ({ sysctls: _sysctls, ...config }) => service.runPodSandbox(config),
+      }),
+    },
+    {
+      what: 'a pod has the users of the host in place of its own',
+      fails: 'users/refused-or-had',
+      members: (service) => ({
+        runPodSandbox: ({ userNamespace: _users, ...config }) => service.runPodSandbox(config),
+      }),
+    },
+    {
       what: 'every pod is on the network of the node',
       fails: 'sandbox/own-address',
       members: (service) => ({
@@ -320,6 +334,14 @@ export const serviceMutants: Mutants<RuntimeService> = {
       ...config,
       security: {},
     })),
+    configMutant('the policy of groups is forgotten', 'security/groups-strict', ({ security, ...config }) => {
+      const { supplementalGroupsPolicy: _policy, ...rest } = security;
+      return { ...config, security: rest };
+    }),
+    configMutant('AppArmor is ignored', 'security/app-armor-absent', ({ security, ...config }) => {
+      const { appArmor: _appArmor, ...rest } = security;
+      return { ...config, security: rest };
+    }),
     configMutant('runAsNonRoot is forgotten', 'process/run-as-non-root', (config) => ({
       ...config,
       security: {},
