@@ -14,7 +14,7 @@ import type {
   RuntimeService,
 } from '@podwright/core';
 import { PodwrightError } from '@podwright/core';
-import { catchError, EMPTY, filter, map, NEVER, throwError } from 'rxjs';
+import { catchError, EMPTY, filter, map, NEVER, take, throwError } from 'rxjs';
 
 /** Gives what a broken object has in place of its own members. */
 export interface Mutant<T> {
@@ -595,6 +595,70 @@ export const serviceMutants: Mutants<RuntimeService> = {
       }),
     },
   ],
+  updateContainerResources: [
+    {
+      what: 'changes nothing',
+      fails: 'resources/update',
+      members: () => ({ updateContainerResources: NOTHING }),
+    },
+    {
+      what: 'failures are not told',
+      fails: 'resources/update-ended',
+      members: (service) => ({
+        updateContainerResources: (...args) =>
+          service.updateContainerResources(...args).catch(() => undefined),
+      }),
+    },
+  ],
+  updatePodSandboxResources: [
+    {
+      what: 'changes nothing',
+      fails: 'resources/update-sandbox',
+      members: () => ({ updatePodSandboxResources: NOTHING }),
+    },
+  ],
+  listContainerStats: [
+    { what: 'lists none', fails: 'stats/container', members: () => ({ listContainerStats: async () => [] }) },
+    {
+      what: 'the filter is forgotten',
+      fails: 'stats/running-only',
+      members: (service) => ({ listContainerStats: () => service.listContainerStats() }),
+    },
+    {
+      what: 'no CPU time',
+      fails: 'stats/cpu-grows',
+      members: (service) => ({
+        listContainerStats: async (filter) =>
+          (await service.listContainerStats(filter)).map((stats) => ({
+            ...stats,
+            cpu: { usageNanoseconds: 1 },
+          })),
+      }),
+    },
+  ],
+  listPodSandboxStats: [
+    {
+      what: 'the filter is forgotten',
+      fails: 'stats/sandbox',
+      members: (service) => ({ listPodSandboxStats: () => service.listPodSandboxStats() }),
+    },
+    {
+      what: 'containers are left out',
+      fails: 'stats/sandbox',
+      members: (service) => ({
+        listPodSandboxStats: async (filter) =>
+          (await service.listPodSandboxStats(filter)).map((stats) => ({ ...stats, containers: [] })),
+      }),
+    },
+    {
+      what: 'no network',
+      fails: 'stats/network',
+      members: (service) => ({
+        listPodSandboxStats: async (filter) =>
+          (await service.listPodSandboxStats(filter)).map((stats) => ({ ...stats, network: [] })),
+      }),
+    },
+  ],
   attach: [
     {
       what: 'the input is forgotten',
@@ -981,6 +1045,34 @@ export const runtimeMutants: Mutants<ContainerRuntime> = {
       members: (runtime) => ({
         updateObjects: (pod, objects, options) => runtime.updateObjects(pod, objects.slice(0, 1), options),
       }),
+    },
+  ],
+  updateContainerResources: [
+    {
+      what: 'changes nothing',
+      fails: 'resources/update-pod',
+      members: () => ({ updateContainerResources: NOTHING }),
+    },
+  ],
+  stats: [
+    {
+      what: 'the filter is forgotten',
+      fails: 'stats/pod',
+      members: (runtime) => ({ stats: () => runtime.stats() }),
+    },
+    {
+      what: 'volumes are left out',
+      fails: 'stats/pod',
+      members: (runtime) => ({
+        stats: async (filter) => (await runtime.stats(filter)).map((stats) => ({ ...stats, volumes: [] })),
+      }),
+    },
+  ],
+  watchStats: [
+    {
+      what: 'tells once',
+      fails: 'stats/watch',
+      members: (runtime) => ({ watchStats: (options) => runtime.watchStats(options).pipe(take(1)) }),
     },
   ],
   runEphemeralContainer: [

@@ -45,6 +45,12 @@ describe('readCgroupUsage', () => {
     ['version 1', 1, V1, USAGE],
     ['version 2', 2, V2, USAGE],
     [
+      'version 1 beside version 2',
+      1,
+      { ...V1, 'cpuacct/cpuacct.usage': undefined, 'unified/cpu.stat': V2['cpu.stat'] },
+      USAGE,
+    ],
+    [
       'version 1 with a limit',
       1,
       { ...V1, 'memory/memory.limit_in_bytes': '5000\n' },

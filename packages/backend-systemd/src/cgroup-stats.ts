@@ -41,9 +41,11 @@ export function readCgroupUsage(
 }
 
 function readCpu(version: CgroupVersion, path: string, read: ReadCgroupFile): number | undefined {
-  if (version === 1) return numberOf(read(cgroupFile(1, 'cpuacct', path, 'cpuacct.usage')));
-  const microseconds = keyed(read(cgroupFile(2, 'cpu', path, 'cpu.stat')))?.get('usage_usec');
-  return microseconds === undefined ? undefined : microseconds * 1000;
+  // The two versions side by side ("hybrid"): systemd has all units in the unified hierarchy too, which counts by itself.
+  const file = version === 2 ? cgroupFile(2, 'cpu', path, 'cpu.stat') : `${ROOT}/unified/${path}/cpu.stat`;
+  const microseconds = keyed(read(file))?.get('usage_usec');
+  if (microseconds !== undefined) return microseconds * 1000;
+  return version === 2 ? undefined : numberOf(read(cgroupFile(1, 'cpuacct', path, 'cpuacct.usage')));
 }
 
 /** Working set as cAdvisor and the kubelet have it: usage less the inactive part of the file cache. */

@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import {
   type CallOptions,
   type ContainerResources,
@@ -8,7 +9,8 @@ import {
 } from '@podwright/core';
 import { HostExecutor, writeFileAtomic } from '@podwright/nsenter';
 import type { OciSpec } from '@podwright/oci';
-import { SystemdManager, unitProperty } from '@podwright/systemd';
+import { SandboxManager } from '@podwright/sandbox';
+import { SystemdManager, type UnitProperty, unitProperty } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { CgroupTree } from './cgroup-tree.js';
 import type { ContainerRecord } from './container-record.js';
@@ -17,6 +19,9 @@ import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
 import { PodSlices } from './pod-slices.js';
+
+/** Where systemd keeps what was set of units that are not transient (systemd.unit(5)). */
+const CONTROL_DIRECTORIES = ['/etc/systemd/system.control', '/run/systemd/system.control'];
 
 /** The kernel rounds limits to whole pages. */
 const LARGEST_PAGE_BYTES = 64 * 1024;
@@ -35,6 +40,7 @@ export class ResourceUpdater {
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerService) private readonly containers: ContainerService,
     @inject(PodSlices) private readonly slices: PodSlices,
+    @inject(SandboxManager) private readonly sandboxes: SandboxManager,
   ) {}
 
   /** Before anything is made with them. @throws PodwrightError kind `invalid-argument`, `unsupported` */
@@ -54,6 +60,27 @@ export class ResourceUpdater {
   async updatePod(podUid: string, resources: ContainerResources, what: string): Promise<void> {
     await this.check(resources, what);
     await this.slices.update(podUid, resources);
+  }
+
+  /** Units of which there may be settings beside them, to be forgotten when a sandbox is gone. */
+  unitsOf(sandboxId: string): readonly string[] {
+    const sandbox = this.sandboxes.get(sandboxId);
+    const containers = this.store.list({ sandboxId }).map(({ id }) => containerUnitName(id));
+    if (sandbox === undefined) return containers;
+    const { uid } = sandbox.metadata;
+    const isLast = this.sandboxes
+      .list()
+      .every(({ id, metadata }) => id === sandboxId || metadata.uid !== uid);
+    return isLast ? [...containers, this.slices.nameOf(uid)] : containers;
+  }
+
+  /** Removes what systemd keeps of changed settings; of transient units it has nothing. Idempotent. */
+  async forget(units: readonly string[]): Promise<void> {
+    for (const unit of units) {
+      for (const directory of CONTROL_DIRECTORIES) {
+        await rm(this.host.hostPath(join(directory, `${unit}.d`)), { recursive: true, force: true });
+      }
+    }
   }
 
   private async update(record: ContainerRecord, change: ContainerResources): Promise<void> {
@@ -78,7 +105,6 @@ export class ResourceUpdater {
   }
 
   private async apply(record: ContainerRecord, after: ContainerResources, what: string): Promise<void> {
-    const unit = containerUnitName(record.id);
     const path = this.cgroups.containerPath(record);
     const { memoryLimitBytes: wanted, pidsLimit = Number.POSITIVE_INFINITY } = after;
     const limitBytes = wanted ?? Number.POSITIVE_INFINITY;
@@ -91,14 +117,20 @@ export class ResourceUpdater {
     if (usage && isLower(pidsBefore, pidsLimit) && usage.pids > pidsLimit) {
       throw tooMuch(what, 'processes', `${usage.pids}`, `${pidsLimit}`);
     }
-    await this.manager.setUnitProperties(unit, resourceProperties(after), { runtime: true });
+    await this.set(record, resourceProperties(after));
     const applied = await this.cgroups.memoryLimit(path);
     // On version 1 the kernel refuses what it cannot make room for, and systemd only logs that.
     if (wanted === undefined || usage === undefined || (applied ?? wanted) <= wanted + LARGEST_PAGE_BYTES)
       return;
     const restored = [unitProperty('MemoryMax', 'infinity'), ...resourceProperties(record.config.resources)];
-    await this.manager.setUnitProperties(unit, restored, { runtime: true });
+    await this.set(record, restored);
     throw tooMuch(what, 'memory', `${usage.memory.usageBytes} bytes`, `${wanted} bytes`);
+  }
+
+  /** The unit of a pod that comes back after a reboot has them then too. */
+  private async set({ id, sandboxId }: ContainerRecord, properties: readonly UnitProperty[]): Promise<void> {
+    const runtime = this.sandboxes.get(sandboxId)?.persist !== true;
+    await this.manager.setUnitProperties(containerUnitName(id), properties, { runtime });
   }
 
   /** For the processes that run, and in the document that the next start is made of. */

@@ -43,7 +43,7 @@ import { ContainerService } from './container-service.js';
 import { ContainerStatsReader } from './container-stats.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
-import { HostLayout } from './host-layout.js';
+import { containerUnitName, HostLayout } from './host-layout.js';
 import { HostReadiness } from './host-readiness.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { PersistentUnits } from './persistent-units.js';
@@ -166,7 +166,9 @@ export class SystemdRuntimeService implements RuntimeService {
 
   async removePodSandbox(id: string, options: CallOptions = {}): Promise<void> {
     this.enter(options);
+    const units = this.resources.unitsOf(id);
     await this.pods.remove(id, options);
+    await this.resources.forget(units);
   }
 
   async podSandboxStatus(id: string, options?: CallOptions): Promise<PodSandboxStatus> {
@@ -212,6 +214,7 @@ export class SystemdRuntimeService implements RuntimeService {
   async removeContainer(id: string, options?: CallOptions): Promise<void> {
     this.enter(options);
     await this.pods.removeContainer(id, options);
+    await this.resources.forget([containerUnitName(id)]);
   }
 
   async listContainers(

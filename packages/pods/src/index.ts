@@ -10,4 +10,5 @@ export { MemoryPodStore } from './memory-pod-store.js';
 export { HostNodeFacts, NodeFacts } from './node-facts.js';
 export { PodRestorer } from './pod-restorer.js';
 export { type PodsModuleOptions, podsModule } from './pods-module.js';
+export { StorageCheckIntervalMs } from './storage-monitor.js';
 export { SucceedingProbeResults } from './succeeding-probe-results.js';

@@ -20,10 +20,12 @@ import { podRestartCases } from './pod-restart-cases.js';
 import { podStreamCases } from './pod-stream-cases.js';
 import { probeCases } from './probe-cases.js';
 import { processCases } from './process-cases.js';
+import { resourceCases } from './resources-cases.js';
 import { restartCases } from './restart-cases.js';
 import { runtimeCases } from './runtime-cases.js';
 import { sandboxCases } from './sandbox-cases.js';
 import { securityCases } from './security-cases.js';
+import { statsCases } from './stats-cases.js';
 import { stopCases } from './stop-cases.js';
 import { syncCases } from './sync-cases.js';
 import { usernsCases } from './userns-cases.js';
@@ -61,5 +63,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...gcCases,
   ...agentCases,
   ...cancelCases,
+  ...statsCases,
+  ...resourceCases,
   ...kernelCases,
 ];
