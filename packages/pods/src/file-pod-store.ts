@@ -1,5 +1,7 @@
-import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { closeSync, fsync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { type PodRecord, type PodStore, PodwrightError } from '@podwright/core';
 import { DirectoryLock } from './directory-lock.js';
 import { formatRecordFile, parseRecordFile, RECORD_SUFFIX } from './pod-record-file.js';
@@ -90,14 +92,16 @@ export class FilePodStore implements PodStore {
   private async write(path: string, text: string): Promise<void> {
     const temporary = `${path}.tmp`;
     try {
-      await using file = await open(temporary, 'w', 0o600);
-      await file.writeFile(text);
-      await file.sync();
+      // Only fsync waits for the disk: a turn of the event loop for each other step would take longer than they do.
+      await withFile(openSync(temporary, 'w', 0o600), async (file) => {
+        writeFileSync(file, text);
+        await synced(file);
+      });
     } catch (error) {
-      await rm(temporary, { force: true });
+      rmSync(temporary, { force: true });
       throw error;
     }
-    await rename(temporary, path);
+    renameSync(temporary, path);
     await this.syncDirectory();
   }
 
@@ -120,8 +124,7 @@ export class FilePodStore implements PodStore {
   }
 
   private async syncDirectory(): Promise<void> {
-    await using directory = await open(this.directory, 'r');
-    await directory.sync();
+    await withFile(openSync(this.directory, 'r'), synced);
   }
 
   private checkOpen(): void {
@@ -131,5 +134,15 @@ export class FilePodStore implements PodStore {
         `The pod store in ${this.directory} is not open: call open() first.`,
       );
     }
+  }
+}
+
+const synced = promisify(fsync);
+
+async function withFile(file: number, work: (file: number) => Promise<void>): Promise<void> {
+  try {
+    await work(file);
+  } finally {
+    closeSync(file);
   }
 }
