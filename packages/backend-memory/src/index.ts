@@ -19,3 +19,4 @@ export type {
   RestartBackoff,
 } from './memory-options.js';
 export type { ArchiveFormat } from './store/image-archive.js';
+export { unenforcedFields, unsupportedFields } from './unsupported-fields.js';

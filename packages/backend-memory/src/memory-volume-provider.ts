@@ -13,6 +13,8 @@ import { inject, injectable } from 'inversify';
 import { type DirectoryNode, type FileNode, FileTree, newDirectory } from './machine/file-tree.js';
 import { sizeOf } from './machine/node-size.js';
 import { type MemoryHost, MemoryHostToken } from './memory-host.js';
+import { refusal } from './pod/unsupported.js';
+import { unsupportedFields } from './unsupported-fields.js';
 
 const PODS_FOLDER = '/var/lib/podwright/pods';
 
@@ -102,10 +104,7 @@ export class MemoryVolumeProvider implements VolumeProvider {
   #checkHostPath(name: string, { path, type }: NonNullable<Volume['hostPath']>): void {
     const wanted = WANTED[type];
     if (wanted === 'special') {
-      throw new PodwrightError(
-        'unsupported',
-        `Volume ${name} asks for a ${type} at ${path}: the memory backend has files and directories only.`,
-      );
+      throw refusal(unsupportedFields.specialFiles, `the ${type} at ${path}, which volume ${name} asks for`);
     }
     const node = this.host.files.find(path);
     const isMade = type === 'DirectoryOrCreate' || type === 'FileOrCreate';

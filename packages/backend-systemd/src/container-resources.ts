@@ -1,10 +1,12 @@
 import {
   type ContainerResources,
   checkContainerResources,
-  PodwrightError,
   parseCpuset,
+  type UnsupportedField,
+  unsupportedField,
 } from '@podwright/core';
 import { type UnitProperty, unitProperty } from '@podwright/systemd';
+import { unsupportedFields } from './unsupported-fields.js';
 
 /** Which cgroup hierarchy has the host's controllers. */
 export type CgroupVersion = 1 | 2;
@@ -50,15 +52,15 @@ export function resourceProperties(resources: ContainerResources): readonly Unit
 export function checkResources(resources: ContainerResources, version: CgroupVersion, what: string): void {
   checkContainerResources(resources, what);
   const { memorySwapLimitBytes, cpusetCpus, cpusetMems, hugepageLimits = {} } = resources;
-  const refuse = (limit: string, facility: string): never => {
-    throw new PodwrightError(
-      'unsupported',
-      `The limit of ${limit} of ${what} cannot be enforced on this host: ${facility}. Leave it out.`,
-      { details: { limit } },
+  const refuse = (field: UnsupportedField, limit: string, why: string): never => {
+    throw unsupportedField(
+      field,
+      `The limit of ${limit} of ${what} cannot be enforced on this host: ${why}. Leave it out.`,
     );
   };
   if (Object.values(hugepageLimits).some((bytes) => bytes > 0)) {
     refuse(
+      unsupportedFields.hugePages,
       'huge pages',
       "it takes the kernel's cgroup controller hugetlb, which systemd does not hand to units",
     );
@@ -66,12 +68,14 @@ export function checkResources(resources: ContainerResources, version: CgroupVer
   if (version === 2) return;
   if (memorySwapLimitBytes !== undefined) {
     refuse(
+      unsupportedFields.swapLimit,
       'memory and swap (memorySwapLimitBytes)',
       "systemd's MemorySwapMax= takes the unified cgroup hierarchy (v2), and this host has version 1",
     );
   }
   if (cpusetCpus !== undefined || cpusetMems !== undefined) {
     refuse(
+      unsupportedFields.cpusets,
       'cores and memory nodes (cpusetCpus, cpusetMems)',
       "systemd's AllowedCPUs= and AllowedMemoryNodes= take the cpuset controller of the unified cgroup hierarchy (v2), " +
         'and this host has version 1',

@@ -4,3 +4,4 @@ export { containerOfUnit, containerUnitName, HostLayout } from './host-layout.js
 export { MINIMUM_SYSTEMD_VERSION } from './host-readiness.js';
 export { HostRequirements } from './host-requirements.js';
 export { backendModule } from './systemd-backend-module.js';
+export { unsupportedFields } from './unsupported-fields.js';

@@ -8,6 +8,7 @@ import {
   Logger,
   messageOf,
   PodwrightError,
+  unsupportedField,
 } from '@podwright/core';
 import { HostExecutor, writeFileAtomic } from '@podwright/nsenter';
 import type { SandboxRecord } from '@podwright/sandbox';
@@ -22,6 +23,7 @@ import {
   restoreUnitFile,
   restoreUnitName,
 } from './persistent-unit-files.js';
+import { unsupportedFields } from './unsupported-fields.js';
 
 /** What the backend was told about where it lies and how its pods come back. */
 export const RestoreContext: ServiceIdentifier<BackendContext> = Symbol.for(
@@ -62,7 +64,7 @@ export class PersistentUnits {
       this.options.inContainer === undefined
         ? 'this runtime was made without a restoreCommand: give createRuntime one, or run the pod with podwright run --persist.'
         : 'this agent runs in a container, and the host has no command of it at boot: run the pod from the host itself, or set persist to false and have an agent sync it after the boot.';
-    throw new PodwrightError('unsupported', `The pod cannot come back after a reboot: ${why}`);
+    throw unsupportedField(unsupportedFields.persist, `The pod cannot come back after a reboot: ${why}`);
   }
 
   /** Whether systemd starts this container at boot: app containers that it restarts. The others take an agent. */

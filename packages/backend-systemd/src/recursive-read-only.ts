@@ -1,5 +1,6 @@
 import { release } from 'node:os';
-import { compareVersions, type Mount, PodwrightError } from '@podwright/core';
+import { compareVersions, type Mount, unsupportedField } from '@podwright/core';
+import { unsupportedFields } from './unsupported-fields.js';
 
 /** The first with mount_setattr(2). */
 const KERNEL = '5.12';
@@ -14,10 +15,9 @@ export function isRecursiveReadOnlyPossible(kernelVersion = release()): boolean 
 export function checkRecursiveReadOnly(mounts: readonly Mount[], kernelVersion = release()): void {
   const mount = mounts.find(({ recursiveReadOnly }) => recursiveReadOnly === true);
   if (mount === undefined || isRecursiveReadOnlyPossible(kernelVersion)) return;
-  throw new PodwrightError(
-    'unsupported',
+  throw unsupportedField(
+    unsupportedFields.recursiveReadOnly,
     `The mount at ${mount.containerPath} is to be read-only with all that is mounted below it, which this host's kernel ` +
       `${kernelVersion} cannot do; ${KERNEL} can.`,
-    { details: { containerPath: mount.containerPath } },
   );
 }

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import { compareVersions, PodwrightError } from '@podwright/core';
+import { compareVersions, PodwrightError, unsupportedField } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { SystemdBackendOptions } from './backend-options.js';
+import { unsupportedFields } from './unsupported-fields.js';
 
 /** The first kernel that shows a tmpfs with other ids, where volumes of ConfigMaps and Secrets lie; Kubernetes asks for it too. */
 const KERNEL = '6.3';
@@ -26,8 +27,8 @@ export class UserNamespaces {
   }
 
   private async problem(): Promise<PodwrightError | undefined> {
-    const refused = (why: string, kind: 'unsupported' | 'missing-requirement' = 'unsupported') =>
-      new PodwrightError(kind, `A pod cannot have users of its own here (hostUsers: false): ${why}.`);
+    const message = (why: string) => `A pod cannot have users of its own here (hostUsers: false): ${why}.`;
+    const refused = (why: string) => unsupportedField(unsupportedFields.userNamespaces, message(why));
     if (this.options.ociRuntime !== 'crun') {
       return refused(`${this.options.ociRuntime} shows no mounts with other ids; set ociRuntime to crun`);
     }
@@ -43,7 +44,10 @@ export class UserNamespaces {
       return refused('the kernel makes no user namespaces; raise user.max_user_namespaces');
     }
     if ((await this.host.which('perl')) === undefined) {
-      return refused('perl is missing, which mounts the layers; install perl-base', 'missing-requirement');
+      return new PodwrightError(
+        'missing-requirement',
+        message('perl is missing, which mounts the layers; install perl-base'),
+      );
     }
     return undefined;
   }

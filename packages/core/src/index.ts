@@ -222,4 +222,5 @@ export type {
 } from './stream-types.js';
 export { systemErrorCode, systemErrorKind } from './system-errors.js';
 export { UndoStack } from './undo-stack.js';
+export { type UnsupportedField, unsupportedField } from './unsupported-field.js';
 export { compareVersions } from './versions.js';

@@ -3,8 +3,13 @@ import {
   type PodSandboxConfig,
   PodwrightError,
   relativePathProblem,
+  type UnsupportedField,
+  unsupportedField,
 } from '@podwright/core';
 import { signalNumber } from '../machine/signals.js';
+import { unsupportedFields } from '../unsupported-fields.js';
+
+const { nodeProcesses, userNamespaces, appArmor: noAppArmor, seLinux: noSeLinux } = unsupportedFields;
 
 /**
  * Refuses what the simulation cannot show. What only a kernel enforces (capabilities, seccomp, limits, sysctls) is
@@ -13,9 +18,9 @@ import { signalNumber } from '../machine/signals.js';
  */
 export function checkSandboxConfig(config: PodSandboxConfig): void {
   if (config.pid === 'node')
-    throw unsupported(`the node's processes in pod ${config.metadata.name} (hostPID)`);
+    throw refusal(nodeProcesses, `the node's processes in pod ${config.metadata.name} (hostPID)`);
   if (config.userNamespace === 'pod')
-    throw unsupported(`users of its own in pod ${config.metadata.name} (hostUsers: false)`);
+    throw refusal(userNamespaces, `users of its own in pod ${config.metadata.name} (hostUsers: false)`);
   for (const name of Object.keys(config.sysctls ?? {})) checkSysctl(name, config);
 }
 
@@ -40,18 +45,22 @@ function checkSecurity({ metadata, security }: ContainerConfig): void {
     );
   }
   if (appArmor !== undefined && appArmor.type !== 'Unconfined') {
-    throw unsupported(`AppArmor, which container ${metadata.name} asks for`);
+    throw refusal(noAppArmor, `AppArmor, which container ${metadata.name} asks for`);
   }
-  if (seLinux !== undefined) throw unsupported(`SELinux, which container ${metadata.name} asks for`);
+  if (seLinux !== undefined) throw refusal(noSeLinux, `SELinux, which container ${metadata.name} asks for`);
 }
 
 /** @throws PodwrightError kind `unsupported`, `invalid-argument` */
 export function checkContainerConfig(config: ContainerConfig): void {
   const { name } = config.metadata;
   checkSecurity(config);
-  if (config.devices.length > 0) throw unsupported(`devices of the host in container ${name}`);
+  if (config.devices.length > 0)
+    throw refusal(unsupportedFields.devices, `devices of the host in container ${name}`);
   if (config.mounts.some(({ propagation }) => propagation === 'bidirectional')) {
-    throw unsupported(`mounts that reach the host from container ${name} (Bidirectional propagation)`);
+    throw refusal(
+      unsupportedFields.propagation,
+      `mounts that reach the host from container ${name} (Bidirectional propagation)`,
+    );
   }
   for (const { containerPath, hostPath } of config.mounts) {
     if (containerPath.startsWith('/') && hostPath.startsWith('/')) continue;
@@ -76,9 +85,7 @@ export function checkContainerConfig(config: ContainerConfig): void {
   }
 }
 
-function unsupported(what: string): PodwrightError {
-  return new PodwrightError(
-    'unsupported',
-    `The memory backend does not simulate ${what}. Use the systemd backend.`,
-  );
+/** @param what is asked for, and where */
+export function refusal(field: UnsupportedField, what: string): PodwrightError {
+  return unsupportedField(field, `The memory backend does not simulate ${what}. Use the systemd backend.`);
 }

@@ -119,7 +119,7 @@ const FULL = manifest({
   ...{ activeDeadlineSeconds: 5, subdomain: 'sub', setHostnameAsFQDN: true, hostUsers: false },
   hostAliases: [{ ip: '::1', hostnames: ['a.b'] }],
   ...{ shareProcessNamespace: true, overhead: { cpu: '10m' }, imagePullSecrets: [{ name: 'r' }] },
-  ...{ runtimeClassName: 'x', enableServiceLinks: false, automountServiceAccountToken: false },
+  ...{ enableServiceLinks: false, automountServiceAccountToken: false },
   ...{ os: { name: 'linux' }, dnsPolicy: 'ClusterFirstWithHostNet' },
   resources: { limits: { cpu: 2 }, requests: { cpu: 1, memory: '1Gi' } },
   securityContext: {

@@ -52,7 +52,6 @@ const podSpecSchema = z.strictObject({
   /** What the pod needs beside its containers. */
   overhead: podAmountsSchema.exactOptional(),
   imagePullSecrets: z.array(z.strictObject({ name: dnsSubdomain })).default([]),
-  runtimeClassName: dnsSubdomain.exactOptional(),
   os: z.strictObject({ name: z.literal('linux') }).exactOptional(),
   /** Of no effect: there are no services here whose variables could be given. */
   enableServiceLinks: z.boolean().default(true),

@@ -70,6 +70,7 @@ export const UNSUPPORTED_FIELDS: Unsupported = {
     priorityClassName: NO_SCHEDULER,
     readinessGates: 'nobody sets conditions of pods here, use a readinessProbe',
     resourceClaims: NO_CLAIMS,
+    runtimeClassName: 'the agent has one OCI runtime for all pods, configure that and remove it',
     schedulerName: NO_SCHEDULER,
     schedulingGates: NO_SCHEDULER,
     schedulingGroup: NO_SCHEDULER,
