@@ -705,7 +705,21 @@ export const serviceMutants: Mutants<RuntimeService> = {
     {
       what: 'does nothing',
       fails: 'sandbox/orphans-removed',
-      members: () => ({ removeOrphans: async () => ({ removed: [], errors: [] }) }),
+      members: () => ({ removeOrphans: async () => ({ removed: [], marked: [], errors: [] }) }),
+    },
+    {
+      what: 'the grace is forgotten',
+      fails: 'gc/orphans-marked',
+      members: (service) => ({
+        removeOrphans: (options) => service.removeOrphans({ ...options, graceMs: 0 }),
+      }),
+    },
+    {
+      what: 'a dry run is a real one',
+      fails: 'gc/dry-run-orphans',
+      members: (service) => ({
+        removeOrphans: (options) => service.removeOrphans({ ...options, dryRun: false }),
+      }),
     },
     {
       what: 'removes what is known',
@@ -1140,13 +1154,20 @@ export const runtimeMutants: Mutants<ContainerRuntime> = {
     {
       what: 'does nothing',
       fails: 'gc/containers',
-      members: () => ({ garbageCollect: async () => ({ removed: [], errors: [] }) }),
+      members: () => ({ garbageCollect: async () => ({ removed: [], marked: [], errors: [] }) }),
     },
     {
       what: 'the age is forgotten',
       fails: 'gc/min-age',
       members: (runtime) => ({
         garbageCollect: (policy) => runtime.garbageCollect({ ...policy, minAgeMs: 0 }),
+      }),
+    },
+    {
+      what: 'a dry run is a real one',
+      fails: 'gc/dry-run',
+      members: (runtime) => ({
+        garbageCollect: (policy, options) => runtime.garbageCollect(policy, { ...options, dryRun: false }),
       }),
     },
     {

@@ -37,7 +37,7 @@ describe('pins', () => {
     const error = await failure(first.images.removeImage(testImages.web));
     expect(error).toMatchObject({ kind: 'in-use' });
     expect(error.message).toContain(at('run-of-another'));
-    await other.container.get(ImagePins).releaseUnused();
+    await other.container.get(ImagePins).releaseUnused(id);
     await first.images.removeImage(testImages.web);
     expect(await first.images.listImages()).toEqual([]);
   });
@@ -46,10 +46,11 @@ describe('pins', () => {
     const first = await start({}, ['container 4f1c']);
     const { id } = imageOf(await first.pull(testImages.web));
     await first.container.get(ImagePins).hold(id);
-    expect(await first.container.get(ImagePins).releaseUnused()).toEqual([]);
+    expect(await first.container.get(ImagePins).unused()).toEqual([]);
     const restarted = await start();
     const stranger = storage('create-container', '-n', 'of-podman', id.slice('sha256:'.length));
-    expect(await restarted.container.get(ImagePins).releaseUnused()).toEqual([id]);
+    expect(await restarted.container.get(ImagePins).unused()).toEqual([id]);
+    await restarted.container.get(ImagePins).releaseUnused(id);
     expect(storage('containers')).toContain(stranger.trim().split('\n')[0]);
   });
 

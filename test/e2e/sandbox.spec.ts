@@ -260,7 +260,7 @@ describe('a restarted agent', () => {
     run('umount', namespaces.network ?? '');
     expect(await manager.verify('h3')).toBe(false);
     await manager.remove('h3');
-    expect((await manager.removeOrphans()).errors).toEqual([]);
+    expect(await manager.findOrphans()).toEqual([]);
   });
 
   it('removes orphans: whatever is left of a sandbox without a record', async () => {
@@ -268,15 +268,31 @@ describe('a restarted agent', () => {
     rmSync(join(bed.root, 'state/sandboxes/h4'), { recursive: true });
     const manager = newManager();
     await manager.load();
-    const { removed, errors } = await manager.removeOrphans();
-    expect(errors).toEqual([]);
-    expect(removed).toEqual([
+    const orphans = await manager.findOrphans();
+    expect(orphans.map(({ what }) => what)).toEqual([
+      'network podwright (eth0) of sandbox h4',
       'namespaces and files of sandbox h4',
-      expect.stringMatching(/^address 10\.92\.\d+\.\d+ leased to sandbox h4$/),
-      expect.stringMatching(/^address fd92::[0-9a-f]+ leased to sandbox h4$/),
-      'iptables rules of sandbox h4',
-      'ip6tables rules of sandbox h4',
     ]);
+    for (const orphan of orphans) await orphan.remove();
+    expect(await manager.findOrphans()).toEqual([]);
+  });
+
+  it('gives leases and rules back of a sandbox of which not even a note is left', async () => {
+    await newManager().create(config('web', { portMappings: [tcp(18096)] }), 'h5');
+    for (const left of ['state/sandboxes/h5', 'run/attachments'])
+      rmSync(join(bed.root, left), { recursive: true });
+    const manager = newManager();
+    await manager.load();
+    const orphans = await manager.findOrphans();
+    expect(orphans.map(({ what }) => what)).toEqual([
+      expect.stringMatching(/^address 10\.92\.\d+\.\d+ leased to sandbox h5$/),
+      expect.stringMatching(/^address fd92::[0-9a-f]+ leased to sandbox h5$/),
+      'iptables rules of sandbox h5',
+      'ip6tables rules of sandbox h5',
+      'namespaces and files of sandbox h5',
+    ]);
+    for (const orphan of orphans) await orphan.remove();
+    expect(await manager.findOrphans()).toEqual([]);
   });
 });
 

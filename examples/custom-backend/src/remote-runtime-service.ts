@@ -17,6 +17,7 @@ import {
   Logger,
   type LogOptions,
   messageOf,
+  type OrphanOptions,
   type OrphanReport,
   type PodSandboxConfig,
   type PodSandboxFilter,
@@ -175,9 +176,11 @@ export class RemoteRuntimeService implements RuntimeService {
     return this.host.call('runtime', 'listPodSandboxStats', filter, options);
   }
 
-  async removeOrphans(options?: CallOptions): Promise<OrphanReport> {
-    const { removed, errors } = await this.host.call('runtime', 'removeOrphans', options);
-    return { removed, errors: errors.map(fromWire) };
+  async removeOrphans(options: OrphanOptions = {}): Promise<OrphanReport> {
+    // A question cannot be sent: what pods have beside their sandboxes stays.
+    const { isKnownPod: _, ...rest } = options;
+    const { removed, marked, errors } = await this.host.call('runtime', 'removeOrphans', rest);
+    return { removed, marked, errors: errors.map(fromWire) };
   }
 
   async #connect(): Promise<void> {

@@ -5,6 +5,8 @@ import {
   type ContainerConfig,
   DEFAULT_RESTART_BACKOFF,
   KeyedMutex,
+  type Orphan,
+  type OrphanMarks,
   type PodSandboxConfig,
   PodwrightError,
   type PortMapping,
@@ -47,6 +49,8 @@ export class MemoryHost {
   /** Ids of images that volumes were made of, by path: they are in use. */
   readonly imageVolumes = new Map<string, string>();
   readonly locks = new KeyedMutex();
+  /** When what has no owner was seen first: agents come and go, and this stays. */
+  orphanMarks: OrphanMarks = new Map();
   readonly pullMs: number;
   readonly #events = new Subject<RuntimeEvent>();
   readonly #programs: ReadonlyMap<string, Program>;
@@ -120,11 +124,11 @@ export class MemoryHost {
     return this.#leases.has(ip);
   }
 
-  /** Takes back addresses of sandboxes that are not there. @returns the addresses */
-  releaseOrphans(): readonly string[] {
-    const orphans = [...this.#leases].filter(([, id]) => !this.sandboxes.has(id)).map(([ip]) => ip);
-    for (const ip of orphans) this.#leases.delete(ip);
-    return orphans;
+  /** Addresses of sandboxes that are not there. */
+  orphans(): readonly Orphan[] {
+    return [...this.#leases]
+      .filter(([, id]) => !this.sandboxes.has(id))
+      .map(([ip]) => ({ what: `address ${ip}`, remove: async () => void this.#leases.delete(ip) }));
   }
 
   /** @throws PodwrightError kind `already-exists`, `port-in-use` */

@@ -9,12 +9,16 @@ import {
   type ContainerStats,
   type ContainerStatus,
   checkContainerResources,
+  decideOrphans,
   type ExecOptions,
   type ExecSession,
   type ExecSyncOptions,
   type ExecSyncResult,
   type LogEntry,
   type LogOptions,
+  ORPHAN_GRACE_MS,
+  type Orphan,
+  type OrphanOptions,
   type OrphanReport,
   type PodSandboxConfig,
   type PodSandboxFilter,
@@ -29,6 +33,7 @@ import {
   type RuntimeVersion,
   type StopOptions,
   throwIfAborted,
+  VolumeProvider,
 } from '@podwright/core';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import { Subject, type Subscription } from 'rxjs';
@@ -72,6 +77,7 @@ export class MemoryRuntimeService implements RuntimeService {
   constructor(
     @inject(MemoryHostToken) private readonly host: MemoryHost,
     @inject(OwnsMemoryHost) private readonly ownsHost: boolean,
+    @inject(VolumeProvider) private readonly volumes: VolumeProvider,
     @inject(SupervisedRestart) supervisedRestart: boolean,
   ) {
     this.features = { ...this.features, supervisedRestart };
@@ -353,9 +359,28 @@ export class MemoryRuntimeService implements RuntimeService {
       );
   }
 
-  async removeOrphans(options?: CallOptions): Promise<OrphanReport> {
+  async removeOrphans(options: OrphanOptions = {}): Promise<OrphanReport> {
     this.#check(options);
-    return { removed: this.host.releaseOrphans().map((ip) => `address ${ip}`), errors: [] };
+    const { dryRun = false, graceMs = ORPHAN_GRACE_MS, isKnownPod } = options;
+    const found = [...this.host.orphans(), ...(await this.#volumeOrphans(isKnownPod))];
+    const names = found.map(({ what }) => what);
+    const { sweep, spare, marks } = decideOrphans(names, this.host.orphanMarks, {
+      nowMs: this.host.clock.nowMs(),
+      graceMs,
+    });
+    if (dryRun) return { removed: sweep, marked: spare, errors: [] };
+    this.host.orphanMarks = marks;
+    for (const { what, remove } of found) if (sweep.includes(what)) await remove();
+    return { removed: sweep, marked: spare, errors: [] };
+  }
+
+  async #volumeOrphans(isKnownPod: OrphanOptions['isKnownPod']): Promise<readonly Orphan[]> {
+    const orphans: Orphan[] = [];
+    for (const uid of (isKnownPod && (await this.volumes.pods?.())) ?? []) {
+      if (await isKnownPod?.(uid)) continue;
+      orphans.push({ what: `volumes of pod ${uid}`, remove: () => this.volumes.tearDown(uid) });
+    }
+    return orphans;
   }
 
   async #stopSandbox(sandbox: SimulatedSandbox): Promise<void> {

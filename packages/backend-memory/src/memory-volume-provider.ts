@@ -59,6 +59,11 @@ export class MemoryVolumeProvider implements VolumeProvider {
       .map(([name, node]) => ({ name, ...sizeOf(node) }));
   }
 
+  async pods(): Promise<readonly string[]> {
+    const directory = this.host.files.find(PODS_FOLDER);
+    return directory?.kind === 'directory' ? [...directory.entries.keys()] : [];
+  }
+
   async tearDown(podUid: string, options?: CallOptions): Promise<void> {
     throwIfAborted(options?.signal);
     this.host.files.remove(`${PODS_FOLDER}/${podUid}`);

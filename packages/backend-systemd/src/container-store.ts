@@ -45,6 +45,8 @@ const REMOVING = '.removing-';
 @injectable()
 export class ContainerStore {
   private readonly records = new Map<string, ContainerRecord>();
+  /** Being made or removed by this process. */
+  private readonly changing = new Set<string>();
 
   constructor(
     @inject(HostExecutor) private readonly host: HostExecutor,
@@ -113,7 +115,18 @@ export class ContainerStore {
   /** Ids for which there is anything, also of containers that are being made or removed. */
   async idsInUse(): Promise<ReadonlySet<string>> {
     const names = await this.names();
-    return new Set(names.map((name) => name.replace(PREPARING, '').replace(REMOVING, '')));
+    return new Set(names.map(idOf));
+  }
+
+  /** Names of directories that are half-made or half-removed, and not by this process now. */
+  async unfinished(): Promise<readonly string[]> {
+    return (await this.names()).filter((name) => isUnfinished(name) && !this.changing.has(idOf(name)));
+  }
+
+  /** Idempotent. @param name from `unfinished` */
+  async removeUnfinished(name: string): Promise<void> {
+    if (!isUnfinished(name) || this.changing.has(idOf(name))) return;
+    await rm(this.host.hostPath(join(this.layout.containersDir, name)), { recursive: true, force: true });
   }
 
   /**
@@ -124,6 +137,7 @@ export class ContainerStore {
     const paths = this.layout.container(record.id);
     const preparing = this.host.hostPath(join(this.layout.containersDir, `${PREPARING}${record.id}`));
     const write = (name: string, text: string) => writePrivate(join(preparing, name), text);
+    this.changing.add(record.id);
     try {
       // At once, as they are small: a turn of the event loop for each would take longer. What has to outlive a loss of
       // power is written after them.
@@ -143,6 +157,8 @@ export class ContainerStore {
     } catch (error) {
       const failures = await this.takeBack(record.id, preparing);
       throw storeError(`The files of container ${record.id} could not be written`, error, failures);
+    } finally {
+      this.changing.delete(record.id);
     }
     this.records.set(record.id, record);
   }
@@ -162,9 +178,14 @@ export class ContainerStore {
     await ignoreMissing(rmdir(this.host.hostPath(paths.rootfs)));
     await ignoreMissing(rmdir(this.host.hostPath(paths.stage)));
     const removing = this.host.hostPath(join(this.layout.containersDir, `${REMOVING}${id}`));
-    await ignoreMissing(rename(this.host.hostPath(paths.state), removing));
-    this.records.delete(id);
-    await rm(removing, { recursive: true, force: true });
+    this.changing.add(id);
+    try {
+      await ignoreMissing(rename(this.host.hostPath(paths.state), removing));
+      this.records.delete(id);
+      await rm(removing, { recursive: true, force: true });
+    } finally {
+      this.changing.delete(id);
+    }
   }
 
   /**
@@ -179,6 +200,14 @@ export class ContainerStore {
     const ended = started !== undefined && lines.some((line) => line.invocation === started.invocation);
     const stopping = statSync(this.host.hostPath(paths.stoppingMarker), { throwIfNoEntry: false });
     return { lines, started: ended ? undefined : started, stopping: stopping !== undefined };
+  }
+
+  /** Adds the line of an attempt whose end no script wrote, in the place of its marker. */
+  async addAttempt(id: string, line: string): Promise<void> {
+    const paths = this.layout.container(id);
+    const path = this.host.hostPath(paths.attempts);
+    await writeFileAtomic(path, `${readNow(path) ?? ''}${line}`, { mode: 0o600 });
+    await rm(this.host.hostPath(paths.startedMarker), { force: true });
   }
 
   /** Until it is taken back, no attempt follows the one that runs. */
@@ -202,14 +231,6 @@ export class ContainerStore {
 
   /** Undoes `add`. @returns what could not be undone */
   private async takeBack(id: string, preparing: string): Promise<readonly unknown[]> {
-  /** Adds the line of an attempt whose end no script wrote, in the place of its marker. */
-  async addAttempt(id: string, line: string): Promise<void> {
-    const paths = this.layout.container(id);
-    const path = this.host.hostPath(paths.attempts);
-    await writeFileAtomic(path, `${readNow(path) ?? ''}${line}`, { mode: 0o600 });
-    await rm(this.host.hostPath(paths.startedMarker), { force: true });
-  }
-
     const undo = [this.remove(id), rm(preparing, { recursive: true, force: true })];
     const outcomes = await Promise.allSettled(undo);
     return outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
@@ -223,6 +244,10 @@ export class ContainerStore {
       ? undefined
       : { invocation: text, atMs: Math.round(stats.mtimeMs) };
   }
+}
+
+function idOf(name: string): string {
+  return name.replace(PREPARING, '').replace(REMOVING, '');
 }
 
 function isUnfinished(name: string): boolean {

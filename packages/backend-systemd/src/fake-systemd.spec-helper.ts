@@ -24,6 +24,10 @@ export class FakeSystemd implements SystemdManager {
   readonly unitEvents = new Subject<UnitEvent>();
   /** What happens when a unit starts; default: it is active. */
   onStart: (name: string, options: JobOptions) => Promise<void> = async () => undefined;
+  /** What several properties of a unit read as. */
+  unitValues: () => Promise<object> = async () => {
+    throw new Error('not used');
+  };
   /** What happens before a unit is gone. */
   onStop: (name: string, options: JobOptions) => Promise<void> = async () => undefined;
 
@@ -108,8 +112,9 @@ export class FakeSystemd implements SystemdManager {
     return unit.properties.find((each) => each.name === property)?.value as any;
   }
 
-  async unitProperties(): Promise<never> {
-    throw new Error('not used');
+  async unitProperties() {
+    // biome-ignore lint/suspicious/noExplicitAny: values of whatever types the properties have.
+    return (await this.unitValues()) as any;
   }
 
   async getUnitByPid(): Promise<string> {

@@ -123,6 +123,14 @@ export class HostVolumeProvider implements VolumeProvider {
     });
   }
 
+  async pods(): Promise<readonly string[]> {
+    const { objectVolumesDir, memoryVolumesDir, volumesDir } = this.layout;
+    const lists = [objectVolumesDir, memoryVolumesDir, volumesDir].map(
+      async (directory) => (await ignoreMissing(readdir(this.host.hostPath(directory)))) ?? [],
+    );
+    return [...new Set((await Promise.all(lists)).flat())];
+  }
+
   async tearDown(podUid: string, options: CallOptions = {}): Promise<void> {
     await this.mutex.run(
       podUid,

@@ -1,97 +1,86 @@
-import { readdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import {
-  type CallOptions,
+  Clock,
+  decideOrphans,
   messageOf,
+  ORPHAN_GRACE_MS,
+  type Orphan,
+  type OrphanOptions,
   type OrphanReport,
   PodwrightError,
   throwIfAborted,
 } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
+import { ImageLeftovers } from '@podwright/images';
 import { SandboxManager } from '@podwright/sandbox';
-import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
-import { ContainerStore } from './container-store.js';
-import { ignoreMissing } from './files.js';
-import { containerOfUnit, HostLayout, sandboxOfInfraUnit } from './host-layout.js';
+import { FileOrphans } from './file-orphans.js';
+import { OrphanMarksFile } from './orphan-marks-file.js';
+import { UnitOrphans } from './unit-orphans.js';
 
-/**
- * Removes units, run directories and sandboxes' leftovers without a record. A unit is this agent's own when its working
- * directory lies below this agent's state directory; others are left alone.
- */
+/** Marks what has no owner, and sweeps what had none for the whole grace; in each part one failure stops nothing else. */
 @injectable()
 export class OrphanCollector {
   constructor(
-    @inject(HostExecutor) private readonly host: HostExecutor,
-    @inject(HostLayout) private readonly layout: HostLayout,
-    @inject(SystemdManager) private readonly manager: SystemdManager,
+    @inject(UnitOrphans) private readonly units: UnitOrphans,
+    @inject(FileOrphans) private readonly files: FileOrphans,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
-    @inject(ContainerStore) private readonly store: ContainerStore,
+    @inject(ImageLeftovers) private readonly images: ImageLeftovers,
+    @inject(OrphanMarksFile) private readonly marks: OrphanMarksFile,
+    @inject(Clock) private readonly clock: Clock,
   ) {}
 
-  async collect({ signal }: CallOptions = {}): Promise<OrphanReport> {
+  async collect(options: OrphanOptions = {}): Promise<OrphanReport> {
+    const { signal, dryRun = false, graceMs = ORPHAN_GRACE_MS, isKnownPod } = options;
     const removed: string[] = [];
     const errors: Error[] = [];
-    const attempt = async (what: string, remove: () => Promise<unknown>) => {
+    const found: Orphan[] = [];
+    // What runs goes before what it stands on.
+    const parts: readonly (readonly [string, () => Promise<readonly Orphan[]>])[] = [
+      ['units', () => this.units.services()],
+      ['directories of containers', () => this.files.ofContainers()],
+      ['sandboxes', () => this.sandboxes.findOrphans()],
+      ['slices', () => this.units.podSlices()],
+      ['volumes', () => this.files.volumesOfPods(isKnownPod)],
+      ['images', () => this.images.find()],
+    ];
+    for (const [what, find] of parts) {
       throwIfAborted(signal);
       try {
-        await remove();
-        removed.push(what);
+        found.push(...(await find()));
       } catch (cause) {
-        errors.push(
-          new PodwrightError('internal', `${what} could not be removed: ${messageOf(cause)}`, { cause }),
-        );
+        errors.push(failure(`Which ${what} have no owner cannot be told`, cause));
       }
-    };
-    const units = await this.manager.listUnits({ patterns: ['podwright-*.service'] });
-    const runDirs = await this.runDirectories();
-    // Read last: what was made for a container before has its directory by now.
-    const inUse = await this.store.idsInUse();
-    for (const { name } of units) {
-      const id = containerOfUnit(name);
-      const isOrphan =
-        id === undefined ? await this.isOrphanInfra(name) : !inUse.has(id) && (await this.isOwn(name));
-      if (!isOrphan) continue;
-      await attempt(`unit ${name}`, async () => {
-        await this.manager.stopUnit(name, signal === undefined ? {} : { signal }).catch(ignoreGone);
-        await this.manager.resetFailedUnit(name);
-      });
     }
-    for (const id of runDirs) {
-      if (inUse.has(id)) continue;
-      const path = join(this.layout.containersRunDir, id);
-      await attempt(`directory ${path}`, () =>
-        rm(this.host.hostPath(path), { recursive: true, force: true }),
-      );
+    const names = found.map(({ what }) => what);
+    const { sweep, spare, marks } = decideOrphans(names, await this.marks.read(), {
+      nowMs: this.clock.nowMs(),
+      graceMs,
+    });
+    if (dryRun) return { removed: sweep, marked: spare, errors };
+    // Before anything goes: an agent that ends in the middle of this leaves the rest marked.
+    await this.marks.write(marks);
+    const due = new Set(sweep);
+    for (const orphan of found) {
+      if (!due.has(orphan.what)) continue;
+      throwIfAborted(signal);
+      try {
+        await orphan.remove();
+        removed.push(orphan.what);
+      } catch (cause) {
+        errors.push(failure(`${orphan.what} could not be removed`, cause));
+      }
     }
-    const sandboxes = await this.sandboxes.removeOrphans();
-    return {
-      removed: [...removed, ...sandboxes.removed],
-      errors: [...errors, ...sandboxes.errors],
-    };
-  }
-
-  /** A sandbox's first process when the sandbox has no state any more, which is written before and removed after it. */
-  private async isOrphanInfra(unit: string): Promise<boolean> {
-    const id = sandboxOfInfraUnit(unit);
-    if (id === undefined) return false;
-    const state = join(this.layout.sandboxesDir, id);
-    const directory = await this.manager.getUnitProperty(unit, 'WorkingDirectory').catch(ignoreGone);
-    if (directory !== state) return false;
-    return (await ignoreMissing(readdir(this.host.hostPath(state)))) === undefined;
-  }
-
-  private async isOwn(unit: string): Promise<boolean> {
-    const directory = await this.manager.getUnitProperty(unit, 'WorkingDirectory').catch(ignoreGone);
-    return directory?.startsWith(`${this.layout.containersDir}/`) ?? false;
-  }
-
-  private async runDirectories(): Promise<readonly string[]> {
-    return (await ignoreMissing(readdir(this.host.hostPath(this.layout.containersRunDir)))) ?? [];
+    const gone = new Set(removed);
+    if (gone.size > 0) await this.marks.write(new Map([...marks].filter(([name]) => !gone.has(name))));
+    return { removed, marked: spare, errors };
   }
 }
 
-/** A unit that ended meanwhile is what was wanted. */
-function ignoreGone(error: unknown): undefined {
-  if (!PodwrightError.is(error, 'not-found')) throw error;
+function failure(what: string, cause: unknown): PodwrightError {
+  return new PodwrightError(
+    PodwrightError.is(cause) ? cause.kind : 'internal',
+    `${what}: ${messageOf(cause)}`,
+    {
+      cause,
+    },
+  );
 }

@@ -1,7 +1,7 @@
 import { PodwrightError } from '@podwright/core';
 import { beforeEach, expect, it } from 'vitest';
 import { FakeSystemd } from './fake-systemd.spec-helper.js';
-import { containerUnitName } from './host-layout.js';
+import { containerUnitName, HostLayout } from './host-layout.js';
 import { PodSlices } from './pod-slices.js';
 import { CONTAINER_ID } from './testing.spec-helper.js';
 
@@ -10,7 +10,7 @@ let slices: PodSlices;
 
 beforeEach(() => {
   systemd = new FakeSystemd();
-  slices = new PodSlices(systemd);
+  slices = new PodSlices(systemd, new HostLayout('/s', '/r'));
   systemd.set('podwright.slice', 'active');
 });
 

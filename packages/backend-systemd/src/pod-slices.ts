@@ -1,8 +1,8 @@
 import { type ContainerResources, PodwrightError } from '@podwright/core';
-import { podSliceName, SystemdManager } from '@podwright/systemd';
+import { podSliceName, SystemdManager, unitProperty } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { resourceProperties } from './container-resources.js';
-import { containerOfUnit } from './host-layout.js';
+import { containerOfUnit, HostLayout } from './host-layout.js';
 
 /** The slice above those of all pods. */
 const PARENT = 'podwright.slice';
@@ -15,7 +15,10 @@ const PARENT = 'podwright.slice';
 export class PodSlices {
   private starting = 0;
 
-  constructor(@inject(SystemdManager) private readonly manager: SystemdManager) {}
+  constructor(
+    @inject(SystemdManager) private readonly manager: SystemdManager,
+    @inject(HostLayout) private readonly layout: HostLayout,
+  ) {}
 
   nameOf(podUid: string): string {
     return podSliceName(podUid);
@@ -26,9 +29,10 @@ export class PodSlices {
     const properties = resourceProperties(resources ?? {});
     if (properties.length === 0) return;
     const name = this.nameOf(podUid);
+    const description = unitProperty('Description', sliceDescription(this.layout.stateDir));
     await this.whileStarting(async () => {
       try {
-        await this.manager.startTransientUnit(name, properties);
+        await this.manager.startTransientUnit(name, [description, ...properties]);
       } catch (error) {
         // Of a sandbox before this one that has not been stopped, or of an agent that ended in the middle of this.
         if (!PodwrightError.is(error, 'already-exists')) throw error;
@@ -66,10 +70,16 @@ export class PodSlices {
     if (isEmpty && this.starting === 0) await this.stop(PARENT);
   }
 
-  private async stop(slice: string): Promise<void> {
+  /** Stops a slice by its name; idempotent. */
+  async stop(slice: string): Promise<void> {
     await this.manager.stopUnit(slice).catch((error: unknown) => {
       const isReplaced = PodwrightError.is(error, 'job-failed') && error.details['result'] === 'canceled';
       if (!isReplaced && !PodwrightError.is(error, 'not-found')) throw error;
     });
   }
+}
+
+/** Of a slice with limits: tells whose it is, as slices of all agents lie side by side. */
+export function sliceDescription(stateDir: string): string {
+  return `podwright pod of ${stateDir}`;
 }

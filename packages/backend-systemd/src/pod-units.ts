@@ -13,26 +13,28 @@ import {
 } from '@podwright/core';
 import { SandboxManager, type SandboxRecord } from '@podwright/sandbox';
 import { inject, injectable } from 'inversify';
+import type { Subscription } from 'rxjs';
 import { CgroupLock } from './cgroup-lock.js';
 import { ContainerFactory } from './container-factory.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
-import { PodSlices } from './pod-slices.js';
 import { PersistentUnits } from './persistent-units.js';
+import { PodSlices } from './pod-slices.js';
 import { UserNamespaces } from './user-namespaces.js';
 
 /** Sandboxes with their slices and containers. Calls for one sandbox are done one after the other. */
 @injectable()
 export class PodUnits {
   private readonly mutex = new KeyedMutex();
+  private laterStops: Subscription | undefined;
 
   constructor(
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
     @inject(PodSlices) private readonly slices: PodSlices,
+    @inject(PersistentUnits) private readonly persistent: PersistentUnits,
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerFactory) private readonly factory: ContainerFactory,
-    @inject(PersistentUnits) private readonly persistent: PersistentUnits,
     @inject(ContainerService) private readonly containers: ContainerService,
     @inject(ContainerWatcher) private readonly watcher: ContainerWatcher,
     @inject(UserNamespaces) private readonly users: UserNamespaces,
@@ -41,9 +43,24 @@ export class PodUnits {
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
+  /** Tells of stops that had failed and are done later by themselves. */
+  watchStops(): void {
+    this.laterStops ??= this.sandboxes.stoppedLater.subscribe((id) => {
+      const record = this.sandboxes.get(id);
+      if (record) this.watcher.emit({ ...this.eventBase(record), type: 'sandbox-stopped' });
+    });
+  }
+
+  /** Nothing is tried again by this process any more. */
+  async close(): Promise<void> {
+    this.laterStops?.unsubscribe();
+    await this.sandboxes[Symbol.asyncDispose]();
+  }
+
   async run(config: PodSandboxConfig, options: CallOptions): Promise<string> {
     if (config.userNamespace === 'pod') await this.users.check();
     // Here and below: a start follows.
+    if (config.persist === true) this.persistent.requirePossible();
     this.cgroupLock.warm();
     const id = randomBytes(32).toString('hex');
     const cgroupParent = this.slices.nameOf(config.metadata.uid);
@@ -60,7 +77,6 @@ export class PodUnits {
     return id;
   }
 
-    if (config.persist === true) this.persistent.requirePossible();
   async stop(id: string, options: CallOptions): Promise<void> {
     await this.mutex.run(id, () => this.stopLocked(id, options), options.signal);
   }
@@ -68,6 +84,8 @@ export class PodUnits {
   private async stopLocked(id: string, options: CallOptions): Promise<void> {
     const record = this.sandboxes.get(id);
     if (record === undefined) return;
+    // First: a pod that is to end does not come back.
+    if (record.persist && this.isLastOfPod(record)) await this.persistent.removePod(record.metadata.uid);
     const stops = this.store
       .list({ sandboxId: id })
       .map((container) => this.containers.stop(container.id, { graceMs: 0, ...options }));
@@ -84,8 +102,6 @@ export class PodUnits {
       async () => {
         const record = this.sandboxes.get(id);
         if (record === undefined) return;
-    // First: a pod that is to end does not come back.
-    if (record.persist && this.isLastOfPod(record)) await this.persistent.removePod(record.metadata.uid);
         await this.stopLocked(id, options);
         for (const container of this.store.list({ sandboxId: id })) {
           await this.removeContainer(container.id, options);

@@ -33,6 +33,12 @@ export {
 } from './deciders/image-gc.js';
 export { type PullFailures, pullBackoffMs, withPullFailure } from './deciders/image-pull-backoff.js';
 export {
+  decideOrphans,
+  type Orphan,
+  type OrphanDecision,
+  type OrphanMarks,
+} from './deciders/orphan-marks.js';
+export {
   CONTAINER_KIND_ANNOTATION,
   type ContainerHealth,
   computePodActions,
@@ -161,13 +167,13 @@ export {
   type VolumeSetUpOptions,
   type VolumeUsage,
 } from './pod-plugs.js';
+export { SandboxRestorer } from './sandbox-restorer.js';
 export type {
   ContainerKind,
   ContainerRef,
   EphemeralContainer,
   GcOptions,
   GcPolicy,
-export { SandboxRestorer } from './sandbox-restorer.js';
   GcResult,
   PodActionResult,
   PodContainer,
@@ -183,6 +189,8 @@ export { SandboxRestorer } from './sandbox-restorer.js';
 } from './pod-types.js';
 export { credentialsFor, type PullSecret, pullSecretOf } from './pull-secret.js';
 export {
+  ORPHAN_GRACE_MS,
+  type OrphanOptions,
   type OrphanReport,
   type RuntimeCondition,
   type RuntimeEvent,

@@ -62,6 +62,8 @@ export interface VolumeProvider {
   usage(podUid: string, options?: CallOptions): Promise<readonly VolumeUsage[]>;
   /** Removes what `setUp` made for this pod; a hostPath's content is never touched. Idempotent. */
   tearDown(podUid: string, options?: CallOptions): Promise<void>;
+  /** Uids of all pods of which there are volumes, for garbage collection. Absent: what is left over is not found. */
+  pods?(): Promise<readonly string[]>;
 }
 
 export const VolumeProvider: ServiceIdentifier<VolumeProvider> = Symbol.for('podwright.core.VolumeProvider');

@@ -148,11 +148,18 @@ export interface GcOptions extends CallOptions {
   readonly allSourcesReady?: boolean;
   /** Removes images too, when their disk is fuller than this says. Absent: none. */
   readonly images?: ImageGcPolicy;
+  /**
+   * What the backend finds without an owner goes when it has been so for this long, in milliseconds, counted from the
+   * collection that saw it first. Default `ORPHAN_GRACE_MS`; 0: at once.
+   */
+  readonly orphanGraceMs?: number;
 }
 
 export interface GcResult {
   /** In words: what was removed, or with `dryRun` would be. */
   readonly removed: readonly string[];
+  /** In words: what has no owner and is still within `orphanGraceMs`; a later collection removes it. */
+  readonly marked: readonly string[];
   /** One failure does not stop the rest. */
   readonly errors: readonly Error[];
 }

@@ -83,10 +83,31 @@ export type RuntimeEvent = {
     }
 );
 
-/** What of a backend's own was found without an owner, and removed. */
+/** The default of `OrphanOptions.graceMs`: longer than anything takes to be made between its first trace and its record. */
+export const ORPHAN_GRACE_MS = 60_000;
+
+export interface OrphanOptions extends CallOptions {
+  /** Say what would be removed; remove nothing and remember nothing. */
+  readonly dryRun?: boolean;
+  /**
+   * How long something has to have been without an owner, in milliseconds, counted from the call that first saw it so;
+   * what another process is just making is not taken away from it. Default `ORPHAN_GRACE_MS`; 0: at once.
+   */
+  readonly graceMs?: number;
+  /**
+   * Whether the caller has a record of a pod: what is the pod's own beside its sandboxes, such as volumes, stays then.
+   * Absent: such things stay in any case.
+   */
+  readonly isKnownPod?: (uid: string) => Promise<boolean>;
+}
+
+/** What of a backend's own was found without an owner. */
 export interface OrphanReport {
-  /** In words: `unit podwright-….service`, `namespace /run/…`. */
+  /** In words: `unit podwright-….service`, `namespace /run/…`; with `dryRun` what would be removed. */
   readonly removed: readonly string[];
+  /** Seen, and still within its grace. */
+  readonly marked: readonly string[];
+  /** One failure does not stop the rest. */
   readonly errors: readonly Error[];
 }
 
@@ -191,8 +212,11 @@ export interface RuntimeService {
   /** Of ready sandboxes, newest first. @throws PodwrightError kind `unsupported` */
   listPodSandboxStats(filter?: PodSandboxFilter, options?: CallOptions): Promise<readonly PodSandboxStats[]>;
 
-  /** Removes what is this backend's own and belongs to no sandbox or container that it knows. */
-  removeOrphans(options?: CallOptions): Promise<OrphanReport>;
+  /**
+   * Removes what is this backend's own and belongs to no sandbox or container that it knows: marks it when it sees it
+   * first, over restarts of the agent too, and removes it in a call after its grace.
+   */
+  removeOrphans(options?: OrphanOptions): Promise<OrphanReport>;
 }
 
 export const RuntimeService: ServiceIdentifier<RuntimeService> = Symbol.for('podwright.core.RuntimeService');

@@ -18,8 +18,10 @@ export interface ImagePins {
   hold(imageId: string): Promise<void>;
   /** Takes the pin of this agent away; of one that is not there: nothing. The caller has the image to itself. @throws PodwrightError kind `command-failed` */
   release(imageId: string): Promise<void>;
-  /** Takes the pins away of images that nobody uses (`ImageUsers`). @returns their `Image.id`s */
-  releaseUnused(): Promise<readonly string[]>;
+  /** `Image.id`s of images that are pinned by this agent and that nobody uses (`ImageUsers`). */
+  unused(): Promise<readonly string[]>;
+  /** Takes the pin of an image away, unless somebody uses it by now. @throws PodwrightError kind `command-failed` */
+  releaseUnused(imageId: string): Promise<void>;
 }
 
 export const ImagePins: ServiceIdentifier<ImagePins> = Symbol.for('podwright.images.ImagePins');
@@ -72,17 +74,20 @@ export class ContainersStorageImagePins implements ImagePins {
     );
   }
 
-  async releaseUnused(): Promise<readonly string[]> {
-    const released: string[] = [];
+  async unused(): Promise<readonly string[]> {
+    const unused: string[] = [];
     for (const pin of (await this.files.containers()).filter((container) => this.#isOurs(container))) {
       const imageId = `sha256:${pin.image ?? ''}`;
-      // Somebody who makes a container of it just now keeps it.
-      using lease = this.locks.tryExclusive([imageId]);
-      if (lease === undefined || (await this.users.users(imageId)).length > 0) continue;
-      await this.release(imageId);
-      released.push(imageId);
+      if ((await this.users.users(imageId)).length === 0) unused.push(imageId);
     }
-    return released;
+    return unused;
+  }
+
+  async releaseUnused(imageId: string): Promise<void> {
+    // Somebody who makes a container of it just now keeps it.
+    using lease = this.locks.tryExclusive([imageId]);
+    if (lease === undefined || (await this.users.users(imageId)).length > 0) return;
+    await this.release(imageId);
   }
 
   async #hold(imageId: string): Promise<void> {

@@ -19,6 +19,7 @@ import {
   noPlatform,
   parseManifest,
 } from './manifest.js';
+import { PullNotes } from './pull-notes.js';
 import { PullProgress } from './pull-progress.js';
 import { isRefusal, type PullSource, PullSources, refusedByAll } from './pull-sources.js';
 import { Skopeo, type SkopeoCall } from './skopeo.js';
@@ -49,6 +50,7 @@ export class ImagePuller {
     @inject(WorkDirs) private readonly workDirs: WorkDirs,
     @inject(PullSources) private readonly sources: PullSources,
     @inject(LeftoverLayers) private readonly leftovers: LeftoverLayers,
+    @inject(PullNotes) private readonly notes: PullNotes,
   ) {}
 
   /**
@@ -71,6 +73,11 @@ export class ImagePuller {
     const before = await this.store.allLayers({ signal });
     const progress = new PullProgress(contents?.layers ?? []);
     progress.begin(before).forEach(emit);
+    await using _note = await this.notes.write(
+      name,
+      contents?.layers.map(({ digest }) => digest) ?? [],
+      before,
+    );
     try {
       await this.#copy(name, reached.source, work, call, progress, emit);
     } catch (error) {

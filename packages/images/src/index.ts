@@ -1,6 +1,7 @@
 // Images on one host: pulled by skopeo into the store that podman shares. Start reading at skopeo-image-service.ts
 // (what agents call) and image-store.ts (what another store has to do).
 export { ContainersStorageImageStore } from './containers-storage-image-store.js';
+export { ImageLeftovers } from './image-leftovers.js';
 export { ImageMounter, type MountedImage, OverlayImageMounter } from './image-mounter.js';
 export { ContainersStorageImagePins, ImagePins } from './image-pins.js';
 export {

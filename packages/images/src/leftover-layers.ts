@@ -1,4 +1,4 @@
-import { Logger, messageOf } from '@podwright/core';
+import { Logger, messageOf, PodwrightError } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { ImageStore, type StoredLayer } from './image-store.js';
 import { digestsOf } from './pull-progress.js';
@@ -19,21 +19,44 @@ export class LeftoverLayers {
    * @param before the store's layers when the copy began
    */
   async remove(digests: readonly string[], before: readonly StoredLayer[]): Promise<void> {
-    const known = new Set(before.map((layer) => layer.id));
+    try {
+      using _lease = await this.locks.exclusive(digests);
+      await this.removeLayers(
+        digests,
+        before.map(({ id }) => id),
+      );
+    } catch (error) {
+      this.logger.warn('layers of an unfinished copy could not be removed', { error: messageOf(error) });
+    }
+  }
+
+  /**
+   * What `remove` does, for a copy of a process that is gone.
+   * @param before ids of the store's layers when the copy began
+   * @throws PodwrightError kind `in-use` when a pull that shares a layer is under way: it may use them by then
+   */
+  async removeOfBroken(digests: readonly string[], before: readonly string[]): Promise<void> {
+    using lease = this.locks.tryExclusive(digests);
+    if (lease === undefined) {
+      throw new PodwrightError(
+        'in-use',
+        'An image that shares its layers is being pulled: collect again after that.',
+      );
+    }
+    await this.removeLayers(digests, before);
+  }
+
+  private async removeLayers(digests: readonly string[], before: readonly string[]): Promise<void> {
+    const known = new Set(before);
     const own = new Set(digests);
     const isLeftover = (layer: StoredLayer) =>
       !layer.used && !known.has(layer.id) && [...digestsOf([layer])].some((digest) => own.has(digest));
-    try {
-      using _lease = await this.locks.exclusive(digests);
-      await this.store.removeUnfinished();
-      for (;;) {
-        const leftovers = (await this.store.allLayers()).filter(isLeftover);
-        const top = leftovers.find((layer) => leftovers.every(({ parent }) => parent !== layer.id));
-        if (top === undefined) return;
-        await this.store.deleteLayer(top.id);
-      }
-    } catch (error) {
-      this.logger.warn('layers of an unfinished copy could not be removed', { error: messageOf(error) });
+    await this.store.removeUnfinished();
+    for (;;) {
+      const leftovers = (await this.store.allLayers()).filter(isLeftover);
+      const top = leftovers.find((layer) => leftovers.every(({ parent }) => parent !== layer.id));
+      if (top === undefined) return;
+      await this.store.deleteLayer(top.id);
     }
   }
 }

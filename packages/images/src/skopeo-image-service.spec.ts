@@ -61,6 +61,7 @@ async function setUp(record: StoredRecord = RECORD, { users = [], mounts = [] }:
     release: async (id) => {
       calls.push(`release ${id.slice(0, 8)}`);
     },
+    unused: never,
     releaseUnused: never,
   });
   (await container.rebind(ImageMounter)).toConstantValue({

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { PodwrightError, type RegistryAuth } from '@podwright/core';
 import { HostExecutor, readProcessIdentity } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { ImagesOptions } from './images-options.js';
+import { listNames } from './list-names.js';
 import { authFileContent } from './registry-auth.js';
 
 /** What one pull or load keeps on the host while it runs; disposing removes it. */
@@ -69,15 +70,24 @@ export class WorkDirs {
   }
 
   async #sweep(): Promise<void> {
-    for (const directory of [this.#tmpDir, this.#authDir].map((path) => this.executor.hostPath(path))) {
-      const names = (await readdir(directory).catch(emptyWhenMissing)).filter((name) =>
-        name.startsWith(this.#prefix),
-      );
-      for (const name of names) {
-        if (await this.#isOwnerAlive(name)) continue;
-        await rm(join(directory, name), { recursive: true, force: true });
+    for (const path of await this.leftovers()) await this.removeLeftover(path);
+  }
+
+  /** Paths on the host of what processes left that are gone. */
+  async leftovers(): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (const directory of [this.#tmpDir, this.#authDir]) {
+      for (const name of await listNames(this.executor.hostPath(directory))) {
+        if (!name.startsWith(this.#prefix) || (await this.#isOwnerAlive(name))) continue;
+        found.push(join(directory, name));
       }
     }
+    return found;
+  }
+
+  /** Idempotent. @param path from `leftovers` */
+  async removeLeftover(path: string): Promise<void> {
+    await rm(this.executor.hostPath(path), { recursive: true, force: true });
   }
 
   async #isOwnerAlive(name: string): Promise<boolean> {
@@ -109,11 +119,6 @@ export class WorkDirs {
       },
     };
   }
-}
-
-function emptyWhenMissing(error: NodeJS.ErrnoException): string[] {
-  if (error.code === 'ENOENT') return [];
-  throw error;
 }
 
 function cannotWrite(path: string, cause: unknown): PodwrightError {

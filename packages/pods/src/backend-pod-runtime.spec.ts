@@ -493,6 +493,7 @@ describe('garbageCollect', () => {
     await runtime.runPod(podOf());
     expect(await runtime.garbageCollect(EVERYTHING, { allSourcesReady: true })).toEqual({
       removed: ['orphan'],
+      marked: [],
       errors: [],
     });
     expect(backend.byName('web').state).toBe('running');

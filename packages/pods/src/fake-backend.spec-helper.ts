@@ -230,7 +230,7 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
   }
 
   async removeOrphans() {
-    return { removed: ['orphan'], errors: [] };
+    return { removed: ['orphan'], marked: [], errors: [] };
   }
 
   pullImage(reference: string): Observable<PullEvent> {

@@ -39,7 +39,10 @@ export class ImageCollector {
    * One failure does not stop the rest; that not enough could be freed is one of kind `no-space`.
    * @throws PodwrightError kind `invalid-argument` (the policy), `cancelled`
    */
-  async collect(policy: ImageGcPolicy, options: ImageCollectOptions = {}): Promise<GcResult> {
+  async collect(
+    policy: ImageGcPolicy,
+    options: ImageCollectOptions = {},
+  ): Promise<Pick<GcResult, 'removed' | 'errors'>> {
     checkImageGcPolicy(policy);
     const removed: string[] = [];
     const errors: Error[] = [];

@@ -8,6 +8,7 @@ import {
   type GcResult,
   Logger,
   messageOf,
+  type OrphanReport,
   PodStore,
   PodwrightError,
   type RestartBackoff,
@@ -16,6 +17,7 @@ import {
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { ImageCollector } from './image-collector.js';
+import { ImageUses } from './image-uses.js';
 import { PodEnder } from './pod-ender.js';
 import { PodLocks } from './pod-locks.js';
 import { groupPodFacts, isActive, type PodFacts, presented } from './pod-views.js';
@@ -30,22 +32,23 @@ export class PodCollector {
     @inject(PodEnder) private readonly ender: PodEnder,
     @inject(PodLocks) private readonly locks: PodLocks,
     @inject(ImageCollector) private readonly images: ImageCollector,
+    @inject(ImageUses) private readonly uses: ImageUses,
     @inject(CallerBackoff) private readonly backoff: RestartBackoff,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
   async collect(policy: GcPolicy, options: GcOptions): Promise<GcResult> {
-    const { signal } = options;
+    const { signal, dryRun = false } = options;
     const removed: string[] = [];
     const errors: Error[] = [];
     const attempt = async (what: string, action: () => Promise<boolean>) => {
       throwIfAborted(signal);
       try {
-        if (await action()) removed.push(what);
+        if (dryRun || (await action())) removed.push(what);
       } catch (error) {
         if (PodwrightError.is(error, 'cancelled') && signal?.aborted) throw error;
-        errors.push(error instanceof Error ? error : new Error(messageOf(error), { cause: error }));
+        errors.push(asError(error));
       }
     };
 
@@ -69,16 +72,34 @@ export class PodCollector {
     }
     for (const uid of decision.pods) {
       const pod = facts.find((candidate) => candidate.uid === uid);
-      if (pod) await attempt(nameOf(pod), () => this.removePod(pod, signal));
+      // The one that removes it looks again; a dry run has to do so here.
+      if (pod && !(dryRun && isActive(pod, this.backoff))) {
+        await attempt(nameOf(pod), () => this.removePod(pod, signal));
+      }
     }
     throwIfAborted(signal);
-    const orphans = await this.service.removeOrphans(signal ? { signal } : {});
+    const orphans = await this.orphans(options);
     // Last: what went before has set images free.
     const images = options.images && (await this.images.collect(options.images, options));
     return {
       removed: [...removed, ...orphans.removed, ...(images?.removed ?? [])],
+      marked: orphans.marked,
       errors: [...errors, ...orphans.errors, ...(images?.errors ?? [])],
     };
+  }
+
+  private async orphans({ signal, dryRun, orphanGraceMs }: GcOptions): Promise<OrphanReport> {
+    try {
+      return await this.service.removeOrphans({
+        isKnownPod: async (uid) => this.locks.isStarting(uid) || (await this.store.get(uid)) !== undefined,
+        ...(dryRun === undefined ? {} : { dryRun }),
+        ...(orphanGraceMs === undefined ? {} : { graceMs: orphanGraceMs }),
+        ...(signal ? { signal } : {}),
+      });
+    } catch (error) {
+      if (PodwrightError.is(error, 'cancelled') && signal?.aborted) throw error;
+      return { removed: [], marked: [], errors: [asError(error)] };
+    }
   }
 
   /** Removes what an agent left that died while it started pods. What fails is left to garbage collection. */
@@ -154,6 +175,7 @@ export class PodCollector {
       status?.podUid ?? id,
       async () => {
         await this.service.removeContainer(id, callOptions);
+        if (status) this.uses.used(status.imageId);
         return true;
       },
       signal,
@@ -190,4 +212,8 @@ function isBeginning({ record, containers }: PodFacts): boolean {
 function nameOf({ uid, record, sandboxes }: PodFacts): string {
   const identity = record ?? sandboxes[0]?.metadata;
   return identity ? `pod ${identity.namespace}/${identity.name} (${uid})` : `what is left of pod ${uid}`;
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(messageOf(error), { cause: error });
 }

@@ -13,6 +13,7 @@ import {
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { ContainerStopper } from './container-stopper.js';
+import { ImageUses } from './image-uses.js';
 import { PodEventHub } from './pod-event-hub.js';
 import { PodImages } from './pod-images.js';
 
@@ -25,6 +26,7 @@ export class PodEnder {
     @inject(PodStore) private readonly store: PodStore,
     @inject(PodEventHub) private readonly events: PodEventHub,
     @inject(PodImages) private readonly images: PodImages,
+    @inject(ImageUses) private readonly uses: ImageUses,
     @inject(ContainerStopper) private readonly stopper: ContainerStopper,
     @inject(Clock) private readonly clock: Clock,
   ) {}
@@ -85,11 +87,13 @@ export class PodEnder {
     const sandboxes = await this.service.listPodSandboxes({ podUid: uid }, callOptions);
     const record = await this.store.get(uid);
     const identity = record ?? sandboxes[0]?.metadata;
+    const containers = await this.service.listContainers({ podUid: uid }, callOptions);
     const failures = await inParallel(sandboxes, ({ id }) => this.service.removePodSandbox(id, callOptions));
     const strays = await this.service.listContainers({ podUid: uid }, callOptions);
     failures.push(...(await inParallel(strays, ({ id }) => this.service.removeContainer(id, callOptions))));
     // Mounts of a volume have to be gone before it goes, so what is left keeps it.
     throwAll(`The pod ${uid} could not be removed`, failures.length === 0 ? [] : [...killed, ...failures]);
+    for (const { imageId } of containers) this.uses.used(imageId);
     await this.volumes.tearDown(uid, callOptions);
     await this.store.delete(uid);
     this.images.forget(uid);

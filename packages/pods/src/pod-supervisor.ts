@@ -11,6 +11,7 @@ import {
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import type { Subscription } from 'rxjs';
+import { ImageCollector } from './image-collector.js';
 import { PodLocks } from './pod-locks.js';
 import { PodSyncer, type SyncOutcome } from './pod-syncer.js';
 import { CallerBackoff } from './restart-backoff.js';
@@ -44,6 +45,7 @@ export class PodSupervisor {
     @inject(PodLocks) private readonly locks: PodLocks,
     @inject(PodSyncer) private readonly syncer: PodSyncer,
     @inject(ProbeResults) private readonly probes: ProbeResults,
+    @inject(ImageCollector) private readonly images: ImageCollector,
     @inject(CallerBackoff) private readonly backoff: RestartBackoff,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
@@ -65,6 +67,7 @@ export class PodSupervisor {
       if (probe !== 'readiness') this.requestSync(podUid, `a ${probe} probe says ${result}`);
     });
     this.subscription.add(changes);
+    this.keep(this.noteImages());
     for (const { uid, state, reason } of await this.store.list()) {
       // What was to be ended as a whole may not have been.
       const isOpen = state === 'starting' || state === 'running' || reason !== undefined;
@@ -88,9 +91,7 @@ export class PodSupervisor {
     const watched = this.watch(uid);
     if (watched.queued || this.closing.signal.aborted) return;
     watched.queued = true;
-    const run = this.syncInBackground(uid, watched, reason);
-    this.running.add(run);
-    void run.finally(() => this.running.delete(run));
+    this.keep(this.syncInBackground(uid, watched, reason));
   }
 
   /**
@@ -136,6 +137,22 @@ export class PodSupervisor {
     const watched = { queued: false, declared: false, failures: 0, timers: new Map() };
     this.watched.set(uid, watched);
     return watched;
+  }
+
+  private keep(run: Promise<void>): void {
+    this.running.add(run);
+    void run.finally(() => this.running.delete(run));
+  }
+
+  /** Which images are in use now, as those that were used last go last; containers made and removed later tell it too. */
+  private async noteImages(): Promise<void> {
+    const { signal } = this.closing;
+    try {
+      await this.images.detect({ signal });
+    } catch (error) {
+      if (!signal.aborted)
+        this.logger.warn('which images are in use could not be told', { error: messageOf(error) });
+    }
   }
 
   private async syncInBackground(uid: string, watched: Watched, reason: string): Promise<void> {

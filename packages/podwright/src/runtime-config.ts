@@ -24,6 +24,11 @@ export const runtimeConfigSchema = z.strictObject({
       'kernel parameters that pods may set beside the safe ones, such as `net.core.somaxconn` or `net.ipv4.*`',
     ),
   debug: z.boolean().default(false).describe('log every command, with secrets masked'),
+  maxParallelPulls: z
+    .int()
+    .min(1)
+    .default(1)
+    .describe('images pulled at once for pods; 1: one after the other'),
   backendOptions: z
     .record(z.string(), z.unknown())
     .default({})

@@ -432,7 +432,7 @@ describe('load', () => {
     const { records, errors } = await manager.load();
     expect(records).toEqual([good]);
     expect(errors.map((error) => [error.kind, error.details['id']])).toEqual([[kind, 'id1']]);
-    expect((await manager.removeOrphans()).removed).toEqual([]);
+    expect(await manager.findOrphans()).toEqual([]);
     expect(existsSync(recordPath('id1'))).toBe(true);
     if (kind === 'unsupported') await expect(manager.remove('id1')).rejects.toThrow(/newer agent/);
     else {
@@ -442,8 +442,8 @@ describe('load', () => {
   });
 });
 
-describe('removeOrphans', () => {
-  it('removes directories without a record and leases without a sandbox, and says so', async () => {
+describe('findOrphans', () => {
+  it('finds directories without a record and leases without a sandbox, and removes them one by one', async () => {
     const manager = newManager();
     await manager.create(config(), 'id1');
     mkdirSync(join(root, 'run/sandboxes/gone/ns'), { recursive: true });
@@ -453,16 +453,27 @@ describe('removeOrphans', () => {
     writeFileSync(join(leases, '10.91.0.2'), 'id1\r\neth0');
     writeFileSync(join(leases, '10.91.0.9'), 'gone\r\neth0');
     writeFileSync(join(leases, 'last_reserved_ip.0'), '10.91.0.9');
-    const { removed, errors } = await manager.removeOrphans();
-    expect(errors).toEqual([]);
-    expect(removed).toEqual([
+    const orphans = await manager.findOrphans();
+    expect(orphans.map(({ what }) => what)).toEqual([
+      'address 10.91.0.9 leased to sandbox gone',
       'namespaces and files of sandbox gone',
       'namespaces and files of sandbox empty',
-      'address 10.91.0.9 leased to sandbox gone',
     ]);
+    expect(existsSync(join(root, 'run/sandboxes/gone'))).toBe(true);
+    for (const orphan of orphans) await orphan.remove();
     expect(existsSync(join(root, 'run/sandboxes/gone'))).toBe(false);
     expect(existsSync(join(leases, '10.91.0.2'))).toBe(true);
-    expect((await manager.removeOrphans()).removed).toEqual([]);
+    expect(await manager.findOrphans()).toEqual([]);
+  });
+
+  it('spares what has become a sandbox since it was found', async () => {
+    const manager = newManager();
+    mkdirSync(join(root, 'run/sandboxes/late/ns'), { recursive: true });
+    const [orphan] = await manager.findOrphans();
+    const record = await manager.create(config(), 'late');
+    await orphan?.remove();
+    expect(existsSync(recordPath('late'))).toBe(true);
+    expect(manager.get('late')).toEqual(record);
   });
 });
 

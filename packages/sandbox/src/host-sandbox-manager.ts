@@ -1,6 +1,7 @@
-import { KeyedMutex, Logger, messageOf, type OrphanReport, PodwrightError } from '@podwright/core';
+import { KeyedMutex, Logger, messageOf, type Orphan, PodwrightError } from '@podwright/core';
 import { HostExecutor, readProcessIdentity } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
+import { type Observable, Subject } from 'rxjs';
 import { readBootId } from './boot-id.js';
 import { HostPorts } from './host-ports.js';
 import { needsInfra } from './infra/infra-process.js';
@@ -33,6 +34,7 @@ export class HostSandboxManager implements SandboxManager {
   readonly #stops = new SharedCalls();
   readonly #removals = new SharedCalls();
   readonly #retries: TeardownRetries;
+  readonly #stoppedLater = new Subject<string>();
   #prepared: Promise<void> | undefined;
   #releasing: Promise<void> | undefined;
 
@@ -108,12 +110,12 @@ export class HostSandboxManager implements SandboxManager {
     }
   }
 
-  stopNetwork(id: string): Promise<void> {
-    return this.#networkStops.run(id, () => this.#queues.run(id, () => this.#stopNetwork(id)));
   async restore(id: string, signal?: AbortSignal): Promise<SandboxRecord> {
     return await this.#queues.run(id, () => this.#restore(id, signal), signal);
   }
 
+  stopNetwork(id: string): Promise<void> {
+    return this.#networkStops.run(id, () => this.#queues.run(id, () => this.#stopNetwork(id)));
   }
 
   stop(id: string): Promise<void> {
@@ -156,16 +158,26 @@ export class HostSandboxManager implements SandboxManager {
     return this.network.status(signal);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#retries.close();
+  get stoppedLater(): Observable<string> {
+    return this.#stoppedLater;
   }
 
-  async removeOrphans(): Promise<OrphanReport> {
-    const { removed, errors } = await this.remover.removeOrphans(
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#retries.close();
+    this.#stoppedLater.complete();
+  }
+
+  async findOrphans(): Promise<readonly Orphan[]> {
+    const orphans = await this.remover.orphans(
       (id) => this.#sandboxes.get(id) !== undefined || this.#pending.has(id) || this.#unreadable.has(id),
     );
-    await this.#releaseIfUnused();
-    return { removed, errors };
+    return orphans.map(({ what, remove }) => ({
+      what,
+      remove: async () => {
+        await remove();
+        await this.#releaseIfUnused();
+      },
+    }));
   }
 
   async #create(config: SandboxConfig, id: string, signal: AbortSignal | undefined): Promise<SandboxRecord> {
@@ -183,18 +195,6 @@ export class HostSandboxManager implements SandboxManager {
     }
   }
 
-  async #stopNetwork(id: string): Promise<void> {
-    const record = this.get(id);
-    if (record === undefined || record.networkStopped) return;
-    const stopping = { ...record, stopping: true };
-    // Before anything is done: an agent that takes over goes on where this one ended.
-    if (!record.stopping) await this.update(stopping);
-    await this.remover.disconnect(stopping, (changed) => this.update(changed));
-  }
-
-  async #stop(id: string): Promise<void> {
-    const sandbox = this.#sandboxes.get(id);
-    if (sandbox === undefined || sandbox.record.stopped) return;
   async #restore(id: string, signal: AbortSignal | undefined): Promise<SandboxRecord> {
     const sandbox = this.#sandboxes.get(id);
     if (sandbox === undefined) throw notFound(id);
@@ -234,6 +234,18 @@ export class HostSandboxManager implements SandboxManager {
     });
   }
 
+  async #stopNetwork(id: string): Promise<void> {
+    const record = this.get(id);
+    if (record === undefined || record.networkStopped) return;
+    const stopping = { ...record, stopping: true };
+    // Before anything is done: an agent that takes over goes on where this one ended.
+    if (!record.stopping) await this.update(stopping);
+    await this.remover.disconnect(stopping, (changed) => this.update(changed));
+  }
+
+  async #stop(id: string): Promise<void> {
+    const sandbox = this.#sandboxes.get(id);
+    if (sandbox === undefined || sandbox.record.stopped) return;
     try {
       await this.#stopNetwork(id);
       await this.remover.letGo(sandbox);
@@ -250,7 +262,10 @@ export class HostSandboxManager implements SandboxManager {
   #retryStop(id: string, error?: unknown): void {
     const delayMs = this.#retries.schedule(id, async () => {
       await this.stop(id).then(
-        () => this.logger.info('a sandbox whose stop had failed is stopped now', { id }),
+        () => {
+          this.logger.info('a sandbox whose stop had failed is stopped now', { id });
+          this.#stoppedLater.next(id);
+        },
         // It was scheduled and told again.
         () => undefined,
       );

@@ -1,5 +1,6 @@
-import type { OrphanReport } from '@podwright/core';
+import type { Orphan } from '@podwright/core';
 import type { ServiceIdentifier } from 'inversify';
+import type { Observable } from 'rxjs';
 import type { PodNetworkStatus } from './network/pod-network.js';
 import type { Sandbox } from './sandbox.js';
 import type { SandboxConfig, SandboxRecord } from './sandbox-record.js';
@@ -28,13 +29,13 @@ export interface SandboxManager extends AsyncDisposable {
    *   `cancelled`
    */
   create(config: SandboxConfig, id: string, signal?: AbortSignal): Promise<SandboxRecord>;
-  /** The first half of `stop`: frees host ports and addresses. Idempotent. @throws PodwrightError in the CNI plugin's words */
   /**
    * Makes a sandbox of an earlier boot anew, as it was: the same id, names and labels, and the addresses that it had where
    * its network can give them again. Of one that is ready: nothing.
    * @throws PodwrightError kind `not-found`, `failed-precondition` (it was stopped), and as `create`; it can be tried again
    */
   restore(id: string, signal?: AbortSignal): Promise<SandboxRecord>;
+  /** The first half of `stop`: frees host ports and addresses. Idempotent. @throws PodwrightError in the CNI plugin's words */
   stopNetwork(id: string): Promise<void>;
   /**
    * Takes the network down, ends the first process, lets the namespaces and /dev/shm go; the record and the files stay.
@@ -63,10 +64,12 @@ export interface SandboxManager extends AsyncDisposable {
   /** Whether pods can get a network of their own now. */
   networkStatus(signal?: AbortSignal): Promise<PodNetworkStatus>;
   /**
-   * Removes namespaces, mounts, directories, address leases and packet filter rules of this library that belong to no
-   * sandbox. A sandbox whose record cannot be read keeps all it has.
+   * Finds namespaces, mounts, directories, networks, address leases and packet filter rules of this library that belong
+   * to no sandbox, in the order in which they have to go. A sandbox whose record cannot be read keeps all it has.
    */
-  removeOrphans(): Promise<OrphanReport>;
+  findOrphans(): Promise<readonly Orphan[]>;
+  /** Ids of sandboxes whose stop had failed and was done later, without anybody's call. Hot. */
+  readonly stoppedLater: Observable<string>;
   /** Tries nothing again any more; what is not done stays remembered. */
   [Symbol.asyncDispose](): Promise<void>;
 }

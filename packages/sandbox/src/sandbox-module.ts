@@ -9,6 +9,7 @@ import { NamespacePinner } from './namespaces/namespace-pinner.js';
 import { SandboxNamespacesFactory } from './namespaces/sandbox-namespaces.js';
 import { UnshareNamespacePinner } from './namespaces/unshare-namespace-pinner.js';
 import { UserNamespaceRanges } from './namespaces/user-namespace-ranges.js';
+import { AttachmentNotes } from './network/attachment-notes.js';
 import { CniPodNetwork } from './network/cni-pod-network.js';
 import { DefaultNetworkHost } from './network/default-network-host.js';
 import { Ipv6Readiness } from './network/ipv6-readiness.js';
@@ -37,6 +38,7 @@ export function sandboxModule(options: SandboxModuleOptions): ContainerModule {
     bind(InfraProcess).to(HostInfraProcess).inSingletonScope();
     bind(CniClient).to(ExecCniClient).inSingletonScope();
     bind(Ipv6Readiness).toSelf().inSingletonScope();
+    bind(AttachmentNotes).toSelf().inSingletonScope();
     bind(DefaultNetworkHost).toSelf().inSingletonScope();
     bind(PodNetwork).to(CniPodNetwork).inSingletonScope();
     bind(SandboxFiles).toSelf().inSingletonScope();

@@ -23,6 +23,11 @@ export function networkRunDir({ runDir }: Directories): string {
   return join(runDir, 'cni');
 }
 
+/** Directory of notes of the networks that sandboxes are connected to. */
+export function attachmentsRunDir({ runDir }: Directories): string {
+  return join(runDir, 'attachments');
+}
+
 /** Where a sandbox's things lie, on the host. */
 export interface SandboxPaths {
   readonly stateDir: string;

@@ -11,7 +11,8 @@ const json = z.record(text, z.unknown());
 const path = z.string().startsWith('/');
 const word = z.string().min(1);
 
-const attachment = z.strictObject({
+/** A `CniAttachment`. */
+export const attachmentSchema = z.strictObject({
   network: z.strictObject({
     cniVersion: text,
     name: text,
@@ -87,7 +88,7 @@ const recordSchema = z.strictObject({
     .strictObject({ servers: z.array(text), searches: z.array(text), options: z.array(text) })
     .exactOptional(),
   dnsPolicy: z.enum(['Default', 'None']),
-  cni: z.array(attachment),
+  cni: z.array(attachmentSchema),
   files: z.strictObject({ hosts: path, resolvConf: path, hostname: path, shm: path }),
   created: z.boolean(),
   stopping: z.boolean(),

@@ -1,4 +1,4 @@
-import { Logger } from '@podwright/core';
+import { Logger, type Orphan } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { InfraProcess } from './infra/infra-process.js';
@@ -62,31 +62,22 @@ export class SandboxRemover {
   }
 
   /**
-   * Removes what belongs to no sandbox.
+   * Finds what belongs to no sandbox, in the order in which it has to go: a network while its namespace is there.
    * @param isKnown whether there is, or just now comes to be, a sandbox of this id
    */
-  async removeOrphans(
-    isKnown: (id: string) => boolean,
-  ): Promise<{ readonly removed: readonly string[]; readonly errors: readonly Error[] }> {
-    const removed: string[] = [];
-    const errors: Error[] = [];
-    const attempt = async (work: () => Promise<readonly string[]>) => {
-      await work().then(
-        (words) => removed.push(...words),
-        (error: unknown) => errors.push(error instanceof Error ? error : new Error(String(error))),
-      );
-    };
+  async orphans(isKnown: (id: string) => boolean): Promise<readonly Orphan[]> {
+    const networks = await this.network.orphans(isKnown);
     const running = await listDirectory(this.executor.hostPath(sandboxesRunDir(this.options)));
     const stored = (await this.store.directories()).filter(({ hasRecord }) => !hasRecord);
-    for (const id of new Set([...running, ...stored.map((entry) => entry.id)])) {
-      if (isKnown(id)) continue;
-      await attempt(async () => {
+    const ids = [...new Set([...running, ...stored.map(({ id }) => id)])].filter((id) => !isKnown(id));
+    const files = ids.map((id) => ({
+      what: `namespaces and files of sandbox ${id}`,
+      remove: async () => {
+        if (isKnown(id)) return;
         await this.delete(id);
         this.logger.info('removed what an unknown sandbox left', { id });
-        return [`namespaces and files of sandbox ${id}`];
-      });
-    }
-    await attempt(() => this.network.removeOrphans(isKnown));
-    return { removed, errors };
+      },
+    }));
+    return [...networks, ...files];
   }
 }

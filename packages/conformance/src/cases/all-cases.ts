@@ -3,8 +3,10 @@ import { agentCases, cancelCases } from './agent-cases.js';
 import { attachCases } from './attach-cases.js';
 import { containerCases } from './container-cases.js';
 import { debugCases } from './debug-cases.js';
-import { eventCases, gcCases } from './event-cases.js';
+import { eventCases } from './event-cases.js';
 import { execCases } from './exec-cases.js';
+import { execHandlerCases } from './exec-handler-cases.js';
+import { gcCases } from './gc-cases.js';
 import { imageAuthCases } from './image-auth-cases.js';
 import { imageCases } from './image-cases.js';
 import { imageGcCases } from './image-gc-cases.js';
@@ -41,6 +43,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...restartCases,
   ...logCases,
   ...execCases,
+  ...execHandlerCases,
   ...attachCases,
   ...networkCases,
   ...mountCases,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { PodEvent, RuntimeEvent } from '@podwright/core';
 import { section } from '../conformance-case.js';
-import { exitWith, onTermExit, sleepForever } from '../workloads.js';
+import { exitWith, onTermExit } from '../workloads.js';
 
 export const eventCases = section('events', {
   service: {
@@ -106,82 +106,6 @@ export const eventCases = section('events', {
       await t.rejects(t.runPod(bad), 'image-not-found');
       const failure = told(bad.metadata.uid).find(({ reason }) => reason === 'Failed');
       assert.equal(failure?.type, 'Warning');
-    },
-  },
-});
-
-export const gcCases = section('gc', {
-  containers: {
-    title: 'ended containers beyond the policy are removed, running ones never',
-    run: async (t) => {
-      const running = await t.runCommand(sleepForever());
-      const ended = await t.runPod(
-        t.pod([{ command: exitWith(0) }, { command: sleepForever() }], { hostNetwork: true }),
-      );
-      await t.podStatus(
-        ended.uid,
-        ({ containers }) => containers.some(({ state }) => state === 'exited'),
-        'has an end',
-      );
-      const result = await t.runtime.garbageCollect({
-        minAgeMs: 0,
-        maxPerPodContainer: 0,
-        maxContainers: -1,
-      });
-      assert.deepEqual(result.errors, []);
-      assert.ok(result.removed.length > 0, 'what was removed is told');
-      const left = await t.service.listContainers({ podUid: ended.uid });
-      assert.deepEqual(
-        left.map(({ state }) => state),
-        ['running'],
-      );
-      assert.equal((await t.runtime.getPodStatus({ uid: running.uid })).phase, 'Running');
-    },
-  },
-  'min-age': {
-    title: 'what ended only just stays',
-    run: async (t) => {
-      const { uid } = await t.runCommand(exitWith(0));
-      await t.podEnded(uid);
-      await t.runtime.garbageCollect({ minAgeMs: 3_600_000, maxPerPodContainer: 0, maxContainers: 0 });
-      assert.equal((await t.service.listContainers({ podUid: uid })).length, 1);
-    },
-  },
-  'ended-pods': {
-    title: 'a pod of which nothing is left to keep goes as a whole',
-    run: async (t) => {
-      const { uid } = await t.runCommand(exitWith(0));
-      await t.podEnded(uid);
-      await t.runtime.garbageCollect({ minAgeMs: 0, maxPerPodContainer: 0, maxContainers: 0 });
-      assert.deepEqual(await t.service.listContainers({ podUid: uid }), []);
-      assert.deepEqual(await t.service.listPodSandboxes({ podUid: uid }), []);
-      await t.rejects(t.runtime.getPodStatus({ uid }), 'not-found');
-    },
-  },
-  'sources-ready': {
-    title: 'what belongs to a pod that its owner has forgotten goes only when all sources are ready',
-    run: async (t) => {
-      const { sandboxId } = await t.runToEnd(exitWith(0));
-      const policy = { minAgeMs: 0, maxPerPodContainer: -1, maxContainers: -1 };
-      await t.runtime.garbageCollect(policy);
-      assert.equal((await t.service.listContainers({ sandboxId })).length, 1);
-      await t.runtime.garbageCollect(policy, { allSourcesReady: true });
-      assert.deepEqual(await t.service.listPodSandboxes({ id: sandboxId }), []);
-      assert.deepEqual(await t.service.listContainers({ sandboxId }), []);
-    },
-  },
-  orphans: {
-    title: 'garbage collection removes what the backend has without an owner',
-    needs: ['orphans'],
-    run: async (t) => {
-      const isThere = await t.plantOrphan();
-      const { errors } = await t.runtime.garbageCollect({
-        minAgeMs: 3_600_000,
-        maxPerPodContainer: -1,
-        maxContainers: -1,
-      });
-      assert.deepEqual(errors, []);
-      assert.equal(await isThere(), false);
     },
   },
 });

@@ -147,7 +147,7 @@ export const sandboxCases = section('sandbox', {
     run: async (t) => {
       const isThere = await t.plantOrphan();
       assert.equal(await isThere(), true);
-      const { removed, errors } = await t.service.removeOrphans();
+      const { removed, errors } = await t.service.removeOrphans({ graceMs: 0 });
       assert.deepEqual(errors, []);
       assert.ok(removed.length > 0, 'what was removed is told');
       assert.equal(await isThere(), false);
@@ -158,7 +158,7 @@ export const sandboxCases = section('sandbox', {
     run: async (t) => {
       const id = await t.sandbox({ network: 'pod' });
       const container = await t.start(id, sleepForever());
-      const { errors } = await t.service.removeOrphans();
+      const { errors } = await t.service.removeOrphans({ graceMs: 0 });
       assert.deepEqual(errors, []);
       assert.equal((await t.service.podSandboxStatus(id)).state, 'ready');
       assert.equal((await t.service.containerStatus(container)).state, 'running');

@@ -353,6 +353,8 @@ describe('gc, events, version, doctor', () => {
       removed: expect.arrayContaining([expect.any(String)]),
     });
     expect((await bed.run('gc', '--min-age', 'old')).exitCode).toBe(2);
+    for (const wrong of ['85', '80:85', '101:80'])
+      expect((await bed.run('gc', '--images', wrong)).exitCode).toBe(2);
   });
 
   it('tells what happens until it is interrupted', async () => {

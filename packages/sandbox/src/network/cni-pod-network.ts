@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Logger, messageOf, PodwrightError } from '@podwright/core';
+import { Logger, messageOf, type Orphan, PodwrightError } from '@podwright/core';
 import { HostExecutor, type HostProgram, type UsesHostPrograms } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { CniClient } from '../cni/cni-client.js';
@@ -13,7 +13,10 @@ import {
 } from '../cni/cni-config.js';
 import { type CniAttachment, hasCheck, unservedCapabilities } from '../cni/cni-invocation.js';
 import { listDirectory } from '../list-directory.js';
+import { NamespacePinner } from '../namespaces/namespace-pinner.js';
 import { SandboxOptions } from '../sandbox-options.js';
+import { sandboxPaths } from '../sandbox-paths.js';
+import { AttachmentNotes } from './attachment-notes.js';
 import { podBandwidth } from './bandwidth.js';
 import { type DefaultNetworkNeeds, defaultNetwork, isDefaultNetwork, subnetsOf } from './default-network.js';
 import { DefaultNetworkHost } from './default-network-host.js';
@@ -32,6 +35,8 @@ export class CniPodNetwork implements PodNetwork, UsesHostPrograms {
     @inject(CniClient) private readonly client: CniClient,
     @inject(Ipv6Readiness) private readonly ipv6: Ipv6Readiness,
     @inject(DefaultNetworkHost) private readonly defaultHost: DefaultNetworkHost,
+    @inject(AttachmentNotes) private readonly notes: AttachmentNotes,
+    @inject(NamespacePinner) private readonly pinner: NamespacePinner,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
@@ -121,7 +126,10 @@ export class CniPodNetwork implements PodNetwork, UsesHostPrograms {
   }
 
   async attach(attachment: CniAttachment, netns: string, signal?: AbortSignal): Promise<CniAttachment> {
-    return { ...attachment, result: await this.client.add(attachment, netns, signal) };
+    await this.notes.write(attachment);
+    const connected = { ...attachment, result: await this.client.add(attachment, netns, signal) };
+    await this.notes.write(connected);
+    return connected;
   }
 
   async check(attachment: CniAttachment, netns: string, signal?: AbortSignal): Promise<void> {
@@ -132,8 +140,9 @@ export class CniPodNetwork implements PodNetwork, UsesHostPrograms {
     await this.client.del(attachment, netns);
     // Without the namespace bridge does not know the addresses, and leaves their masquerading.
     if (netns === undefined && isDefaultNetwork(attachment.network, this.options)) {
-      await this.defaultHost.removeRules((id) => id !== attachment.containerId);
+      await this.defaultHost.removeRules(attachment.containerId);
     }
+    await this.notes.remove(attachment);
   }
 
   attachments(attachments: readonly CniAttachment[]): readonly PodNetworkAttachment[] {
@@ -144,8 +153,25 @@ export class CniPodNetwork implements PodNetwork, UsesHostPrograms {
     return this.defaultHost.release();
   }
 
-  removeOrphans(isKnown: (id: string) => boolean): Promise<readonly string[]> {
-    return this.defaultHost.removeOrphans(isKnown);
+  async orphans(isKnown: (id: string) => boolean): Promise<readonly Orphan[]> {
+    const noted = (await this.notes.list()).filter(({ containerId }) => !isKnown(containerId));
+    const ids = new Set(noted.map(({ containerId }) => containerId));
+    const attached = noted.toReversed().map((attachment): Orphan => {
+      const { network, ifName, containerId } = attachment;
+      return {
+        what: `network ${network.name} (${ifName}) of sandbox ${containerId}`,
+        remove: async () => {
+          if (!isKnown(containerId)) await this.detach(attachment, await this.#netnsOf(containerId));
+        },
+      };
+    });
+    // What is noted goes as a whole with its network.
+    return [...attached, ...(await this.defaultHost.orphans((id) => isKnown(id) || ids.has(id)))];
+  }
+
+  async #netnsOf(id: string): Promise<string | undefined> {
+    const { network } = sandboxPaths(this.options, id).namespaces;
+    return (await this.pinner.arePinned([network])) ? network : undefined;
   }
 
   /** The network of every pod: the host's first one, or the default one. */

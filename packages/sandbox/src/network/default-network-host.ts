@@ -1,6 +1,6 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { KeyedMutex, Logger, messageOf, PodwrightError } from '@podwright/core';
+import { KeyedMutex, Logger, messageOf, type Orphan, PodwrightError, systemErrorCode } from '@podwright/core';
 import { HostExecutor, writeFileAtomic } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { z } from 'zod';
@@ -89,29 +89,16 @@ export class DefaultNetworkHost {
     await rm(this.executor.hostPath(networkRunDir(this.options)), { recursive: true, force: true });
   }
 
-  /** Removes leases and rules of sandboxes that are not known. @returns in words what was removed */
-  async removeOrphans(isKnown: (id: string) => boolean): Promise<readonly string[]> {
+  /** Finds leases and rules of sandboxes that are not known. */
+  async orphans(isKnown: (id: string) => boolean): Promise<readonly Orphan[]> {
     if ((await this.#readBefore()) === undefined) return [];
-    return [...(await this.#removeLeases(isKnown)), ...(await this.removeRules(isKnown))];
+    return [...(await this.#leaseOrphans(isKnown)), ...(await this.#ruleOrphans(isKnown))];
   }
 
-  /** Removes rules of sandboxes that are not known, as far as they were made in this boot. @returns as `removeOrphans` */
-  async removeRules(isKnown: (id: string) => boolean): Promise<readonly string[]> {
-    if ((await this.#readBefore()) === undefined) return [];
-    const removed: string[] = [];
-    for (const family of FAMILIES) {
-      const { ids, restore } = planOrphanRules(
-        parseNatTable(await this.#saved(family)),
-        DEFAULT_NETWORK_NAME,
-        isKnown,
-      );
-      if (restore === undefined) continue;
-      await this.#restore(family, restore);
-      removed.push(
-        ...ids.map((id) => `${family === 'ip' ? 'iptables' : 'ip6tables'} rules of sandbox ${id}`),
-      );
-    }
-    return removed;
+  /** Removes the rules of a sandbox, as far as they were made in this boot. Idempotent. */
+  async removeRules(id: string): Promise<void> {
+    if ((await this.#readBefore()) === undefined) return;
+    for (const family of FAMILIES) await this.#removeRules(family, id);
   }
 
   async #prepare(subnets: readonly string[]): Promise<void> {
@@ -226,18 +213,59 @@ export class DefaultNetworkHost {
     await this.executor.run({ command: RESTORE[family], args: ['--noflush', '--wait'], input });
   }
 
-  async #removeLeases(isKnown: (id: string) => boolean): Promise<string[]> {
+  async #ruleOrphans(isKnown: (id: string) => boolean): Promise<Orphan[]> {
+    const orphans: Orphan[] = [];
+    for (const family of FAMILIES) {
+      const { ids } = planOrphanRules(
+        parseNatTable(await this.#saved(family)),
+        DEFAULT_NETWORK_NAME,
+        isKnown,
+      );
+      for (const id of ids) {
+        orphans.push({
+          what: `${family === 'ip' ? 'iptables' : 'ip6tables'} rules of sandbox ${id}`,
+          remove: async () => {
+            if (!isKnown(id)) await this.#removeRules(family, id);
+          },
+        });
+      }
+    }
+    return orphans;
+  }
+
+  async #removeRules(family: TableFamily, id: string): Promise<void> {
+    const table = parseNatTable(await this.#saved(family));
+    const { restore } = planOrphanRules(table, DEFAULT_NETWORK_NAME, (other) => other !== id);
+    if (restore !== undefined) await this.#restore(family, restore);
+  }
+
+  async #leaseOrphans(isKnown: (id: string) => boolean): Promise<Orphan[]> {
     const folder = join(leasesDir(this.options), DEFAULT_NETWORK_NAME);
     const names = await listDirectory(this.executor.hostPath(folder));
-    const removed: string[] = [];
-    // host-local names a lease after its address; the first line has the container's id.
+    const orphans: Orphan[] = [];
+    // host-local names a lease after its address.
     for (const name of names.filter((entry) => /^[0-9a-f.:]+$/.test(entry))) {
       const path = this.executor.hostPath(join(folder, name));
-      const id = (await readFile(path, 'utf8')).split('\n')[0]?.trim() ?? '';
-      if (isKnown(id)) continue;
-      await rm(path, { force: true });
-      removed.push(`address ${name} leased to sandbox ${id}`);
+      const id = await leaseOwner(path);
+      if (id === undefined || isKnown(id)) continue;
+      orphans.push({
+        what: `address ${name} leased to sandbox ${id}`,
+        // Meanwhile the address may have been leased to another one.
+        remove: async () => {
+          if ((await leaseOwner(path)) === id && !isKnown(id)) await rm(path, { force: true });
+        },
+      });
     }
-    return removed;
+    return orphans;
+  }
+}
+
+/** The first line of a lease has the container's id. Undefined when it is gone. */
+async function leaseOwner(path: string): Promise<string | undefined> {
+  try {
+    return (await readFile(path, 'utf8')).split('\n')[0]?.trim() ?? '';
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
   }
 }

@@ -1,4 +1,4 @@
-import type { DnsConfig, PodSandboxMetadata, PortMapping, StringMap } from '@podwright/core';
+import type { DnsConfig, Orphan, PodSandboxMetadata, PortMapping, StringMap } from '@podwright/core';
 import type { ServiceIdentifier } from 'inversify';
 import type { CniAttachment } from '../cni/cni-invocation.js';
 import type { PodNetworkAttachment } from './network-attachments.js';
@@ -45,11 +45,10 @@ export interface PodNetwork {
   /** Removes what the network made on the host for all pods together, when no pod is left. Idempotent. */
   release(): Promise<void>;
   /**
-   * Removes what belongs to none of the sandboxes.
+   * Finds what belongs to none of the sandboxes.
    * @param isKnown whether there is, or just now comes to be, a sandbox of this id
-   * @returns in words what was removed
    */
-  removeOrphans(isKnown: (id: string) => boolean): Promise<readonly string[]>;
+  orphans(isKnown: (id: string) => boolean): Promise<readonly Orphan[]>;
 }
 
 export const PodNetwork: ServiceIdentifier<PodNetwork> = Symbol.for('podwright.sandbox.PodNetwork');

@@ -29,3 +29,11 @@ export function parsePort(text: string): number {
 export function parseTail(text: string): number | 'all' {
   return text === 'all' || text === '-1' ? 'all' : parseCount(text);
 }
+
+/** Two percentages, `85:80`: from which on images are removed, and down to which. */
+export function parseThresholds(text: string): { readonly highPercent: number; readonly lowPercent: number } {
+  const [, high, low] = /^(\d{1,3}):(\d{1,3})$/.exec(text) ?? [];
+  const [highPercent, lowPercent] = [Number(high), Number(low)];
+  if (highPercent <= 100 && lowPercent <= highPercent) return { highPercent, lowPercent };
+  throw new InvalidArgumentError('It has to be two percentages, the higher one first, such as 85:80.');
+}
