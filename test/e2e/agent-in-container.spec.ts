@@ -118,7 +118,9 @@ describe.each(['oci', 'nsenter'])('an agent in a container, with the exec handle
       });
       expect(exitCode).toBe(0);
       expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(`${folder}/mounted`);
-      expect(await leftBehind(before, folder)).toEqual([]);
+      // The agent outside is still there, with what it keeps mounted.
+      const left = await leftBehind(before, folder);
+      expect(left.filter((each) => !each.includes(outer.folder))).toEqual([]);
     },
     120_000 * slowness,
   );
