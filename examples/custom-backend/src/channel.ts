@@ -32,7 +32,8 @@ export type Message =
   | { readonly type: 'broken'; readonly pipe: Pipe; readonly error: WireError }
   | { readonly type: 'resize'; readonly size: TerminalSize }
   | { readonly type: 'kill' }
-  | { readonly type: 'exit'; readonly code: number };
+  /** Without a code when the caller has left, and the process runs on. */
+  | { readonly type: 'exit'; readonly code?: number };
 
 const LENGTH_BYTES = 4;
 

@@ -23,7 +23,7 @@ import {
   type PodSandboxFilter,
   type PodSandboxStats,
   type PodSandboxStatus,
-  PodwrightError,
+  type PortForwardOptions,
   type RuntimeEvent,
   type RuntimeFeatures,
   type RuntimeService,
@@ -35,8 +35,10 @@ import { inject, injectable } from 'inversify';
 import { Subject } from 'rxjs';
 import { type Channel, fromWire } from './channel.js';
 import { deliver, readableEnd, writableOver } from './pipes.js';
+import { RemoteAttachSession } from './remote-attach-session.js';
 import { RemoteExecSession } from './remote-exec-session.js';
 import { RemoteHost } from './remote-host.js';
+import { RemoteStreams } from './remote-streams.js';
 
 const RECONNECT_MS = 1000;
 
@@ -145,10 +147,10 @@ export class RemoteRuntimeService implements RuntimeService {
 
   async exec(id: string, options: ExecOptions): Promise<ExecSession> {
     const { channel, value } = await this.host.begin('runtime', 'exec', [id, options]);
-    return new RemoteExecSession(channel, value as { stdin: boolean; stderr: boolean });
+    return new RemoteExecSession(new RemoteStreams(channel, value as { stdin: boolean; stderr: boolean }));
   }
 
-  async portForward(sandboxId: string, port: number, options?: CallOptions): Promise<Duplex> {
+  async portForward(sandboxId: string, port: number, options?: PortForwardOptions): Promise<Duplex> {
     const { channel } = await this.host.begin('runtime', 'portForward', [sandboxId, port, options]);
     const readable = readableEnd();
     const connection = Duplex.from({ readable, writable: writableOver(channel, 0) });
@@ -157,15 +159,19 @@ export class RemoteRuntimeService implements RuntimeService {
     return connection;
   }
 
-  async attach(_id: string, _options?: AttachOptions): Promise<AttachSession> {
-    throw new PodwrightError(
-      'unsupported',
-      'This protocol carries no attach yet: use exec, or logs with follow.',
-    );
+  async attach(id: string, options?: AttachOptions): Promise<AttachSession> {
+    const { channel, value } = await this.host.begin('runtime', 'attach', [id, options]);
+    const has = value as { stdin: boolean; stderr: boolean };
+    // A terminal has no second stream of output.
+    return new RemoteAttachSession(new RemoteStreams(channel, has), !has.stderr);
   }
 
   updateContainerResources(id: string, resources: ContainerResources, options?: CallOptions): Promise<void> {
     return this.host.call('runtime', 'updateContainerResources', id, resources, options);
+  }
+
+  updatePodSandboxResources(id: string, resources: ContainerResources, options?: CallOptions): Promise<void> {
+    return this.host.call('runtime', 'updatePodSandboxResources', id, resources, options);
   }
 
   listContainerStats(filter?: ContainerFilter, options?: CallOptions): Promise<readonly ContainerStats[]> {

@@ -13,10 +13,11 @@ const ASYNC_METHODS: Readonly<Record<string, readonly string[]>> = {
   runtime: [
     ...['version', 'status', 'runPodSandbox', 'stopPodSandbox', 'removePodSandbox', 'podSandboxStatus'],
     ...['listPodSandboxes', 'createContainer', 'startContainer', 'stopContainer', 'removeContainer'],
-    ...['listContainers', 'containerStatus', 'execSync'],
+    ...['listContainers', 'containerStatus', 'execSync', 'updateContainerResources'],
+    ...['updatePodSandboxResources', 'listContainerStats', 'listPodSandboxStats'],
   ],
   images: ['imageStatus', 'listImages', 'removeImage', 'loadImage', 'imageFsInfo'],
-  volumes: ['setUp', 'tearDown'],
+  volumes: ['setUp', 'update', 'usage', 'tearDown'],
 };
 
 type Call = Message & { readonly type: 'call' };
@@ -64,8 +65,8 @@ async function serve(services: FarServices, channel: Channel): Promise<void> {
 class Caller {
   /** Where what it sends goes. */
   sinks: { readonly 0?: Writable } = {};
-  /** The command that it runs. */
-  session: ExecSession | undefined;
+  /** The command that it runs, or the container that it is attached to. */
+  session: Pick<ExecSession, 'resize' | 'kill'> | undefined;
   readonly #abort = new AbortController();
   readonly #gone = new AbortController();
 
@@ -142,6 +143,16 @@ async function answer(services: FarServices, call: Call, caller: Caller): Promis
       await caller.result({ stdin: session.stdin !== undefined, stderr: session.stderr !== undefined });
       await Promise.all([pump(session.stdout, channel, 1), pump(session.stderr, channel, 2)]);
       return channel.send({ type: 'exit', code: await session.exitCode });
+    }
+    case 'runtime.attach': {
+      const session = await runtime.attach(...(args as Parameters<typeof runtime.attach>));
+      caller.whenGone(() => void session.detach());
+      caller.session = { resize: (size) => session.resize(size), kill: () => session.detach() };
+      if (session.stdin) caller.sinks = { 0: session.stdin };
+      await caller.result({ stdin: session.stdin !== undefined, stderr: session.stderr !== undefined });
+      await Promise.all([pump(session.stdout, channel, 1), pump(session.stderr, channel, 2)]);
+      const end = await session.ended;
+      return channel.send(end.type === 'exited' ? { type: 'exit', code: end.exitCode } : { type: 'exit' });
     }
     case 'runtime.portForward': {
       const connection = await runtime.portForward(...(args as Parameters<typeof runtime.portForward>));
