@@ -17,6 +17,11 @@ describe('examples on the systemd backend print what their READMEs say', () => {
     expect(output).toBe(await promisedOutput('minimal-agent'));
   });
 
+  it('sync-agent', async () => {
+    const output = await run('sync-agent', '--backend', 'systemd', '--image', testImages.busybox);
+    expect(output).toBe(await promisedOutput('sync-agent'));
+  });
+
   it('swap-backend, with systemd.json', async () => {
     const output = await run('swap-backend', 'systemd.json', testImages.busybox);
     expect(output).toBe(await promisedOutput('swap-backend'));

@@ -87,7 +87,7 @@ describe('the packages, packed and installed in an empty project', () => {
     expect(await project.node([bin, '--help'])).toContain('port-forward');
   });
 
-  it.each(['minimal-agent', 'swap-backend'])(
+  it.each(['minimal-agent', 'swap-backend', 'sync-agent'])(
     'run the example %s, which prints what its README says',
     async (name) => {
       await project.take(`examples/${name}`, name);
