@@ -21,7 +21,7 @@ const TIMEOUT_MS = {
   unit: 600_000,
   conformance: 600_000,
   packaging: 600_000,
-  boot: 120_000,
+  boot: 300_000,
   host: 1_800_000,
 };
 

@@ -87,7 +87,7 @@ export class ThrowawayHost {
       if (before === undefined) throw new Error(`the host ${this.name} is not up`);
       const started = Date.now();
       await this.#systemctl(before.leader.pid, 'reboot', ...(hard ? ['-ff'] : []));
-      await waitUntil('ending the first process', 40_000, () => !isAlive(before.leader));
+      await waitUntil('ending the first process', 120_000, () => !isAlive(before.leader));
       return await this.#finishBoot(before.supervisor, started);
     });
   }

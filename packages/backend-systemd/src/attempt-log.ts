@@ -22,7 +22,7 @@ export interface AttemptLine {
   /** What it said itself about its end. */
   readonly message: string | undefined;
   /** `shutdown`: it was ended with its host; `lost`: the host went down and nobody saw its end. */
-  readonly ending: 'shutdown' | 'lost' | undefined;
+  readonly ending?: 'shutdown' | 'lost';
 }
 
 /** What a line has in the place of systemd's SERVICE_RESULT, written by `recordScript` and `lostAttemptLine`. */
@@ -49,7 +49,7 @@ export function parseAttempts(text: string): AttemptLine[] {
       delayMs: Number(delay),
       startError: error === '-' ? undefined : startErrorOf(error.trim()),
       message: parseTerminationMessage(message),
-      ending: result === SHUTDOWN || result === LOST ? result : undefined,
+      ...(result === SHUTDOWN || result === LOST ? { ending: result } : {}),
     };
     return Object.values(parsed).some(Number.isNaN) ? [] : [parsed];
   });

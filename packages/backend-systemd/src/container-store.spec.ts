@@ -149,7 +149,7 @@ it('lists the newest first, by all parts of a filter', async () => {
 });
 
 describe('attempts', () => {
-  const LINE = '0\ti1\t1.0\t2.0\t0\tsuccess\texited\t0\t0\t0\t-\n';
+  const LINE = '0\ti1\t1.0\t2.0\t0\tsuccess\texited\t0\t0\t0\t-\t-\n';
 
   beforeEach(() => store.add(containerRecord(), FILES));
 

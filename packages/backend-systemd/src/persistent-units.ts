@@ -36,7 +36,7 @@ const RESTORE_WAIT_MS = 60_000;
 /**
  * Unit files of pods that come back after a reboot, without any agent: one for the pod, which makes its sandbox anew, and
  * one for each app container that systemd restarts. A file that is written is not enabled yet; only what has run is, so
- * that nothing boots a pod that was never whole. docs/decisions/0018-pods-that-come-back.md.
+ * that nothing boots a pod that was never whole. docs/decisions/0021-pods-that-come-back.md.
  */
 @injectable()
 export class PersistentUnits {

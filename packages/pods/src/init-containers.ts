@@ -37,34 +37,40 @@ export class InitContainers {
   async runAll(surroundings: PodSurroundings, before: readonly ContainerStatus[] = []): Promise<void> {
     for (const container of surroundings.record.manifest.spec.initContainers) {
       const member = { container, kind: 'init' } as const;
-      const first = nextAttempt(attemptsOf(before, container.name).at(-1));
-      if (isSidecar(container)) await this.startSidecar(surroundings, member, first);
-      else await this.runInit(surroundings, member, first);
+      const earlier = attemptsOf(before, container.name);
+      if (isSidecar(container)) await this.startSidecar(surroundings, member, earlier);
+      else await this.runInit(surroundings, member, earlier);
     }
   }
 
   private async startSidecar(
     surroundings: PodSurroundings,
     member: PodMember,
-    attempt: number,
+    earlier: readonly ContainerStatus[],
   ): Promise<void> {
     const { record, signal } = surroundings;
+    const attempt = nextAttempt(earlier.at(-1));
     const id = await this.starter.create(surroundings, member, { attempt, series: 0 });
     await this.starter.start(record, member, id, signal);
+    for (const old of earlier.slice(0, -1)) await this.service.removeContainer(old.id, { signal });
     await this.startup.succeeded(record, member.container, id, signal);
   }
 
   /** Runs an init container until it has ended well; again and again unless the pod's policy is Never. */
-  private async runInit(surroundings: PodSurroundings, member: PodMember, first: number): Promise<void> {
+  private async runInit(
+    surroundings: PodSurroundings,
+    member: PodMember,
+    earlier: readonly ContainerStatus[],
+  ): Promise<void> {
     const { record, signal } = surroundings;
     const { manifest: pod } = record;
     const { name } = member.container;
-    const ids: string[] = [];
-    for (let attempt = first, series = 0; ; attempt++) {
+    const ids = earlier.map(({ id }) => id);
+    for (let attempt = nextAttempt(earlier.at(-1)), series = 0; ; attempt++) {
       const id = await this.starter.create(surroundings, member, { attempt, series });
       ids.push(id);
       // The one before stays for its logs and its exit code.
-      if (ids.length > 2) await this.service.removeContainer(ids.shift() ?? '', { signal });
+      while (ids.length > 2) await this.service.removeContainer(ids.shift() ?? '', { signal });
       const run = await this.starter.telling(pod, member, 'started', () =>
         runToExit(this.service, id, signal),
       );

@@ -109,8 +109,13 @@ export class DbusSystemdManager implements SystemdManager {
     names: readonly string[],
     { runtime = false }: Pick<UnitFileOptions, 'runtime'> = {},
   ): Promise<readonly UnitFileChange[]> {
-    const [changes] = await this.bus.call(managerCall('DisableUnitFiles', 'asb', [names, runtime]));
-    return unitFileChanges(changes);
+    try {
+      const [changes] = await this.bus.call(managerCall('DisableUnitFiles', 'asb', [names, runtime]));
+      return unitFileChanges(changes);
+    } catch (error) {
+      if (!PodwrightError.is(error, 'not-found')) throw error;
+      return [];
+    }
   }
 
   async reload(): Promise<void> {

@@ -29,7 +29,10 @@ const HOSTILE = [
   ...['@', ':', '+', '!', '!!', '\nExecStart=/bin/evil', '\\', '\\\\', "\\'", '\\s', '{', '}', '~', '*', '/'],
 ];
 const part = fc.oneof(fc.constantFrom(...HOSTILE), fc.string({ unit: 'binary', maxLength: 6 }));
-const word = fc.array(part, { maxLength: 8 }).map((parts) => parts.join('').replaceAll('\0', ''));
+/** What no word can hold is left out. */
+const word = fc
+  .array(part, { maxLength: 8 })
+  .map((parts) => parts.join('').replace(/\0|\p{Noncharacter_Code_Point}/gu, ''));
 /** Any text, of which some are none that a line can hold. */
 const value = fc.array(part, { maxLength: 6 }).map((parts) => parts.join(''));
 const key = fc.constantFrom('ExecStart', 'Description', 'X-Podwright', 'After');
@@ -90,6 +93,7 @@ describe('a unit file', () => {
     ['a blank at the end', 'a\t'],
     ['a backslash at the end', 'a\\'],
     ['half a character', '\ud800'],
+    ['a noncharacter', '\ufdd0'],
     ['more than a line may have', 'x'.repeat(1024 * 1024)],
   ])('refuses a value with %s', (_, text) => {
     expect(formatted([{ name: 'Unit', entries: [{ key: 'Description', value: text }] }])).toBeUndefined();
@@ -160,7 +164,7 @@ describe('words', () => {
     expect(() => splitWords(text)).toThrow(/cannot be read/);
   });
 
-  it.each(['a\0', '\udc00'])('%j cannot be written', (text) => {
+  it.each(['a\0', '\udc00', '\u{10fffe}'])('%j cannot be written', (text) => {
     expect(() => joinWords([text])).toThrow(/cannot be a word/);
   });
 });

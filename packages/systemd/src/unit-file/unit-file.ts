@@ -97,9 +97,12 @@ export function unitFileValues(
     .flatMap(({ entries }) => entries.filter((entry) => entry.key === key).map(({ value }) => value));
 }
 
-/** Whether text is what UTF-8 can hold: no half of a surrogate pair. */
+/**
+ * Whether systemd takes text for UTF-8 (utf8_is_valid of systemd): no half of a surrogate pair, and none of the
+ * noncharacters, for which it refuses the whole file.
+ */
 export function isUnicode(text: string): boolean {
-  return Buffer.from(text, 'utf8').toString('utf8') === text;
+  return Buffer.from(text, 'utf8').toString('utf8') === text && !/\p{Noncharacter_Code_Point}/u.test(text);
 }
 
 function isContinued(line: string): boolean {
