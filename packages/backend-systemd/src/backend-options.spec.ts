@@ -13,6 +13,7 @@ describe('parseBackendOptions', () => {
       startTimeoutMs: 120_000,
       insecureRegistries: [],
       insecurePolicy: false,
+      unitDir: '/etc/systemd/system',
     });
     expect(parseBackendOptions({ restartBackoff: { initialMs: 1 }, inContainer: {} })).toMatchObject({
       restartBackoff: { initialMs: 1, maxMs: 300_000, resetMs: 600_000 },
