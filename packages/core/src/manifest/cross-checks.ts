@@ -1,4 +1,5 @@
 import { checkContainer } from './container-checks.js';
+import { checkEffects } from './effect-checks.js';
 import { crossCheckMetadata } from './metadata-checks.js';
 import { checkPodWide, checkResourceReferences, checkVolumes } from './pod-checks.js';
 import { placedContainers, podView, type Report, reportRepeated } from './pod-view.js';
@@ -25,6 +26,7 @@ export function crossCheck(input: unknown): ManifestProblem[] {
     checkContainer(one, pod, report);
     checkPorts(one, pod.spec.hostNetwork === true, report);
     checkResources(one, report);
+    checkEffects(one, pod, report);
   }
   checkResourceReferences(pod, report);
   checkPodResources(pod, report);

@@ -83,13 +83,12 @@ function checkNamespaces(spec: PodView['spec'], report: Report): void {
 const LONGEST_HOSTNAME = 64;
 
 function checkHostname(spec: PodView['spec'], report: Report): void {
-  if (spec.hostNetwork && spec.hostname !== undefined) {
-    report(['spec', 'hostname'], 'cannot be given with hostNetwork: true, where the name is the node’s own');
+  for (const field of ['hostname', 'subdomain', 'setHostnameAsFQDN', 'hostnameOverride'] as const) {
+    if (!spec.hostNetwork || spec[field] === undefined || spec[field] === false) continue;
+    report(['spec', field], 'cannot be given with hostNetwork: true, where the name is the node’s own');
   }
   if (spec.hostnameOverride === undefined) return;
   const at = ['spec', 'hostnameOverride'];
-  if (spec.hostNetwork)
-    report(at, 'cannot be given with hostNetwork: true, where the name is the node’s own');
   if (spec.setHostnameAsFQDN) report(at, 'cannot be given together with setHostnameAsFQDN: true');
   if (spec.hostnameOverride.length > LONGEST_HOSTNAME) {
     report(at, `is longer than ${LONGEST_HOSTNAME} characters, which is what the kernel takes`);

@@ -53,13 +53,17 @@ const container = z
     readinessProbe: handler,
     startupProbe: handler,
     restartPolicy: word,
+    stdin: flag,
+    stdinOnce: flag,
     securityContext: view({
       runAsUser: number,
       runAsNonRoot: flag,
       privileged: flag,
       allowPrivilegeEscalation: flag,
       procMount: word,
-      capabilities: view({ add: list(z.string().catch('')) }),
+      capabilities: view({ add: list(z.string().catch('')), drop: list(z.unknown()) }),
+      seccompProfile: view({ type: word }),
+      appArmorProfile: view({ type: word }),
     }),
   })
   .partial()
@@ -102,6 +106,7 @@ export const podView = z.object({
       hostUsers: flag,
       shareProcessNamespace: flag,
       hostname: word,
+      subdomain: word,
       hostnameOverride: word,
       setHostnameAsFQDN: flag,
       os: view({ name: word }),

@@ -86,7 +86,7 @@ describe('parsePod', () => {
               ...{ runAsUser: 0, runAsGroup: 1, runAsNonRoot: false, privileged: true },
               ...{ readOnlyRootFilesystem: true, allowPrivilegeEscalation: true },
               ...{
-                capabilities: { add: ['NET_ADMIN'], drop: ['ALL'] },
+                capabilities: { add: ['NET_ADMIN'], drop: [] },
                 seccompProfile: { type: 'Unconfined' },
               },
             },
@@ -216,7 +216,7 @@ describe('a manifest that is not valid', () => {
     ],
     [
       'a bad host address',
-      withContainer({ ports: [{ containerPort: 1, hostIP: '1.2.3' }] }),
+      withContainer({ ports: [{ containerPort: 1, hostPort: 2, hostIP: '1.2.3' }] }),
       'spec.containers[0].ports[0].hostIP',
       /IP address/,
     ],

@@ -1,5 +1,5 @@
 import type { PlacedContainer, PodView, PortView, Report } from './pod-view.js';
-import { reportRepeated } from './pod-view.js';
+import { placedContainers, reportRepeated } from './pod-view.js';
 
 export function checkPorts(
   { container, path, isInit }: PlacedContainer,
@@ -31,12 +31,14 @@ function portKey({ containerPort, hostPort, hostIP, protocol = 'TCP' }: PortView
   return [protocol, containerPort, hostPort, hostIP].join(' ');
 }
 
-/** Ports of the node: no two containers of a pod can have the same. */
-export function checkHostPorts({ spec }: PodView, report: Report): void {
+/** Ports of the node: no two containers of a pod can have the same. With the node's network every port is one. */
+export function checkHostPorts(pod: PodView, report: Report): void {
   const taken: { protocol: string; hostPort: number; hostIP: string }[] = [];
-  for (const [index, container] of (spec.containers ?? []).entries()) {
-    for (const [portIndex, port] of (container.ports ?? []).entries()) {
-      const hostPort = port.hostPort;
+  for (const { container, path, isInit } of placedContainers(pod)) {
+    if (isInit) continue;
+    for (const [index, port] of (container.ports ?? []).entries()) {
+      const field = port.hostPort === undefined ? 'containerPort' : 'hostPort';
+      const hostPort = port.hostPort ?? (pod.spec.hostNetwork ? port.containerPort : undefined);
       if (hostPort === undefined) continue;
       const entry = { protocol: port.protocol ?? 'TCP', hostPort, hostIP: port.hostIP ?? '' };
       const conflict = taken.some(
@@ -45,12 +47,7 @@ export function checkHostPorts({ spec }: PodView, report: Report): void {
           other.protocol === entry.protocol &&
           (isAnyAddress(other.hostIP) || isAnyAddress(entry.hostIP) || other.hostIP === entry.hostIP),
       );
-      if (conflict) {
-        report(
-          ['spec', 'containers', index, 'ports', portIndex, 'hostPort'],
-          'is taken by another port of this pod',
-        );
-      }
+      if (conflict) report([...path, 'ports', index, field], 'is taken by another port of this pod');
       taken.push(entry);
     }
   }

@@ -78,7 +78,7 @@ export const podSecurityContextSchema = z.strictObject({
   /** Absent: `Merge`. */
   supplementalGroupsPolicy: z.enum(['Merge', 'Strict']).exactOptional(),
   fsGroup: id.exactOptional(),
-  /** Absent: `Always`. */
+  /** Absent: `Always`. As in Kubernetes it is for volumes that outlive their pod, and of those a fsGroup changes none here. */
   fsGroupChangePolicy: z.enum(['Always', 'OnRootMismatch']).exactOptional(),
   sysctls: z.array(sysctlSchema).default([]),
 });
