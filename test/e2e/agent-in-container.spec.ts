@@ -34,12 +34,8 @@ afterAll(async () => {
 });
 
 /** Runs the agent in a pod to its end. @returns what it told, by step; what else was said; and its exit code */
-async function runAgent(folder: string, options: Readonly<Record<string, unknown>>) {
-  const config = agentConfig(folder, {
-    inContainer: {},
-    dbusAddress: 'unix:path=/rootfs/run/dbus/system_bus_socket',
-    ...options,
-  });
+async function runAgent(folder: string, options: Readonly<Record<string, unknown>>, spec = {}) {
+  const config = agentConfig(folder, { inContainer: {}, ...options });
   const work = { config, folder, image: testImages.busybox };
   const { uid } = await outer.runtime.runPod(
     testPod(
@@ -59,6 +55,7 @@ async function runAgent(folder: string, options: Readonly<Record<string, unknown
       ],
       {
         hostPID: true,
+        ...spec,
         volumes: [
           { name: 'host', hostPath: { path: '/' } },
           { name: 'state', hostPath: { path: config.stateDir, type: 'DirectoryOrCreate' } },
@@ -125,3 +122,20 @@ describe.each(['oci', 'nsenter'])('an agent in a container, with the exec handle
     120_000 * slowness,
   );
 });
+
+it(
+  'an agent in a container without the network of the host says so, and what to do',
+  async () => {
+    const folder = await makeAgentFolder();
+    await mkdir(join(folder, 'mounted'));
+    await symlink(join(folder, 'mounted'), join(folder, 'link'));
+    const { steps, exitCode } = await runAgent(folder, {}, { hostNetwork: false });
+    await removeAgentFolder(folder);
+    expect(exitCode).toBe(1);
+    expect(steps['failed']).toMatchObject({
+      kind: 'missing-requirement',
+      message: expect.stringContaining('hostNetwork: true'),
+    });
+  },
+  120_000 * slowness,
+);

@@ -11,8 +11,10 @@ describe('parseBackendOptions', () => {
       allowUnconfined: false,
       restartBackoff: { initialMs: 10_000, maxMs: 300_000, resetMs: 600_000 },
       startTimeoutMs: 120_000,
+      supervisedRestart: true,
       insecureRegistries: [],
       insecurePolicy: false,
+      pinnedImages: [],
       unitDir: '/etc/systemd/system',
     });
     expect(parseBackendOptions({ restartBackoff: { initialMs: 1 }, inContainer: {} })).toMatchObject({

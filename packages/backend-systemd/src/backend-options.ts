@@ -35,7 +35,7 @@ export const systemdBackendOptionsSchema = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .describe('of the bus that systemd is on; default: the system bus'),
+    .describe('of the bus that systemd is on; default: the system bus, in a container that below `hostRoot`'),
   restartBackoff: z
     .strictObject({
       initialMs: z.int().min(0).default(10_000),

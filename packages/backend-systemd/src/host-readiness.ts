@@ -7,9 +7,12 @@ import {
   type RuntimeStatus,
   type RuntimeVersion,
 } from '@podwright/core';
+import { HostExecutor } from '@podwright/nsenter';
 import { SandboxManager } from '@podwright/sandbox';
 import { SystemdManager, systemdVersionNumber } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
+import { checkAgentContainer } from './agent-container.js';
+import { SystemdBackendOptions } from './backend-options.js';
 import { HostRequirements } from './host-requirements.js';
 import { HostTools } from './host-tools.js';
 
@@ -24,6 +27,8 @@ export class HostReadiness {
     @inject(HostRequirements) private readonly requirements: HostRequirements,
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
+    @inject(HostExecutor) private readonly executor: HostExecutor,
+    @inject(SystemdBackendOptions) private readonly options: SystemdBackendOptions,
   ) {}
 
   /** @throws PodwrightError kind `permission-denied` (not root), `missing-requirement` */
@@ -35,6 +40,7 @@ export class HostReadiness {
           'choose the backend "memory".',
       );
     }
+    if (this.options.inContainer !== undefined) await checkAgentContainer(this.executor);
     // One after the other, so that nothing runs on behind an error.
     await this.tools.find();
     await this.requirements.check();

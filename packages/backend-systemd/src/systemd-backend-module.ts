@@ -13,6 +13,7 @@ import { ociModule } from '@podwright/oci';
 import { InfraProcess, sandboxModule } from '@podwright/sandbox';
 import { systemdModule } from '@podwright/systemd';
 import { ContainerModule } from 'inversify';
+import { hostBusAddress } from './agent-container.js';
 import { parseBackendOptions, SystemdBackendOptions } from './backend-options.js';
 import { CgroupLock } from './cgroup-lock.js';
 import { CgroupTree } from './cgroup-tree.js';
@@ -112,13 +113,15 @@ function libraryModules(
   options: SystemdBackendOptions,
 ): readonly ContainerModule[] {
   const { binaries, inContainer, imageStore, signaturePolicy, authFile, pinnedImages } = options;
+  const address =
+    options.dbusAddress ?? (inContainer === undefined ? undefined : hostBusAddress(inContainer.hostRoot));
   return [
     nsenterModule(
       inContainer === undefined
         ? { mode: 'local', binaries }
         : { mode: 'in-container', hostRoot: inContainer.hostRoot, binaries },
     ),
-    systemdModule(options.dbusAddress === undefined ? {} : { address: options.dbusAddress }),
+    systemdModule(address === undefined ? {} : { address }),
     journalModule(),
     sandboxModule({
       stateDir,

@@ -37,7 +37,15 @@ async function work() {
   say('mounted', { isMountPoint: await mounter.isMountPoint(target) });
   say('resolved', { path: await nsenter.evalSymlinks(`${folder}/link`, { mustExist: true }) });
 
-  const runtime = container.get(ContainerRuntime);
+  try {
+    await runPods(container.get(ContainerRuntime));
+  } finally {
+    await mounter.unmount(target);
+    say('unmounted', { isMountPoint: await mounter.isMountPoint(target) });
+  }
+}
+
+async function runPods(runtime) {
   await runtime.start();
   const status = await runtime.status();
   say('status', { conditions: status.conditions.filter(({ status: fine }) => !fine) });
@@ -84,8 +92,6 @@ async function work() {
   say('removed', { pods: (await runtime.getPods({ all: true })).length });
 
   await runtime[Symbol.asyncDispose]();
-  await mounter.unmount(target);
-  say('unmounted', { isMountPoint: await mounter.isMountPoint(target) });
 }
 
 try {
