@@ -38,7 +38,7 @@ const HOSTILE = [
   ],
   ...[
     '$HOME',
-    '${HOME}',
+    `\${HOME}`,
     '$$',
     '$',
     '%n',

@@ -9,7 +9,7 @@ import { formatExecCommand, joinWords, parseExecCommand, splitWords } from './un
 
 /** What is special somewhere on the way: to the syntax, to quotes, to specifiers, to variables, to Exec prefixes. */
 const HOSTILE = [
-  ...['\\', '"', "'", '%', '%%', '%n', '$', '$$', '${HOME}', '$HOME', ';', '#', '=', '[Service]', ' ', '\t'],
+  ...['\\', '"', "'", '%', '%%', '%n', '$', '$$', `\${HOME}`, '$HOME', ';', '#', '=', '[Service]', ' ', '\t'],
   ...[
     '\n',
     '\r',
