@@ -182,6 +182,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     return this.locks.work(uid, options.signal, async (signal) => {
       await this.checkNameIsFree(manifest);
       const before = await this.store.get(uid);
+      if (before) await this.checkPersistStays(before, options, { signal });
       const record = this.syncedRecord(manifest, options, before);
       // An immutable object stays as it is, here too.
       if (before && options.objects) withObjects(before, options.objects);
@@ -454,6 +455,22 @@ export class BackendPodRuntime implements ContainerRuntime {
     throw new PodwrightError(
       'unsupported',
       `The backend ${this.service.type} as it is configured brings no pods back after a reboot: leave persist out and have an agent sync the pod after the boot, or use the systemd backend on the host itself.`,
+    );
+  }
+
+  /** What runs was made to come back after a reboot, or not to: the whole pod would have to be made anew. */
+  private async checkPersistStays(
+    { uid, namespace, name, state, persist = false }: PodRecord,
+    { persist: wanted = persist }: RunPodOptions,
+    options: CallOptions,
+  ): Promise<void> {
+    if (wanted === persist || state === 'killed') return;
+    const running = await this.service.listPodSandboxes({ podUid: uid, state: 'ready' }, options);
+    if (running.length === 0) return;
+    throw new PodwrightError(
+      'failed-precondition',
+      `The pod ${namespace}/${name} was made to ${persist ? '' : 'not '}come back after a reboot (persist: ${persist}), which cannot be changed while it runs: remove it first, or leave persist out.`,
+      { details: { uid, persist } },
     );
   }
 

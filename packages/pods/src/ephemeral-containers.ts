@@ -88,9 +88,26 @@ export class EphemeralContainers {
   }
 }
 
-/** With the defaults of a manifest, and checked as one. @throws PodwrightError kind `invalid-manifest` */
+/** Fields of other containers that are nothing for one that comes to a running pod, as in Kubernetes; `volumeMounts` are not there. */
+const NOT_EPHEMERAL = [
+  ...['ports', 'resources', 'resizePolicy', 'lifecycle', 'restartPolicy', 'volumeMounts'],
+  ...['livenessProbe', 'readinessProbe', 'startupProbe'],
+];
+
+/**
+ * With the defaults of a manifest, and checked as one.
+ * @throws PodwrightError kind `invalid-manifest`, and `invalid-argument` for what callers without types may give
+ */
 function containerOf({ metadata }: Pod, ephemeral: EphemeralContainer): Container {
   const { targetContainerName: _target, ...fields } = ephemeral;
+  const refused = NOT_EPHEMERAL.filter((field) => field in fields);
+  if (refused.length > 0) {
+    throw new PodwrightError(
+      'invalid-argument',
+      `The container ${ephemeral.name} has ${refused.join(', ')}, which a container that is added to a running pod cannot have: leave it out.`,
+      { details: { container: ephemeral.name, fields: refused } },
+    );
+  }
   const { name, namespace } = metadata;
   const parsed = parsePod({
     apiVersion: 'v1',
