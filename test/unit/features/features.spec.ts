@@ -26,10 +26,8 @@ import { UserNamespaces } from '../../../packages/backend-systemd/src/user-names
 import { imageMutants, runtimeMutants, serviceMutants } from '../../conformance/mutants.js';
 import { comparison } from './comparison.js';
 import { membersOf } from './interfaces.js';
-import { manifestWith, pathsOf, takenManifests } from './manifest-samples.js';
+import { manifestWith, pathsOf, SAMPLE_IMAGE, takenManifests } from './manifest-samples.js';
 import { describedBackends, renderFeatures } from './render.js';
-
-const REFERENCE = 'busybox:1.36';
 
 async function featuresOf(backend: 'systemd' | 'memory'): Promise<RuntimeFeatures> {
   const runtime = await createRuntime({ backend, stateDir: join(tmpdir(), 'podwright-features') });
@@ -96,7 +94,7 @@ describe('the memory backend', () => {
   let container: Container;
   let runtime: ContainerRuntime;
   let stateDir: string;
-  const host = new MemoryHost({ registry: { images: [{ reference: REFERENCE }] } });
+  const host = new MemoryHost({ registry: { images: [{ reference: SAMPLE_IMAGE }] } });
   const objects = ['ConfigMap', 'Secret'].map((kind) =>
     parseConfigObject({
       ...{ apiVersion: 'v1', kind, metadata: { name: kind === 'Secret' ? 'secret' : 'config' } },
@@ -188,7 +186,13 @@ describe('the memory backend', () => {
       const [sandboxId = ''] = (await runtime.getPodStatus({ uid })).sandboxIds;
       const device = { hostPath: '/dev/x', containerPath: '/dev/x', permissions: 'r' };
       const config = {
-        ...{ metadata: { name: 'd', attempt: 0 }, image: REFERENCE, env: [], mounts: [], devices: [device] },
+        ...{
+          metadata: { name: 'd', attempt: 0 },
+          image: SAMPLE_IMAGE,
+          env: [],
+          mounts: [],
+          devices: [device],
+        },
         ...{ labels: {}, annotations: {}, resources: {}, security: {}, terminationGraceMs: 0 },
         restart: { by: 'caller' } as const,
       };

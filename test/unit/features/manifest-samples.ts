@@ -1,6 +1,6 @@
 // Manifests that together use every field of a Pod but those that a backend refuses; see features.spec.ts.
 
-const IMAGE = 'busybox:1.36';
+export const SAMPLE_IMAGE = 'busybox:1.36';
 
 const HTTP = {
   path: '/',
@@ -42,7 +42,7 @@ function container(kind: 'app' | 'sidecar', variant: Variant, index: number) {
     ...{ 'hugepages-2Mi': '2Mi', 'hugepages-1Gi': '1Gi' },
   };
   return {
-    ...{ name: `${kind}-${variant}`, image: IMAGE, imagePullPolicy: 'IfNotPresent' },
+    ...{ name: `${kind}-${variant}`, image: SAMPLE_IMAGE, imagePullPolicy: 'IfNotPresent' },
     ...{ command: ['httpd', '-f'], args: ['-p', String(9000 + index), '-h', '/'], workingDir: '/' },
     env: [
       { name: 'PLAIN', value: 'v' },
@@ -118,7 +118,7 @@ const VOLUMES = [
     },
   },
   { name: 'downward', downwardAPI: { items: fields, defaultMode: 0o444 } },
-  { name: 'image', image: { reference: IMAGE, pullPolicy: 'IfNotPresent' } },
+  { name: 'image', image: { reference: SAMPLE_IMAGE, pullPolicy: 'IfNotPresent' } },
 ];
 
 const POD_AMOUNTS = { cpu: '1', memory: '1Gi' };
@@ -161,14 +161,14 @@ const OTHERS = [
     spec: {
       hostnameOverride: 'other.name',
       securityContext: { seccompProfile: { type: 'Localhost', localhostProfile: 'p.json' } },
-      containers: [{ name: 'c', image: IMAGE, command: ['sleep', '1000'] }],
+      containers: [{ name: 'c', image: SAMPLE_IMAGE, command: ['sleep', '1000'] }],
     },
   },
   {
     ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'node' } },
     spec: {
       ...{ hostNetwork: true, hostIPC: true },
-      containers: [{ name: 'c', image: IMAGE, command: ['sleep', '1000'] }],
+      containers: [{ name: 'c', image: SAMPLE_IMAGE, command: ['sleep', '1000'] }],
     },
   },
 ];
@@ -192,6 +192,9 @@ export function pathsOf(value: unknown, path = ''): readonly string[] {
 export function manifestWith(spec: object, container: object = {}): object {
   return {
     ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'refused' } },
-    spec: { ...spec, containers: [{ name: 'c', image: IMAGE, command: ['sleep', '1000'], ...container }] },
+    spec: {
+      ...spec,
+      containers: [{ name: 'c', image: SAMPLE_IMAGE, command: ['sleep', '1000'], ...container }],
+    },
   };
 }
