@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { ContainerConfig, ExecOptions } from '@podwright/core';
+import type { ContainerConfig, ExecOptions, PodSandboxConfig } from '@podwright/core';
 import type { CaseContext } from '../case-context.js';
 import { section } from '../conformance-case.js';
 import { script, sleepForever } from '../workloads.js';
@@ -23,9 +23,9 @@ async function startPair(
   t: CaseContext,
   more: Partial<ContainerConfig>,
   options: Partial<ExecOptions> = {},
-  network: 'node' | 'pod' = 'node',
+  sandbox: Partial<PodSandboxConfig> = {},
 ): Promise<Pair & { readonly id: string; readonly sandboxId: string }> {
-  const sandboxId = await t.sandbox({ network });
+  const sandboxId = await t.sandbox(sandbox);
   const id = await t.start(sandboxId, sleepForever(), more);
   const first = await t.kernel.hostPidOf(id);
   const mark = `7${Date.now() % 1_000_000}${marks++}`;
@@ -102,12 +102,32 @@ export const execHandlerCases = section('exec-handler', {
     title: "a command is in all of the first process's namespaces",
     needs: ['kernel'],
     run: async (t) => {
-      const { first, command } = await startPair(t, { image: t.images.nonroot }, {}, 'pod');
+      const { first, command } = await startPair(t, { image: t.images.nonroot }, {}, { network: 'pod' });
       for (const name of NAMESPACES) {
         const link = `ns/${name}`;
         assert.equal(await t.kernel.readProcLink(command, link), await t.kernel.readProcLink(first, link));
       }
       assert.equal(await t.kernel.readProcLink(command, 'root'), '/');
+    },
+  },
+  'own-users': {
+    title: "a command in a pod with users of its own is in them, also on a terminal, as the container's user",
+    needs: ['kernel', 'userNamespaces'],
+    run: async (t) => {
+      for (const security of [UNFILTERED, { runAsUser: 1234 }]) {
+        const pair = await startPair(
+          t,
+          { security },
+          { tty: true },
+          { network: 'pod', userNamespace: 'pod' },
+        );
+        const { Uid = '' } = await sameFields(t, pair, ['Uid', 'Gid', 'Groups', ...CAPABILITY_SETS]);
+        assert.ok(Number(Uid.split('\t')[0]) >= 65_536, 'a user that the host does not have');
+        for (const name of NAMESPACES) {
+          const links = [pair.command, pair.first].map((pid) => t.kernel.readProcLink(pid, `ns/${name}`));
+          assert.equal(await links[0], await links[1], name);
+        }
+      }
     },
   },
   cgroup: {
