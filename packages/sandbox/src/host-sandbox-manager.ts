@@ -168,16 +168,24 @@ export class HostSandboxManager implements SandboxManager {
   }
 
   async findOrphans(): Promise<readonly Orphan[]> {
-    const orphans = await this.remover.orphans(
-      (id) => this.#sandboxes.get(id) !== undefined || this.#pending.has(id) || this.#unreadable.has(id),
-    );
-    return orphans.map(({ what, remove }) => ({
+    return (await this.#orphans()).map(({ what, remove }) => ({
       what,
       remove: async () => {
         await remove();
-        await this.#releaseIfUnused();
+        // As long as some are left they hold what all share.
+        if (this.#isEmpty() && (await this.#orphans()).length === 0) await this.#releaseIfUnused();
       },
     }));
+  }
+
+  #orphans(): Promise<readonly Orphan[]> {
+    return this.remover.orphans(
+      (id) => this.#sandboxes.get(id) !== undefined || this.#pending.has(id) || this.#unreadable.has(id),
+    );
+  }
+
+  #isEmpty(): boolean {
+    return this.#sandboxes.size + this.#pending.size + this.#unreadable.size === 0;
   }
 
   async #create(config: SandboxConfig, id: string, signal: AbortSignal | undefined): Promise<SandboxRecord> {
@@ -307,7 +315,7 @@ export class HostSandboxManager implements SandboxManager {
   /** What all sandboxes share goes with the last one. It is no failure of that one when it does not: the next removal tries again. */
   async #releaseIfUnused(): Promise<void> {
     while (this.#releasing) await this.#releasing;
-    if (this.#sandboxes.size + this.#pending.size + this.#unreadable.size > 0) return;
+    if (!this.#isEmpty()) return;
     this.#prepared = undefined;
     this.#releasing = this.remover
       .releaseShared()
