@@ -78,7 +78,8 @@ export function parseMemoryOptions(options: Readonly<Record<string, unknown>>): 
   if (unknown.length > 0) {
     throw invalid(unknown.join(', '), `the memory backend knows only ${[...KNOWN].join(', ')}`);
   }
-  const { host, registry, restartBackoff, supervisedRestart, imageCapacityBytes, pinnedImages } = options;
+  const { host, registry, programs, restartBackoff, supervisedRestart, imageCapacityBytes, pinnedImages } =
+    options;
   const others = Object.keys(options).filter(
     (name) => !OF_THE_AGENT.has(name) && options[name] !== undefined,
   );
@@ -86,27 +87,72 @@ export function parseMemoryOptions(options: Readonly<Record<string, unknown>>): 
     throw invalid(others.join(', '), 'a host is made with its options; give them to new MemoryHost(…)');
   }
   if (registry !== undefined) checkRegistry(registry);
+  if (programs !== undefined) checkPrograms(programs);
   if (restartBackoff !== undefined) checkBackoff(restartBackoff);
-  if (supervisedRestart !== undefined && typeof supervisedRestart !== 'boolean') {
+  if (supervisedRestart !== undefined && !isFlag(supervisedRestart)) {
     throw invalid('supervisedRestart', 'it has to be true or false');
   }
   if (imageCapacityBytes !== undefined && !isCount(imageCapacityBytes)) {
     throw invalid('imageCapacityBytes', 'it has to be a number of bytes');
   }
-  const isText = (pattern: unknown) => typeof pattern === 'string';
-  if (pinnedImages !== undefined && !(Array.isArray(pinnedImages) && pinnedImages.every(isText))) {
+  if (pinnedImages !== undefined && !isTexts(pinnedImages)) {
     throw invalid('pinnedImages', 'it has to be a list of names or patterns of images');
   }
   return options;
 }
 
-function checkRegistry(registry: unknown): void {
-  const images = isObject(registry) ? (registry['images'] ?? []) : undefined;
-  if (!Array.isArray(images)) throw invalid('registry.images', 'it has to be a list of images');
-  images.forEach((image: unknown, index) => {
-    if (!isObject(image) || typeof image['reference'] !== 'string') {
-      throw invalid(`registry.images[${index}].reference`, 'it has to be the name of an image');
+type Check = (value: unknown) => boolean;
+
+const isText: Check = (value) => typeof value === 'string';
+const isFlag: Check = (value) => typeof value === 'boolean';
+const isTexts: Check = (value) => Array.isArray(value) && value.every(isText);
+
+/** What there is in an object, and what each has to be. */
+type Fields = Readonly<Record<string, readonly [check: Check, what: string]>>;
+
+const REGISTRY: Fields = {
+  images: [Array.isArray, 'a list of images'],
+  registries: [isTexts, 'a list of names'],
+  pullMs: [isCount, 'a number of milliseconds'],
+};
+
+const IMAGE: Fields = {
+  reference: [isText, 'the name of an image'],
+  config: [isObject, 'an object'],
+  files: [(value) => isObject(value) && Object.values(value).every(isText), 'texts by their paths'],
+  auth: [isObject, 'an object'],
+  platforms: [isTexts, 'a list of names such as linux/arm64'],
+  rejected: [isFlag, 'true or false'],
+  sizeBytes: [isCount, 'a number of bytes'],
+};
+
+const BACKOFF: Fields = {
+  initialMs: [isCount, 'a number of milliseconds'],
+  maxMs: [isCount, 'a number of milliseconds'],
+};
+
+/** @param path of the object, for the error */
+function checkFields(object: Readonly<Record<string, unknown>>, path: string, fields: Fields): void {
+  for (const [name, value] of Object.entries(object)) {
+    const [check, what] = (Object.hasOwn(fields, name) && fields[name]) || [];
+    if (check === undefined) {
+      throw invalid(`${path}.${name}`, `there is only ${Object.keys(fields).join(', ')}`);
     }
+    if (value !== undefined && !check(value)) throw invalid(`${path}.${name}`, `it has to be ${what}`);
+  }
+}
+
+function checkRegistry(registry: unknown): void {
+  if (!isObject(registry)) throw invalid('registry.images', 'it has to be a list of images');
+  checkFields(registry, 'registry', REGISTRY);
+  const images = registry['images'] ?? [];
+  if (!Array.isArray(images)) return;
+  images.forEach((image: unknown, index) => {
+    const path = `registry.images[${index}]`;
+    if (!isObject(image) || image['reference'] === undefined) {
+      throw invalid(`${path}.reference`, 'it has to be the name of an image');
+    }
+    checkFields(image, path, IMAGE);
   });
 }
 
@@ -114,6 +160,17 @@ function checkBackoff(backoff: unknown): void {
   if (!isObject(backoff) || !isCount(backoff['initialMs']) || !isCount(backoff['maxMs'])) {
     throw invalid('restartBackoff', 'it has to have initialMs and maxMs, numbers of milliseconds');
   }
+  checkFields(backoff, 'restartBackoff', BACKOFF);
+  if (backoff['initialMs'] > backoff['maxMs']) {
+    throw invalid('restartBackoff', 'initialMs may not be greater than maxMs');
+  }
+}
+
+function checkPrograms(programs: unknown): void {
+  if (!isObject(programs) || Array.isArray(programs))
+    throw invalid('programs', 'it has to be functions by name');
+  const wrong = Object.entries(programs).find(([, program]) => typeof program !== 'function');
+  if (wrong) throw invalid(`programs.${wrong[0]}`, 'it has to be a function, which a file cannot hold');
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
