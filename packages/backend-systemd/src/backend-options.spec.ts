@@ -42,4 +42,11 @@ describe('parseBackendOptions', () => {
     expect(error.message).toMatch(message);
     expect(error.message).toContain('Known keys: binaries, ');
   });
+
+  it('refuses allowUnconfined with the handler that confines every command', async () => {
+    expect(parseBackendOptions({ execHandler: 'nsenter', allowUnconfined: true }).allowUnconfined).toBe(true);
+    const error = await errorOf(() => parseBackendOptions({ allowUnconfined: true }));
+    expect(error.kind).toBe('invalid-argument');
+    expect(error.message).toMatch(/allowUnconfined.*execHandler/);
+  });
 });

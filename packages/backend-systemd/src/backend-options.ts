@@ -1,4 +1,4 @@
-import { parseOptions } from '@podwright/core';
+import { PodwrightError, parseOptions } from '@podwright/core';
 import type { ServiceIdentifier } from 'inversify';
 import { z } from 'zod';
 
@@ -114,5 +114,13 @@ export const SystemdBackendOptions: ServiceIdentifier<SystemdBackendOptions> = S
 
 /** @throws PodwrightError kind `invalid-argument` that names each wrong option */
 export function parseBackendOptions(options: Readonly<Record<string, unknown>>): SystemdBackendOptions {
-  return parseOptions(systemdBackendOptionsSchema, options, 'the options of the systemd backend');
+  const parsed = parseOptions(systemdBackendOptionsSchema, options, 'the options of the systemd backend');
+  if (parsed.allowUnconfined && parsed.execHandler !== 'nsenter') {
+    throw new PodwrightError(
+      'invalid-argument',
+      'In the options of the systemd backend: allowUnconfined is for execHandler nsenter only, the handler oci confines ' +
+        'every command. Leave it out, or set execHandler to nsenter.',
+    );
+  }
+  return parsed;
 }
