@@ -38,7 +38,7 @@ function container(kind: 'app' | 'sidecar', variant: Variant, index: number) {
   const killing = { ...HANDLERS[variant], ...TIMES, terminationGracePeriodSeconds: 1 };
   const hook = HOOKS[variant];
   const amounts = {
-    ...{ cpu: '10m', memory: '8Mi', 'ephemeral-storage': '1Gi' },
+    ...{ cpu: '100m', memory: '16Mi', 'ephemeral-storage': '1Gi' },
     ...{ 'hugepages-2Mi': '2Mi', 'hugepages-1Gi': '1Gi' },
   };
   return {

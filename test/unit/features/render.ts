@@ -216,6 +216,8 @@ export function renderFeatures(backends: readonly DescribedBackend[]): string {
     'Every field of the manifest and every operation, by backend, as the code has it: a unit test compares this page with',
     'the code. What is not there is an error, and nothing is left out silently. "Given": where the host has that; the error',
     'names it otherwise. "Not enforced": the memory backend takes it and reports it, and has no kernel to enforce it.',
+    'That each field is taken where it says so is shown by running pods that have them all: on memory by the same unit test, on systemd by',
+    '`test/e2e/features.spec.ts`.',
     '',
     caseCounts(backends),
     '',
