@@ -11,8 +11,7 @@ import { type ContainerFlags, containerOption, defineCommand, namespaceOption } 
 import { ExitCode } from '../exit-codes.js';
 import { note } from '../output.js';
 import { parseContainerRef } from '../parse/pod-ref.js';
-import { connectSession, detachKeysFlag, sizeOf } from '../terminal/connect-session.js';
-import { parseDetachKeys } from '../terminal/detach-keys.js';
+import { checkDetachKeys, connectSession, detachKeysFlag, sizeOf } from '../terminal/connect-session.js';
 
 interface AttachFlags extends ContainerFlags {
   readonly stdin: boolean;
@@ -40,7 +39,7 @@ export function registerAttach(program: Command, cli: Cli): void {
 
 export async function attach(context: CliContext, pod: string, flags: AttachFlags): Promise<number> {
   const { stdin, detachKeys } = flags;
-  if (detachKeys !== undefined) parseDetachKeys(detachKeys);
+  checkDetachKeys(detachKeys, { typed: stdin, needs: 'cannot be given with --no-stdin' });
   const runtime = await context.openRuntime('observe');
   const session = await openSession(context, runtime, parseContainerRef(pod, flags), stdin);
   return await stayAttached(context, session, detachKeys);

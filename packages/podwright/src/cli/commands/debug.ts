@@ -14,8 +14,12 @@ import { ExitCode } from '../exit-codes.js';
 import { note, print, write } from '../output.js';
 import { collectKeyValue } from '../parse/key-value.js';
 import { parseContainerRef, parsePodRef } from '../parse/pod-ref.js';
-import { checkTerminal, connectSession, detachKeysFlag } from '../terminal/connect-session.js';
-import { parseDetachKeys } from '../terminal/detach-keys.js';
+import {
+  checkDetachKeys,
+  checkTerminal,
+  connectSession,
+  detachKeysFlag,
+} from '../terminal/connect-session.js';
 import { openSession, stayAttached } from './attach.js';
 
 interface DebugFlags extends NamespaceFlags {
@@ -58,7 +62,7 @@ export async function debug(
 ): Promise<number> {
   const { stdin = false, tty = false, detachKeys } = flags;
   checkTerminal(context, { stdin, tty });
-  if (detachKeys !== undefined) parseDetachKeys(detachKeys);
+  checkDetachKeys(detachKeys, { typed: stdin && tty, needs: 'needs -i and -t' });
   const container = containerOf(words, flags);
   const runtime = await context.openRuntime('exclusive');
   const { signal } = context;

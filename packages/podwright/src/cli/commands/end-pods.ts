@@ -56,6 +56,9 @@ export async function kill(context: CliContext, pods: readonly string[], flags: 
 }
 
 export async function rm(context: CliContext, pods: readonly string[], flags: RmFlags): Promise<number> {
+  if (flags.grace !== undefined && !flags.force) {
+    throw new PodwrightError('invalid-argument', 'The flag --grace needs -f: without it nothing is ended.');
+  }
   const refs = pods.map((pod) => parsePodRef(pod, flags.namespace));
   const runtime = await context.openRuntime('exclusive');
   const options = { signal: context.signal, ...graceOf(flags) };

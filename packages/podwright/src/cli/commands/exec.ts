@@ -6,8 +6,13 @@ import { type ContainerFlags, containerOption, defineCommand, namespaceOption } 
 import { ExitCode } from '../exit-codes.js';
 import { note } from '../output.js';
 import { parseContainerRef } from '../parse/pod-ref.js';
-import { checkTerminal, connectSession, detachKeysFlag, sizeOf } from '../terminal/connect-session.js';
-import { parseDetachKeys } from '../terminal/detach-keys.js';
+import {
+  checkDetachKeys,
+  checkTerminal,
+  connectSession,
+  detachKeysFlag,
+  sizeOf,
+} from '../terminal/connect-session.js';
 
 interface ExecFlags extends ContainerFlags {
   readonly stdin?: boolean;
@@ -46,7 +51,7 @@ export async function exec(
   const ref = parseContainerRef(pod, flags);
   const terminalSize = tty ? sizeOf(context) : undefined;
   checkTerminal(context, { stdin, tty });
-  if (flags.detachKeys !== undefined) parseDetachKeys(flags.detachKeys);
+  checkDetachKeys(flags.detachKeys, { typed: stdin && tty, needs: 'needs -i and -t' });
   try {
     const runtime = await context.openRuntime('observe');
     const session = await runtime.execInContainer(ref, {

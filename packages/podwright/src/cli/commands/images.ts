@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { PodwrightError } from '@podwright/core';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
 import { defineCommand, type FormatFlags, formatOption } from '../define-command.js';
@@ -22,7 +22,7 @@ interface RmiFlags {
 
 export function registerImages(program: Command, cli: Cli): void {
   const command = defineCommand(program, 'images', 'list the images of this host')
-    .option('-q, --quiet', 'only the ids')
+    .addOption(new Option('-q, --quiet', 'only the ids').conflicts('output'))
     .addOption(formatOption());
   command.action((flags: ImagesFlags) => cli.run(command, (context) => images(context, flags)));
 }

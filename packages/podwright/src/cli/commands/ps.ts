@@ -1,5 +1,5 @@
 import type { StringMap } from '@podwright/core';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
 import {
@@ -25,7 +25,7 @@ export function registerPs(program: Command, cli: Cli): void {
     .option('-a, --all', 'also pods of which nothing runs any more')
     .option('-l, --label <key=value>', 'only pods with this label; may be given again', collectKeyValue)
     .addOption(onlyNamespaceOption())
-    .option('-q, --quiet', 'only the uids')
+    .addOption(new Option('-q, --quiet', 'only the uids').conflicts('output'))
     .addOption(formatOption());
   command.action((flags: PsFlags) => cli.run(command, (context) => ps(context, flags)));
 }

@@ -1,4 +1,4 @@
-import type { PodFilter, PodRef, PodStats } from '@podwright/core';
+import { type PodFilter, type PodRef, type PodStats, PodwrightError } from '@podwright/core';
 import { type Command, Option } from 'commander';
 import { take } from 'rxjs';
 import type { Cli } from '../cli.js';
@@ -18,11 +18,13 @@ import { parsePodRef } from '../parse/pod-ref.js';
 
 interface StatsFlags extends FormatFlags, NamespaceFlags {
   readonly watch?: boolean;
-  readonly interval: number;
+  readonly interval?: number;
 }
 
 /** A share of a core is told over this time when nobody watches. */
 const SAMPLE_MS = 500;
+/** The time between two looks when somebody does. */
+const WATCH_SECONDS = 2;
 /** The cursor to the upper left corner, and everything behind it cleared. */
 const CLEAR_SCREEN = '\u001b[H\u001b[J';
 
@@ -34,9 +36,9 @@ export function registerStats(program: Command, cli: Cli): void {
   const command = defineCommand(program, 'stats [pod...]', 'show what running pods use')
     .option('-w, --watch', 'again and again, until interrupted')
     .addOption(
-      new Option('--interval <seconds>', 'time between two looks, with --watch')
-        .default(2)
-        .argParser(parseSeconds),
+      new Option('--interval <seconds>', 'time between two looks, with --watch (default: 2)').argParser(
+        parseSeconds,
+      ),
     )
     .addOption(onlyNamespaceOption())
     .addOption(formatOption())
@@ -51,6 +53,12 @@ export async function stats(
   names: readonly string[],
   { watch = false, interval, namespace, output }: StatsFlags,
 ): Promise<void> {
+  if (interval !== undefined && !watch) {
+    throw new PodwrightError(
+      'invalid-argument',
+      'The flag --interval needs --watch: without it there is one look.',
+    );
+  }
   const refs = names.map((name) => parsePodRef(name, namespace));
   const runtime = await context.openRuntime('observe');
   const filter: PodFilter = namespace === undefined ? {} : { namespace };
@@ -63,7 +71,7 @@ export async function stats(
     await printData(context, output, wanted(await runtime.stats(filter, signal)));
     return;
   }
-  const intervalMs = watch ? interval * 1000 : SAMPLE_MS;
+  const intervalMs = watch ? (interval ?? WATCH_SECONDS) * 1000 : SAMPLE_MS;
   const readings = runtime.watchStats({ ...filter, intervalMs });
   let before: readonly PodStats[] | undefined;
   try {

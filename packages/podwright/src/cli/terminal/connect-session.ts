@@ -36,6 +36,16 @@ export function checkTerminal(context: CliContext, { stdin, tty }: { stdin: bool
   );
 }
 
+/** @throws PodwrightError kind `invalid-argument` for keys that are none, and where nobody types any */
+export function checkDetachKeys(
+  keys: string | undefined,
+  { typed, needs }: { readonly typed: boolean; readonly needs: string },
+): void {
+  if (keys === undefined) return;
+  parseDetachKeys(keys);
+  if (!typed) throw new PodwrightError('invalid-argument', `The flag --detach-keys ${needs}.`);
+}
+
 /** Connects a session with the terminal or the pipes of this process, until it has ended. */
 export async function connectSession<End>(
   context: CliContext,
