@@ -31,6 +31,8 @@ export type Message =
   | { readonly type: 'eof'; readonly pipe: Pipe }
   | { readonly type: 'broken'; readonly pipe: Pipe; readonly error: WireError }
   | { readonly type: 'resize'; readonly size: TerminalSize }
+  /** The answer to `resize`; with what was wrong. */
+  | { readonly type: 'resized'; readonly error?: WireError }
   | { readonly type: 'kill' }
   /** Without a code when the caller has left, and the process runs on. */
   | { readonly type: 'exit'; readonly code?: number };

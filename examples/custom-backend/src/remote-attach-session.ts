@@ -1,5 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
-import { type AttachEnd, type AttachSession, PodwrightError, type TerminalSize } from '@podwright/core';
+import type { AttachEnd, AttachSession, TerminalSize } from '@podwright/core';
 import type { RemoteStreams } from './remote-streams.js';
 
 /** A client attached to a container of the far side. */
@@ -9,10 +9,7 @@ export class RemoteAttachSession implements AttachSession {
   readonly stderr?: Readable;
   readonly ended: Promise<AttachEnd>;
 
-  constructor(
-    private readonly streams: RemoteStreams,
-    private readonly terminal: boolean,
-  ) {
+  constructor(private readonly streams: RemoteStreams) {
     this.stdout = streams.stdout;
     if (streams.stdin) this.stdin = streams.stdin;
     if (streams.stderr) this.stderr = streams.stderr;
@@ -22,11 +19,8 @@ export class RemoteAttachSession implements AttachSession {
     this.ended.catch(() => undefined);
   }
 
-  async resize(size: TerminalSize): Promise<void> {
-    if (!this.terminal) {
-      throw new PodwrightError('failed-precondition', 'The container was created without a terminal.');
-    }
-    await this.streams.tell({ type: 'resize', size });
+  resize(size: TerminalSize): Promise<void> {
+    return this.streams.resize(size);
   }
 
   detach(): Promise<void> {

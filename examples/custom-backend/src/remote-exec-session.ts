@@ -18,7 +18,7 @@ export class RemoteExecSession implements ExecSession {
   }
 
   resize(size: TerminalSize): Promise<void> {
-    return this.streams.tell({ type: 'resize', size });
+    return this.streams.resize(size);
   }
 
   kill(): Promise<void> {

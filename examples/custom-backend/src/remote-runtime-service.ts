@@ -161,9 +161,7 @@ export class RemoteRuntimeService implements RuntimeService {
 
   async attach(id: string, options?: AttachOptions): Promise<AttachSession> {
     const { channel, value } = await this.host.begin('runtime', 'attach', [id, options]);
-    const has = value as { stdin: boolean; stderr: boolean };
-    // A terminal has no second stream of output.
-    return new RemoteAttachSession(new RemoteStreams(channel, has), !has.stderr);
+    return new RemoteAttachSession(new RemoteStreams(channel, value as { stdin: boolean; stderr: boolean }));
   }
 
   updateContainerResources(id: string, resources: ContainerResources, options?: CallOptions): Promise<void> {

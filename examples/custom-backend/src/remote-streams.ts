@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream';
-import { PodwrightError } from '@podwright/core';
-import type { Channel, Message } from './channel.js';
+import { PodwrightError, type TerminalSize } from '@podwright/core';
+import { type Channel, fromWire, type Message } from './channel.js';
 import { deliver, readableEnd, writableOver } from './pipes.js';
 
 /** The standard streams of a process of the far side, and what is said at their end. */
@@ -10,6 +10,9 @@ export class RemoteStreams {
   readonly stderr?: Readable;
   /** The exit code, or undefined when this side has left. */
   readonly exit: Promise<number | undefined>;
+
+  /** Whoever waits for the answer to a `resize`, in their order. */
+  readonly #resizing: ((message: Message & { readonly type: 'resized' }) => void)[] = [];
 
   constructor(
     private readonly channel: Channel,
@@ -29,13 +32,25 @@ export class RemoteStreams {
     await this.channel.send(message).catch(() => undefined);
   }
 
+  /** @throws what the far side says of this size */
+  async resize(size: TerminalSize): Promise<void> {
+    const answered = new Promise<Message & { readonly type: 'resized' }>((resolve) => {
+      this.#resizing.push(resolve);
+    });
+    await this.tell({ type: 'resize', size });
+    // Nobody minds the size of a terminal whose command has ended.
+    const { error } = await Promise.race([answered, this.exit.then(() => ({ error: undefined }))]);
+    if (error) throw fromWire(error);
+  }
+
   async #follow(sinks: Parameters<typeof deliver>[1]): Promise<number | undefined> {
     for await (const message of this.channel.messages) {
       if (message.type === 'exit') {
         this.channel.close();
         return message.code;
       }
-      await deliver(message, sinks);
+      if (message.type === 'resized') this.#resizing.shift()?.(message);
+      else await deliver(message, sinks);
     }
     this.channel.close();
     const lost = new PodwrightError('unavailable', 'The far side went away while its streams were in use.');

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { chmod } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import type { Writable } from 'node:stream';
-import type { ExecSession, PullEvent, RuntimeEvent } from '@podwright/core';
+import type { ExecSession, PullEvent, RuntimeEvent, TerminalSize } from '@podwright/core';
 import type { Observable } from 'rxjs';
 import { Channel, type Message, toWire } from './channel.js';
 import { deliver, pump } from './pipes.js';
@@ -91,11 +91,19 @@ class Caller {
   async #listen(): Promise<void> {
     for await (const message of this.channel.messages) {
       if (message.type === 'abort') this.#abort.abort();
-      else if (message.type === 'resize') await this.#tell(this.session?.resize(message.size));
+      else if (message.type === 'resize') await this.#resize(message.size);
       else if (message.type === 'kill') await this.#tell(this.session?.kill());
       else await deliver(message, this.sinks);
     }
     this.#gone.abort();
+  }
+
+  async #resize(size: TerminalSize): Promise<void> {
+    const failure = await this.session?.resize(size).then(
+      () => undefined,
+      (error: unknown) => ({ error: toWire(error) }),
+    );
+    await this.channel.send({ type: 'resized', ...failure }).catch(() => undefined);
   }
 
   /** When a command could not be told something, whoever reads its output hears of it. */

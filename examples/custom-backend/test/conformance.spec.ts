@@ -131,6 +131,9 @@ async function startAgent(
 defineConformance({
   name: 'remote',
   createTarget,
-  lacks: { kernel: 'the machine on its far side is simulated here and has no processes of a kernel' },
+  lacks: {
+    kernel: 'the machine on its far side is simulated here and has no processes of a kernel',
+    userNamespaces: 'the machine on its far side has no users but those of its images',
+  },
   caseTimeoutMs: 30_000,
 });
