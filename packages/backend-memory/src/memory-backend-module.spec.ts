@@ -152,6 +152,8 @@ describe('memoryBackendModule', () => {
     expect(await refused({ devices: [device] })).toBe('unsupported');
     expect(await refused({ mounts: [mount] })).toBe('unsupported');
     expect(await refused({ mounts: [{ hostPath: 'x', containerPath: '/m' }] })).toBe('invalid-argument');
+    const recursive = { hostPath: '/tmp', containerPath: '/m', recursiveReadOnly: true };
+    expect(await refused({ mounts: [recursive] })).toBe('invalid-argument');
     expect(await refused({ stopSignal: 'SIGNOPE' })).toBe('invalid-argument');
     await expect(
       service.runPodSandbox({ ...SANDBOX, metadata: { ...SANDBOX.metadata, uid: 'v' }, pid: 'node' }),

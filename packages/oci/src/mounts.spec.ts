@@ -113,6 +113,12 @@ describe('containerMounts', () => {
     expect(() => mounts([volume, { ...volume, containerPath: '/x/../data/' }])).toThrow('/data');
     expect(at('/proc/meminfo', [{ hostPath: '/h', containerPath: '/proc/meminfo' }])).toHaveLength(1);
   });
+
+  it('refuses a recursively read-only volume that is not read-only', () => {
+    const volume = { hostPath: '/a', containerPath: '/data', recursiveReadOnly: true };
+    expect(() => mounts([volume])).toThrow(/\/data.*needs readOnly/);
+    expect(() => mounts([{ ...volume, readOnly: true }])).not.toThrow();
+  });
 });
 
 describe('rootfsPropagation', () => {

@@ -171,7 +171,14 @@ function idmap(mappings: readonly IdMapping[]): readonly string[] {
 }
 
 /** `rro`: with all that is mounted below it. @see OCI runtime-spec, config.md, "Linux mount options" */
-function access({ readOnly, recursiveReadOnly }: Mount): 'rw' | 'ro' | 'rro' {
+function access({ readOnly, recursiveReadOnly, containerPath }: Mount): 'rw' | 'ro' | 'rro' {
+  if (recursiveReadOnly === true && readOnly !== true) {
+    throw new PodwrightError(
+      'invalid-argument',
+      `The volume at ${containerPath} has recursiveReadOnly, which needs readOnly beside it.`,
+      { details: { path: containerPath } },
+    );
+  }
   if (readOnly !== true) return 'rw';
   return recursiveReadOnly === true ? 'rro' : 'ro';
 }

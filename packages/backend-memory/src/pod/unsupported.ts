@@ -69,6 +69,13 @@ export function checkContainerConfig(config: ContainerConfig): void {
       `Mount of "${hostPath}" at "${containerPath}" in container ${name}: both paths have to be absolute.`,
     );
   }
+  for (const { containerPath, readOnly, recursiveReadOnly } of config.mounts) {
+    if (recursiveReadOnly !== true || readOnly === true) continue;
+    throw new PodwrightError(
+      'invalid-argument',
+      `The mount at ${containerPath} in container ${name} has recursiveReadOnly, which needs readOnly beside it.`,
+    );
+  }
   for (const { containerPath, subPath = '' } of config.mounts) {
     const problem = relativePathProblem(subPath);
     if (problem === undefined) continue;
