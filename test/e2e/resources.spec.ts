@@ -4,6 +4,7 @@ import type { PodStatus } from '@podwright/core';
 import { StorageCheckIntervalMs } from '@podwright/pods';
 import { ContainerModule } from 'inversify';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { isUnified } from './support/cgroups.js';
 import { expectFailure } from './support/failure.js';
 import { hostPidOf } from './support/processes.js';
 import {
@@ -27,8 +28,6 @@ const MIB = 1024 * 1024;
 const CONTAINERS = 50;
 
 let agent: TestAgent;
-/** The host's controllers are those of the unified hierarchy. */
-let isUnified: boolean;
 
 const fastChecks = new ContainerModule(async ({ rebind }) => {
   (await rebind(StorageCheckIntervalMs)).toConstantValue(200);
@@ -37,7 +36,6 @@ const fastChecks = new ContainerModule(async ({ rebind }) => {
 beforeAll(async () => {
   agent = await startTestAgent(await makeAgentFolder(), { modules: [fastChecks] });
   await pullBusybox(agent);
-  isUnified = / \/sys\/fs\/cgroup cgroup2 /m.test(await readFile('/proc/mounts', 'utf8'));
 });
 
 afterEach(async () => {

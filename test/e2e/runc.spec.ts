@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Snapshot, takeSnapshot } from '../host/snapshot.mjs';
+import { isUnified } from './support/cgroups.js';
+import { expectFailure } from './support/failure.js';
 import { leftBehind } from './support/leftovers.js';
 import { cgroupOf, hostPidOf, processes, statusField } from './support/processes.js';
 import {
@@ -23,22 +25,35 @@ import {
 let agent: TestAgent;
 let before: Snapshot;
 
-beforeAll(async () => {
-  agent = await startTestAgent(await makeAgentFolder(), { backendOptions: { ociRuntime: 'runc' } });
-  await pullBusybox(agent);
-  await agent.runtime.runPod(testPod('first', [shell('main', 'sleep 100000')]));
-  await removeAllPods(agent);
-  before = takeSnapshot();
-});
+const withRunc = { backendOptions: { ociRuntime: 'runc' } };
 
-afterEach(() => removeAllPods(agent));
+function refused(): void {
+  it('is refused on the unified hierarchy, and leaves the folder to an agent with crun', async () => {
+    const folder = await makeAgentFolder();
+    await expectFailure(() => startTestAgent(folder, withRunc), 'unsupported', /runc .*\(v2\).*Use crun/);
+    const next = await startTestAgent(folder);
+    expect(Object.keys((await next.runtime.version()).components)).toContain('crun');
+    await next[Symbol.asyncDispose]();
+    await removeAgentFolder(folder);
+  });
+}
 
-afterAll(async () => {
-  await agent[Symbol.asyncDispose]();
-  await removeAgentFolder(agent.folder);
-});
+function works(): void {
+  beforeAll(async () => {
+    agent = await startTestAgent(await makeAgentFolder(), withRunc);
+    await pullBusybox(agent);
+    await agent.runtime.runPod(testPod('first', [shell('main', 'sleep 100000')]));
+    await removeAllPods(agent);
+    before = takeSnapshot();
+  });
 
-describe('with runc instead of crun', () => {
+  afterEach(() => removeAllPods(agent));
+
+  afterAll(async () => {
+    await agent[Symbol.asyncDispose]();
+    await removeAgentFolder(agent.folder);
+  });
+
   it('is what the version says', async () => {
     expect(Object.keys((await agent.runtime.version()).components)).toContain('runc');
   });
@@ -104,4 +119,7 @@ describe('with runc instead of crun', () => {
       expect.stringMatching(/^stderr: .*Operation not permitted$/),
     ]);
   });
-});
+}
+
+// What a host with one hierarchy cannot do is not left out there: it has another test.
+describe('with runc instead of crun', isUnified ? refused : works);

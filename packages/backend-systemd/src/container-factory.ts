@@ -11,19 +11,17 @@ import {
   readDeviceNodes,
   readHostFacts,
   resolveUser,
-  runtimeCgroupsPath,
   runtimeGlobalArgs,
   SeccompProfiles,
   stopSignal,
 } from '@podwright/oci';
 import type { SandboxRecord } from '@podwright/sandbox';
-import { slicePath } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { SystemdBackendOptions } from './backend-options.js';
 import type { ContainerRecord } from './container-record.js';
 import { ContainerStore } from './container-store.js';
 import { isForwarded } from './container-unit.js';
-import { containerUnitName, HostLayout } from './host-layout.js';
+import { HostLayout } from './host-layout.js';
 import { HostTools } from './host-tools.js';
 import { ImageUserFiles } from './image-user-files.js';
 import { type LaunchMounts, launchMounts } from './launch-mounts.js';
@@ -37,7 +35,6 @@ import { checkPropagation, launchPaths, launchUsers } from './user-namespace-lau
 interface BuildInput {
   readonly id: string;
   readonly sandbox: SandboxRecord;
-  readonly slice: string;
   readonly config: ContainerConfig;
   readonly stored: StoredImage;
 }
@@ -74,7 +71,7 @@ export class ContainerFactory {
     using _lease = await this.imageLocks.shared([found.image.id], signal);
     const stored = await this.findImage(found.image.id, signal);
     const id = randomBytes(32).toString('hex');
-    const built = await this.build({ id, sandbox, slice, config, stored });
+    const built = await this.build({ id, sandbox, config, stored });
     throwIfAborted(signal);
     const record: ContainerRecord = {
       id,
@@ -103,7 +100,7 @@ export class ContainerFactory {
     );
   }
 
-  private async build({ id, sandbox, slice, config, stored }: BuildInput) {
+  private async build({ id, sandbox, config, stored }: BuildInput) {
     const facts = await this.hostFacts();
     const paths = launchPaths(this.layout.container(id), sandbox);
     const { config: image, lowerDirs } = stored;
@@ -120,8 +117,6 @@ export class ContainerFactory {
       ? await readAllDeviceNodes(this.host)
       : await readDeviceNodes(this.host, config.devices);
     const seccomp = await this.seccomp.load(security, facts);
-    const unitCgroup = `/${slicePath(slice)}/${containerUnitName(id)}`;
-    const cgroupsPath = runtimeCgroupsPath(runtime.flavour, facts.cgroupVersion, unitCgroup, id);
     checkRecursiveReadOnly(config.mounts);
     checkPropagation(config.mounts, sandbox);
     const mounts = launchMounts(config.mounts, image.config, paths);
@@ -132,7 +127,6 @@ export class ContainerFactory {
       user,
       rootfsPath: paths.rootfs,
       deviceNodes,
-      ...(cgroupsPath === undefined ? {} : { cgroupsPath }),
       ...(seccomp === undefined ? {} : { seccomp }),
       host: facts,
     });

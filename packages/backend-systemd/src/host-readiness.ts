@@ -8,22 +8,41 @@ import {
   type RuntimeVersion,
 } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
+import type { RuntimeFlavour } from '@podwright/oci';
 import { SandboxManager } from '@podwright/sandbox';
 import { SystemdManager, systemdVersionNumber } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { checkAgentContainer } from './agent-container.js';
 import { SystemdBackendOptions } from './backend-options.js';
+import { CgroupTree } from './cgroup-tree.js';
+import type { CgroupVersion } from './container-resources.js';
 import { HostRequirements } from './host-requirements.js';
 import { HostTools } from './host-tools.js';
 
 /** The oldest systemd that this backend was run with: Debian 12's. */
 export const MINIMUM_SYSTEMD_VERSION = '252';
 
+/**
+ * Why an OCI runtime cannot run containers with this version of cgroups; undefined when it can.
+ *
+ * On the unified hierarchy runc turns on controllers in the unit's cgroup, where conmon is, and that makes both it and the
+ * container's cgroup threaded: seen with runc 1.1.5 and systemd 252, which then can neither kill the unit's processes nor
+ * run its ExecStopPost=. To move conmon into a cgroup of its own would hide it from GuessMainPID=.
+ */
+export function ociRuntimeRefusal(flavour: RuntimeFlavour, cgroups: CgroupVersion): string | undefined {
+  if (flavour !== 'runc' || cgroups === 1) return undefined;
+  return (
+    'runc cannot run containers in units of systemd on a host with the unified cgroup hierarchy (v2), as it makes their ' +
+    'cgroups threaded, which systemd cannot stop. Use crun: install it, and leave out ociRuntime, or set it to "crun".'
+  );
+}
+
 /** Whether the host has what the backend needs, and in which versions. */
 @injectable()
 export class HostReadiness {
   constructor(
     @inject(HostTools) private readonly tools: HostTools,
+    @inject(CgroupTree) private readonly cgroups: CgroupTree,
     @inject(HostRequirements) private readonly requirements: HostRequirements,
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
@@ -31,7 +50,7 @@ export class HostReadiness {
     @inject(SystemdBackendOptions) private readonly options: SystemdBackendOptions,
   ) {}
 
-  /** @throws PodwrightError kind `permission-denied` (not root), `missing-requirement` */
+  /** @throws PodwrightError kind `permission-denied` (not root), `missing-requirement`, `unsupported` (runc on cgroup v2) */
   async check(): Promise<void> {
     if (process.geteuid?.() !== 0) {
       throw new PodwrightError(
@@ -42,7 +61,11 @@ export class HostReadiness {
     }
     if (this.options.inContainer !== undefined) await checkAgentContainer(this.executor);
     // One after the other, so that nothing runs on behind an error.
-    await this.tools.find();
+    const { runtime } = await this.tools.find();
+    const refusal = ociRuntimeRefusal(runtime.flavour, await this.cgroups.version());
+    if (refusal !== undefined) {
+      throw new PodwrightError('unsupported', refusal, { details: { ociRuntime: runtime.flavour } });
+    }
     await this.requirements.check();
   }
 

@@ -61,8 +61,6 @@ export interface OciSpecInput {
   readonly rootfsPath: string;
   /** The given devices (with a privileged container: the host's) as `readDeviceNodes` found them. */
   readonly deviceNodes: readonly DeviceNode[];
-  /** Only for a runtime that manages cgroups itself. */
-  readonly cgroupsPath?: string;
   /** Absent: unconfined. See `SeccompProfiles`. */
   readonly seccomp?: OciSeccomp;
   readonly host: OciHostFacts;
@@ -163,7 +161,6 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
         ...namespace('cgroup', privileged ? 'host' : 'new'),
       ],
       devices: ociDevices(input),
-      ...(input.cgroupsPath !== undefined && { cgroupsPath: input.cgroupsPath }),
       resources: { devices: deviceRules(input) },
       ...(idMappings.length > 0 && {
         uidMappings: idMappings.map(ociMapping),

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type ConmonOptions, conmonCommand, parseConmonReport } from './conmon-command.js';
 import {
-  runtimeCgroupsPath,
   runtimeCreate,
   runtimeDelete,
   runtimeExec,
@@ -37,12 +36,6 @@ describe('the runtime’s command lines', () => {
 
   it('leave runc its cgroup manager, and take a state directory', () => {
     expect(runtimeStart(RUNC, ID).args).toEqual(['--root=/run/podwright/runc', 'start', ID]);
-  });
-
-  it('keep runc inside the unit on both hierarchies', () => {
-    expect(runtimeCgroupsPath('crun', 2, '/x.service', ID)).toBeUndefined();
-    expect(runtimeCgroupsPath('runc', 1, '/x.service', ID)).toBeUndefined();
-    expect(runtimeCgroupsPath('runc', 2, '/x.service', ID)).toBe(`/x.service/${ID}`);
   });
 });
 

@@ -42,7 +42,6 @@ export {
   type CommandLine,
   type OciRuntimeBinary,
   type RuntimeFlavour,
-  runtimeCgroupsPath,
   runtimeCreate,
   runtimeDelete,
   runtimeExec,

@@ -26,20 +26,6 @@ export function runtimeGlobalArgs(runtime: OciRuntimeBinary): readonly string[] 
   ];
 }
 
-/**
- * `linux.cgroupsPath` with which a runtime stays inside the container's unit, which has Delegate=yes. crun makes no
- * cgroup. runc makes one below its own on cgroup v1; on v2 it would take a neighbour of its own, outside the unit.
- * @param unitCgroup path of the unit's cgroup below the hierarchy's root, e.g. `/podwright.slice/….service`
- */
-export function runtimeCgroupsPath(
-  flavour: RuntimeFlavour,
-  cgroupVersion: 1 | 2,
-  unitCgroup: string,
-  id: string,
-): string | undefined {
-  return flavour === 'runc' && cgroupVersion === 2 ? `${unitCgroup}/${id}` : undefined;
-}
-
 /** Makes the container; its first process waits for `runtimeStart`. */
 export function runtimeCreate(
   runtime: OciRuntimeBinary,

@@ -109,7 +109,6 @@ export interface OciSeccomp {
 export interface OciLinux {
   readonly namespaces: readonly OciNamespace[];
   readonly devices: readonly OciDevice[];
-  readonly cgroupsPath?: string;
   readonly resources: { readonly devices: readonly OciDeviceRule[] };
   readonly uidMappings?: readonly OciIdMapping[];
   readonly gidMappings?: readonly OciIdMapping[];

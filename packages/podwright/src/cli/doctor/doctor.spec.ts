@@ -141,6 +141,13 @@ describe('the host', () => {
     });
   });
 
+  it('has cgroups that runc cannot use', async () => {
+    expect(await check('cgroups', { ociRuntime: 'runc' })).toMatchObject({
+      state: 'fail',
+      found: expect.stringContaining('Use crun'),
+    });
+  });
+
   it.each<[string, () => Promise<void> | void, string, string]>([
     [
       'an old systemd',

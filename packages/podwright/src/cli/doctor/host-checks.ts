@@ -1,7 +1,11 @@
 import { constants } from 'node:fs';
 import { access, readFile, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { MINIMUM_SYSTEMD_VERSION, type SystemdBackendOptions } from '@podwright/backend-systemd';
+import {
+  MINIMUM_SYSTEMD_VERSION,
+  ociRuntimeRefusal,
+  type SystemdBackendOptions,
+} from '@podwright/backend-systemd';
 import { compareVersions, type ImageService, messageOf } from '@podwright/core';
 import type { HostExecutor } from '@podwright/nsenter';
 import type { PodNetwork } from '@podwright/sandbox';
@@ -31,7 +35,7 @@ export function hostChecks(parts: HostParts): readonly Check[] {
   const { host, options, config } = parts;
   return [
     { name: 'systemd', run: () => checkSystemd(parts) },
-    { name: 'cgroups', run: () => checkCgroups(host) },
+    { name: 'cgroups', run: () => checkCgroups(host, options) },
     { name: 'overlay', run: () => checkOverlay(host) },
     { name: 'image store', run: () => checkImageStore(parts) },
     { name: 'network', run: () => checkNetwork(parts) },
@@ -77,12 +81,17 @@ async function checkSystemd({ manager, options }: HostParts): Promise<Finding> {
   }
 }
 
-async function checkCgroups(host: HostExecutor): Promise<Finding> {
+async function checkCgroups(host: HostExecutor, { ociRuntime }: SystemdBackendOptions): Promise<Finding> {
   const unified = await readIfThere(host, '/sys/fs/cgroup/cgroup.controllers');
   if (unified !== undefined) {
     const missing = NEEDED_CONTROLLERS.filter((name) => !unified.trim().split(' ').includes(name));
-    if (missing.length === 0) return ok(`version 2: ${unified.trim()}`);
-    return fail(`version 2 without ${missing.join(', ')}`, 'enable them on the kernel command line');
+    if (missing.length > 0) {
+      return fail(`version 2 without ${missing.join(', ')}`, 'enable them on the kernel command line');
+    }
+    const refusal = ociRuntimeRefusal(ociRuntime, 2);
+    return refusal === undefined
+      ? ok(`version 2: ${unified.trim()}`)
+      : fail(refusal, 'apt-get install crun; leave out backendOptions.ociRuntime');
   }
   const listed = await readIfThere(host, '/proc/cgroups');
   const enabled = (listed ?? '').split('\n').flatMap((line) => {
