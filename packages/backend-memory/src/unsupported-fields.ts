@@ -53,6 +53,7 @@ export const unenforcedFields: readonly string[] = [
   'spec.hostIPC',
   'spec.overhead',
   'spec.resources',
+  'spec.shareProcessNamespace',
   'spec.securityContext.fsGroup',
   'spec.securityContext.fsGroupChangePolicy',
   'spec.securityContext.seccompProfile',
