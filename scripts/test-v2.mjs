@@ -13,7 +13,7 @@ const USAGE = `npm run test:v2 [-- OPTION… [FILE…]]
   --short            a choice of all that, for every change
   -t NAME            only tests with this in their names
   --run COMMAND      runs this shell command on the machine instead of tests
-  --timeout SECONDS  ends the machine then; default 3600`;
+  --timeout SECONDS  ends the machine then; default 10800`;
 
 function parse() {
   try {
@@ -23,7 +23,7 @@ function parse() {
         short: { type: 'boolean', default: false },
         testNamePattern: { type: 'string', short: 't' },
         run: { type: 'string' },
-        timeout: { type: 'string', default: '3600' },
+        timeout: { type: 'string', default: '10800' },
       },
     });
     if (!/^[1-9]\d{0,4}$/.test(values.timeout)) throw new Error('--timeout takes a number of seconds');

@@ -1,4 +1,5 @@
 import { conformanceCases, defineConformance } from '@podwright/conformance';
+import { slowness } from '../slowness.js';
 import { createSystemdTarget } from './systemd-target.js';
 
 /** Sections in which it matters who restarts; the others are the same code, run by `systemd.spec.ts`. */
@@ -7,6 +8,7 @@ const SECTIONS = new Set(['restart', 'pod-restart', 'sync', 'agent-restart', 'ev
 defineConformance({
   name: 'systemd, restarts by the caller',
   createTarget: () => createSystemdTarget({ restartsBy: 'caller' }),
+  caseTimeoutMs: 60_000 * slowness,
   cases: conformanceCases.filter(({ section }) => SECTIONS.has(section)),
   lacks: {
     supervisedRestart: 'it was told to leave restarts to its caller, as a backend does that has none',

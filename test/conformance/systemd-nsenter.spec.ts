@@ -1,4 +1,5 @@
 import { conformanceCases, defineConformance } from '@podwright/conformance';
+import { slowness } from '../slowness.js';
 import { createSystemdTarget } from './systemd-target.js';
 
 /** Sections in which it matters how commands enter containers; the others are the same code, run by `systemd.spec.ts`. */
@@ -9,11 +10,13 @@ const cases = conformanceCases.filter(({ section }) => SECTIONS.has(section));
 defineConformance({
   name: 'systemd, exec by nsenter, unconfined',
   createTarget: () => createSystemdTarget({ execHandler: 'nsenter', allowUnconfined: true }),
+  caseTimeoutMs: 60_000 * slowness,
   cases,
   lacks: { execRefusal: 'whoever configured it allows commands that lack the seccomp filter' },
 });
 defineConformance({
   name: 'systemd, exec by nsenter',
   createTarget: () => createSystemdTarget({ execHandler: 'nsenter' }),
+  caseTimeoutMs: 60_000 * slowness,
   cases: cases.filter(({ section }) => section === 'exec-handler'),
 });

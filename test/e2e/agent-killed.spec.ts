@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { LogEntry, PodSummary } from '@podwright/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Snapshot, takeSnapshot } from '../host/snapshot.mjs';
+import { slowness } from '../slowness.js';
 import { type AgentMessage, AgentProcess } from './support/agent-process.js';
 import { leftBehind } from './support/leftovers.js';
 import {
@@ -114,7 +115,7 @@ describe('an agent killed by SIGKILL while three pods run', () => {
     ['before containers end', false],
   ])(
     '%s: the next one knows all, goes on with logs, and kills what runs',
-    { timeout: 120_000 },
+    { timeout: 120_000 * slowness },
     async (_when, isEarly) => {
       const first = AgentProcess.start({
         config: agentConfig(folder),

@@ -12,6 +12,7 @@ import type {
 import { concatMap, filter, firstValueFrom, startWith, timeout } from 'rxjs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { testImages } from '../host/images.js';
+import { slowness } from '../slowness.js';
 import {
   makeAgentFolder,
   pullBusybox,
@@ -75,7 +76,7 @@ async function statusWhen(id: string, isReached: (status: ContainerStatus) => bo
       startWith(undefined),
       concatMap(() => agent.service.containerStatus(id)),
       filter(isReached),
-      timeout(20_000),
+      timeout(20_000 * slowness),
     ),
   );
 }

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { slowness } from '../slowness.js';
 import {
   makeAgentFolder,
   pullBusybox,
@@ -26,7 +27,9 @@ afterAll(async () => {
 });
 
 describe('containers that exit at once', () => {
-  it('200 of them, 5 pods of 10 at a time: every code is right', { timeout: 240_000 }, async () => {
+  it('200 of them, 5 pods of 10 at a time: every code is right', {
+    timeout: 240_000 * slowness,
+  }, async () => {
     const numbers = Array.from({ length: 200 }, (_, number) => number);
     const pods = Array.from({ length: 20 }, (_, index) =>
       testPod(

@@ -4,6 +4,7 @@ import type { PodStatus } from '@podwright/core';
 import { StorageCheckIntervalMs } from '@podwright/pods';
 import { ContainerModule } from 'inversify';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { slowness } from '../slowness.js';
 import { isUnified } from './support/cgroups.js';
 import { expectFailure } from './support/failure.js';
 import { hostPidOf } from './support/processes.js';
@@ -79,7 +80,7 @@ describe('limits', () => {
       .poll(
         async () => /^nr_throttled (\d+)$/m.exec(await cgroupText(pid, ['cpu', 'cpu.stat'], 'cpu.stat'))?.[1],
         {
-          timeout: 20_000,
+          timeout: 20_000 * slowness,
         },
       )
       .toMatch(/^[1-9]/);

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { AttachSession, ContainerRef } from '@podwright/core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { testImages } from '../host/images.js';
+import { slowness } from '../slowness.js';
 import { hostPidOf, type Process, processes } from './support/processes.js';
 import {
   agentConfig,
@@ -54,7 +55,7 @@ const bridges = (): Promise<readonly Process[]> =>
 
 async function bridgesAre(count: number): Promise<void> {
   // A process that was killed is seen for a moment longer; nothing tells when it is not.
-  await expect.poll(async () => (await bridges()).length, { timeout: 10_000 }).toBe(count);
+  await expect.poll(async () => (await bridges()).length, { timeout: 10_000 * slowness }).toBe(count);
 }
 
 async function run(
@@ -162,7 +163,7 @@ describe('the command in a terminal', () => {
     });
     return {
       type: (keys: string) => child.stdin.write(keys),
-      shows: (words: string) => expect.poll(() => all, { timeout: 30_000 }).toContain(words),
+      shows: (words: string) => expect.poll(() => all, { timeout: 30_000 * slowness }).toContain(words),
       ended: once(child, 'close').then(() => all),
     };
   }

@@ -6,6 +6,7 @@ import { type ConfigObject, parseConfigObject, VolumeProvider, type VolumeUsage 
 import { createContainer } from 'podwright';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { testImages } from '../host/images.js';
+import { slowness } from '../slowness.js';
 import { filesWith } from './support/files.js';
 import { RecordingLogger } from './support/recording-logger.js';
 import {
@@ -193,7 +194,7 @@ describe('a part of a volume', () => {
       await expect
         .poll(() => readFile(agent.layout.container(id).startedMarker, 'utf8').catch(() => ''))
         .not.toBe('');
-      await expect.poll(() => readdir(data), { timeout: 20_000 }).toContain('again');
+      await expect.poll(() => readdir(data), { timeout: 20_000 * slowness }).toContain('again');
     } finally {
       agent = await startTestAgent(agent.folder, { modules: [log.module] });
     }
@@ -203,7 +204,7 @@ describe('a part of a volume', () => {
       ({ containers }) => containers[0]?.restartCount === 1 && containers[0].state === 'running',
     );
     await expect
-      .poll(() => logLines(agent, { uid, container: 'main' }), { timeout: 10_000 })
+      .poll(() => logLines(agent, { uid, container: 'main' }), { timeout: 10_000 * slowness })
       .toEqual(['stdout: value', 'stdout: value', 'stdout: kept']);
     await agent.runtime.updateObjects({ uid }, [object('ConfigMap', { key: 'new\n' })]);
     expect(await exec(uid, 'cat /c/key /part')).toBe('new\nvalue\n');
@@ -269,7 +270,7 @@ describe('mounts', () => {
     const path = join(agent.layout.volumesDir, uid, 'd');
     // All of them run: a mount that is there before is shown to each.
     await writeFile(join(path, 'go'), '');
-    await expect.poll(() => readdir(path), { timeout: 10_000 }).toContain('done');
+    await expect.poll(() => readdir(path), { timeout: 10_000 * slowness }).toContain('done');
     expect(await mounts()).toContain(join(path, 'm'));
     expect(await exec(uid, 'ls /d/m', 'sees')).toBe('f\n');
     expect(await exec(uid, 'ls /d/m; true', 'blind')).toBe('');

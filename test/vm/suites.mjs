@@ -1,18 +1,28 @@
 // What runs on the virtual machine when nobody says anything else.
 
-/** The suite, and what depends on cgroups, devices, memory, user namespaces and on systemd's restarts. */
+/**
+ * The suite, with both exec handlers, and what depends on cgroups, devices, memory, user namespaces, volumes mounted by
+ * units, and on what systemd does by itself: finding main processes, restarts, stops.
+ */
 export const FULL = [
   'test/conformance/systemd.spec.ts',
-  'test/e2e/confinement.spec.ts',
-  'test/e2e/backend-systemd.spec.ts',
-  'test/e2e/agent-killed.spec.ts',
-  'test/e2e/runc.spec.ts',
+  'test/conformance/systemd-nsenter.spec.ts',
+  ...[
+    ...['agent-killed', 'agent-killed-starting', 'backend-systemd', 'confinement', 'exit-codes', 'resources'],
+    ...['runc', 'security', 'streams', 'systemd', 'volumes'],
+  ].map((name) => `test/e2e/${name}.spec.ts`),
 ];
 
-/** Cases of the suite for every change: few, since one takes seconds; those where cgroups are at work. */
+/** Cases of the suite for every change: few, since one takes seconds; those where cgroups and units are at work. */
 export const SHORT = [
   ...['kernel/exec-in-cgroup', 'kernel/limits', 'kernel/out-of-memory', 'kernel/devices-closed'],
-  ...['kernel/nothing-left', 'stop/all-processes', 'restart/always', 'exec/timeout', 'agent-restart/control'],
+  ...['kernel/nothing-left', 'stop/all-processes', 'restart/always', 'restart/on-failure'],
+  ...[
+    'agent-restart/control',
+    'resources/update-kernel',
+    'users/root-is-nobody',
+    'security/shared-processes',
+  ],
 ];
 
 /** For vitest's `--testNamePattern`: titles of cases end with their id. */

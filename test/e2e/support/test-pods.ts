@@ -2,6 +2,7 @@ import type { LogOptions, Pod, PodStatus } from '@podwright/core';
 import { type ContainerRef, type PodContainer, parsePod } from '@podwright/core';
 import { concatMap, filter, firstValueFrom, startWith, timeout } from 'rxjs';
 import { testImages } from '../../host/images.js';
+import { slowness } from '../../slowness.js';
 import type { TestAgent } from './test-agent.js';
 
 /** A container of a manifest; the image is busybox when none is named. */
@@ -41,7 +42,7 @@ export async function podStatusWhen(
   { runtime, service }: TestAgent,
   uid: string,
   isReached: (status: PodStatus) => boolean,
-  timeoutMs = 30_000,
+  timeoutMs = 30_000 * slowness,
 ): Promise<PodStatus> {
   let last: PodStatus | undefined;
   const statuses = service.events.pipe(
