@@ -16,7 +16,7 @@ import {
   RuntimeService,
 } from '@podwright/core';
 import { accessLabels } from '@podwright/oci';
-import { type Container, ContainerModule } from 'inversify';
+import { type Container, ContainerModule, type ServiceIdentifier } from 'inversify';
 import { createContainer, createRuntime } from 'podwright';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { checkResources } from '../../../packages/backend-systemd/src/container-resources.js';
@@ -65,7 +65,7 @@ describe('the comparison', () => {
 
 describe('every operation', () => {
   const ids = new Set(conformanceCases.map(({ id }) => id));
-  it.each([
+  it.each<[string, Readonly<Record<string, readonly { readonly fails: string }[]>>]>([
     ['ContainerRuntime', runtimeMutants],
     ['RuntimeService', serviceMutants],
     ['ImageService', imageMutants],
@@ -222,10 +222,10 @@ describe('the memory backend', () => {
 describe('the systemd backend', () => {
   const mount = { hostPath: '/h', containerPath: '/c', readOnly: true, recursiveReadOnly: true };
   /** A part of a backend in a container, with an OCI runtime that knows no idmapped mounts. */
-  const part = async <T>(type: new (...parts: never[]) => T): Promise<T> =>
+  const part = async <T>(type: ServiceIdentifier<T>): Promise<T> =>
     (
       await createContainer({ backend: 'systemd', backendOptions: { ociRuntime: 'runc', inContainer: {} } })
-    ).get<T>(type);
+    ).get(type);
   /** What it does on a host that lacks the facility. */
   const onSuchAHost: Record<keyof typeof systemdFields, () => unknown> = {
     appArmor: () => accessLabels({ appArmor: { type: 'RuntimeDefault' } }, { seLinux: false }),
