@@ -10,6 +10,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ensureRealImages } from '../test/host/real-images.mjs';
 import { isSystemdMachine } from '../test/host/requirements.mjs';
 import { finish, REPOSITORY } from '../test/host/throwaway-host.mjs';
 import { isRealRequired, whyNotReal, withRealHost } from './real-host.mjs';
@@ -68,6 +69,8 @@ async function runAll() {
 async function runHostProject() {
   mkdirSync(reports.host, { recursive: true });
   try {
+    // Before the host boots: it has no way to the packages.
+    ensureRealImages();
     return await withRealHost('test', ({ exec }) => runProject('host', exec));
   } catch (error) {
     return { ...nothingRan('host'), failures: [`host: ${error.message}`] };
