@@ -164,8 +164,33 @@ it('leaves a slice in which somebody’s unit runs', async () => {
   systemd.set('podwright-podgone.slice', 'active');
   const name = unit(FOREIGN, '/elsewhere');
   systemd.set(name, 'active', { properties: [unitProperty('Slice', 'podwright-podgone.slice')] });
-  await newCollector().collect(AT_ONCE);
+  expect(await newCollector().collect(AT_ONCE)).toEqual({ removed: [], marked: [], errors: [] });
   expect([...systemd.units.keys()]).toContain('podwright-podgone.slice');
+});
+
+it('removes a slice after its own units in it; when one of those stays, it tells so', async () => {
+  systemd.unitValues = async () => ({ Transient: false });
+  let isBroken = true;
+  systemd.onStop = async (name) => {
+    if (isBroken && name.endsWith('.service')) throw new PodwrightError('unavailable', 'No bus.');
+  };
+  systemd.set('podwright-podgone.slice', 'active');
+  const name = unit(ORPHAN);
+  const directory = layout.container(ORPHAN).state;
+  const properties = [
+    unitProperty('WorkingDirectory', directory),
+    unitProperty('Slice', 'podwright-podgone.slice'),
+  ];
+  systemd.set(name, 'active', { properties });
+  const { removed, errors } = await newCollector().collect(AT_ONCE);
+  expect(removed).toEqual([]);
+  expect(errors).toMatchObject([{ kind: 'unavailable' }, { kind: 'in-use' }]);
+  isBroken = false;
+  systemd.set(name, 'active', { properties });
+  expect((await newCollector().collect(AT_ONCE)).removed).toEqual([
+    `unit ${name}`,
+    'slice podwright-podgone.slice',
+  ]);
 });
 
 it('removes volumes of pods that nobody knows, and none when it is not told who knows', async () => {

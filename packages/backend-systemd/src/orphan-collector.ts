@@ -35,10 +35,9 @@ export class OrphanCollector {
     const found: Orphan[] = [];
     // What runs goes before what it stands on.
     const parts: readonly (readonly [string, () => Promise<readonly Orphan[]>])[] = [
-      ['units', () => this.units.services()],
+      ['units', () => this.units.find()],
       ['directories of containers', () => this.files.ofContainers()],
       ['sandboxes', () => this.sandboxes.findOrphans()],
-      ['slices', () => this.units.podSlices()],
       ['volumes', () => this.files.volumesOfPods(isKnownPod)],
       ['images', () => this.images.find()],
     ];

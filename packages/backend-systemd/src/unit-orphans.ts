@@ -25,36 +25,49 @@ export class UnitOrphans {
     @inject(ContainerStore) private readonly store: ContainerStore,
   ) {}
 
-  async services(): Promise<readonly Orphan[]> {
+  /** Services before the slices in which they are. */
+  async find(): Promise<readonly Orphan[]> {
+    const services = await this.services();
+    return [
+      ...services.map(({ orphan }) => orphan),
+      ...(await this.podSlices(services.map(({ unit }) => unit))),
+    ];
+  }
+
+  private async services(): Promise<readonly { readonly unit: string; readonly orphan: Orphan }[]> {
     const units = await this.manager.listUnits({ patterns: ['podwright-*.service'] });
     // Read last: what was made for a container before has its directory by now.
     const inUse = await this.store.idsInUse();
-    const orphans: Orphan[] = [];
+    const services: { unit: string; orphan: Orphan }[] = [];
     for (const { name } of units) {
       if (!(await this.isOrphan(name, inUse))) continue;
-      orphans.push({
-        what: `unit ${name}`,
-        remove: async () => {
-          if (!(await this.isOrphan(name, await this.store.idsInUse()))) return;
-          await this.manager.stopUnit(name).catch(ignoreGone);
-          await this.manager.resetFailedUnit(name);
-        },
-      });
+      const remove = async () => {
+        if (!(await this.isOrphan(name, await this.store.idsInUse()))) return;
+        await this.manager.stopUnit(name).catch(ignoreGone);
+        await this.manager.resetFailedUnit(name);
+      };
+      services.push({ unit: name, orphan: { what: `unit ${name}`, remove } });
     }
-    return orphans;
+    return services;
   }
 
-  /** Slices of pods that are not known, in which nothing runs. */
-  async podSlices(): Promise<readonly Orphan[]> {
+  /**
+   * Slices of pods that are not known, in which nothing runs.
+   * @param going units that go before
+   */
+  private async podSlices(going: readonly string[]): Promise<readonly Orphan[]> {
     const units = await this.manager.listUnits({ patterns: ['podwright-pod*.slice'] });
     const orphans: Orphan[] = [];
     for (const { name, activeState } of units) {
       if (activeState === 'inactive' || !(await this.isOrphanSlice(name))) continue;
+      if ((await this.runningIn(name)).some((unit) => !going.includes(unit))) continue;
       orphans.push({
         what: `slice ${name}`,
         remove: async () => {
-          if ((await this.isOrphanSlice(name)) && !(await this.isOccupied(name)))
-            await this.slices.stop(name);
+          if (!(await this.isOrphanSlice(name))) return;
+          const [unit] = await this.runningIn(name);
+          if (unit === undefined) await this.slices.stop(name);
+          else throw new PodwrightError('in-use', `${unit} runs in it.`, { details: { slice: name, unit } });
         },
       });
     }
@@ -97,12 +110,13 @@ export class UnitOrphans {
   }
 
   /** Another agent may have a pod of this uid, too. */
-  private async isOccupied(slice: string): Promise<boolean> {
+  private async runningIn(slice: string): Promise<readonly string[]> {
+    const running: string[] = [];
     for (const { name, activeState } of await this.manager.listUnits({ patterns: ['podwright-*.service'] })) {
       if (activeState === 'inactive' || activeState === 'failed') continue;
-      if ((await this.manager.getUnitProperty(name, 'Slice').catch(ignoreGone)) === slice) return true;
+      if ((await this.manager.getUnitProperty(name, 'Slice').catch(ignoreGone)) === slice) running.push(name);
     }
-    return false;
+    return running;
   }
 }
 

@@ -6,7 +6,7 @@ import type { ContainerRef, Pod, PodSummary } from '@podwright/core';
 
 /** What the agent program tells. */
 export type AgentMessage =
-  | { readonly type: 'started' }
+  | { readonly type: 'started' | 'removing' }
   | { readonly type: 'event'; readonly reason: string; readonly pod: string; readonly field?: string }
   | { readonly type: 'pod'; readonly uid: string }
   | { readonly type: 'running'; readonly pods: readonly PodSummary[] }
@@ -16,6 +16,8 @@ export interface AgentWork {
   readonly config: Readonly<Record<string, unknown>>;
   readonly pods: readonly Pod[];
   readonly follow?: ContainerRef;
+  /** Then all pods are removed at once. */
+  readonly removeAll?: boolean;
 }
 
 /** An agent in a process of its own, which runs from the build and not from the sources: `npm run build` first. */
