@@ -1,4 +1,5 @@
 import { conformanceCases, defineConformance } from '@podwright/conformance';
+import { oldKernelLacks } from '../old-kernel.js';
 import { slowness } from '../slowness.js';
 import { createSystemdTarget } from './systemd-target.js';
 
@@ -12,11 +13,15 @@ defineConformance({
   createTarget: () => createSystemdTarget({ execHandler: 'nsenter', allowUnconfined: true }),
   caseTimeoutMs: 60_000 * slowness,
   cases,
-  lacks: { execRefusal: 'whoever configured it allows commands that lack the seccomp filter' },
+  lacks: {
+    ...oldKernelLacks,
+    execRefusal: 'whoever configured it allows commands that lack the seccomp filter',
+  },
 });
 defineConformance({
   name: 'systemd, exec by nsenter',
   createTarget: () => createSystemdTarget({ execHandler: 'nsenter' }),
   caseTimeoutMs: 60_000 * slowness,
   cases: cases.filter(({ section }) => section === 'exec-handler'),
+  lacks: oldKernelLacks,
 });

@@ -1,4 +1,5 @@
 import { defineConformance } from '@podwright/conformance';
+import { oldKernelLacks } from '../old-kernel.js';
 import { slowness } from '../slowness.js';
 import { createSystemdTarget } from './systemd-target.js';
 
@@ -6,5 +7,5 @@ defineConformance({
   name: 'systemd',
   createTarget: createSystemdTarget,
   caseTimeoutMs: 60_000 * slowness,
-  lacks: { execRefusal: 'the exec handler oci leaves nothing out' },
+  lacks: { ...oldKernelLacks, execRefusal: 'the exec handler oci leaves nothing out' },
 });

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { oldKernelLacks } from '../old-kernel.js';
 import { cgroupOf, hostPidOf, processes, statusField } from './support/processes.js';
 import {
   makeAgentFolder,
@@ -161,7 +162,7 @@ describe('shared processes', () => {
   });
 });
 
-describe('users of the pod’s own', () => {
+describe.skipIf(oldKernelLacks.userNamespaces !== undefined)('users of the pod’s own', () => {
   it('root is nobody on the host, and nothing is changed on disk', async () => {
     const { uid, pid } = await sleeping({}, OWN_USERS);
     const map = (await readFile(`/proc/${pid}/uid_map`, 'utf8')).trim().split(/\s+/).map(Number);
