@@ -31,6 +31,7 @@ describe('loadRuntimeConfig', () => {
       configDir: '/file',
       allowedUnsafeSysctls: [],
       debug: false,
+      maxParallelPulls: 1,
       backendOptions: {},
     });
   });

@@ -56,7 +56,7 @@ export async function createContainer(
   config: RuntimeConfig = {},
   options: CreateRuntimeOptions = {},
 ): Promise<Container> {
-  const { backend, stateDir, runDir, configDir, allowedUnsafeSysctls, debug, backendOptions } =
+  const { backend, stateDir, runDir, configDir, debug, backendOptions, ...forPods } =
     resolveRuntimeConfig(config);
   const { access = 'exclusive', lockTimeoutMs = 0 } = options;
   const resolveFrom = options.resolveFrom ?? pathToFileURL(`${process.cwd()}/`).href;
@@ -70,7 +70,7 @@ export async function createContainer(
       ...(stateDir === undefined && backend === 'memory' ? {} : { stateDir: stateDir ?? DEFAULT_STATE_DIR }),
       access,
       lockTimeoutMs,
-      allowedUnsafeSysctls,
+      ...forPods,
     }),
     backendModule({
       stateDir: stateDir ?? DEFAULT_STATE_DIR,
