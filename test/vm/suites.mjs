@@ -19,7 +19,6 @@ export const SHORT = [
   ...['kernel/exec-in-cgroup', 'kernel/limits', 'kernel/out-of-memory', 'kernel/devices-closed'],
   ...['kernel/nothing-left', 'stop/all-processes', 'restart/always', 'restart/on-failure'],
   ...[
-    'agent-restart/control',
     'resources/update-kernel',
     'users/refused-or-had',
     'security/shared-processes',
