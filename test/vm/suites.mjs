@@ -18,11 +18,7 @@ export const FULL = [
 export const SHORT = [
   ...['kernel/exec-in-cgroup', 'kernel/limits', 'kernel/out-of-memory', 'kernel/devices-closed'],
   ...['kernel/nothing-left', 'stop/all-processes', 'restart/always', 'restart/on-failure'],
-  ...[
-    'resources/update-kernel',
-    'users/refused-or-had',
-    'security/shared-processes',
-  ],
+  ...['resources/update-kernel', 'users/refused-or-had', 'security/shared-processes'],
 ];
 
 /** For vitest's `--testNamePattern`: titles of cases end with their id. */
