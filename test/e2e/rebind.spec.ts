@@ -122,6 +122,8 @@ describe('a token rebound on the systemd backend changes a real pod', () => {
         await writeFile(join(path, 'seed'), 'prepared by the agent\n');
         return new Map(pod.spec.volumes.map(({ name }) => [name, path]));
       },
+      update: async () => undefined,
+      usage: async () => [],
       tearDown: async (uid) => {
         given.push(uid);
       },

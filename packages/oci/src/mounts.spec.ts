@@ -1,3 +1,4 @@
+import type { Mount } from '@podwright/core';
 import { describe, expect, it } from 'vitest';
 import { type ContainerVolume, containerMounts, type MountSettings, rootfsPropagation } from './mounts.js';
 

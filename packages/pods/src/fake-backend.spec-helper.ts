@@ -25,6 +25,7 @@ import {
   type StopOptions,
   silentLogger,
   VolumeProvider,
+  type VolumeUsage,
 } from '@podwright/core';
 import { Container } from 'inversify';
 import { type Observable, of, Subject, throwError } from 'rxjs';

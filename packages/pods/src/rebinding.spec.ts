@@ -65,6 +65,8 @@ describe('rebinding a token changes a real pod', () => {
     const backend = await runWith(async (container) => {
       (await container.rebind(VolumeProvider)).toConstantValue({
         setUp: async () => new Map([['data', '/elsewhere']]),
+        update: async () => undefined,
+        usage: async () => [],
         tearDown: async () => undefined,
       });
     });
