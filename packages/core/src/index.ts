@@ -167,7 +167,6 @@ export {
   type VolumeSetUpOptions,
   type VolumeUsage,
 } from './pod-plugs.js';
-export { SandboxRestorer } from './sandbox-restorer.js';
 export type {
   ContainerKind,
   ContainerRef,
@@ -199,6 +198,7 @@ export {
   type RuntimeStatus,
   type RuntimeVersion,
 } from './runtime-service.js';
+export { SandboxRestorer } from './sandbox-restorer.js';
 export type {
   PodSandboxConfig,
   PodSandboxFilter,
