@@ -498,3 +498,42 @@ describe('networkStatus', () => {
     });
   });
 });
+
+describe('restore, after a reboot of the host', () => {
+  /** The manager of a new agent, and a sandbox of the boot before. */
+  async function afterReboot(): Promise<SandboxManager> {
+    await newManager().create(config(), 'id1');
+    writeFileSync(join(root, 'proc/sys/kernel/random/boot_id'), 'boot-2\n');
+    host = new FakeHost(root);
+    const manager = newManager();
+    await manager.load();
+    return manager;
+  }
+
+  const additions = () => host.commands.filter((name) => name === 'bridge ADD').length;
+
+  it('makes the network anew, once', async () => {
+    const manager = await afterReboot();
+    expect(await manager.restore('id1')).toMatchObject({ id: 'id1', ips: ['10.91.0.2'] });
+    expect(additions()).toBe(1);
+  });
+
+  it('takes other addresses when the network refuses those that the pod had', async () => {
+    const manager = await afterReboot();
+    host.onCommand = (name) => {
+      if (name === 'bridge ADD' && additions() === 1) throw new PodwrightError('command-failed', 'taken');
+    };
+    expect(await manager.restore('id1')).toMatchObject({ id: 'id1', ips: ['10.91.0.2'] });
+    expect(additions()).toBe(2);
+  });
+
+  it('fails when the network gives none, and can be tried again', async () => {
+    const manager = await afterReboot();
+    host.onCommand = (name) => {
+      if (name === 'bridge ADD') throw new PodwrightError('command-failed', 'no address');
+    };
+    await expect(manager.restore('id1')).rejects.toThrow(/no address/);
+    host.onCommand = () => undefined;
+    expect(await manager.restore('id1')).toMatchObject({ id: 'id1' });
+  });
+});

@@ -95,7 +95,8 @@ export class SandboxBuilder {
 
   /**
    * Makes all that ended with an earlier boot anew, of what the record says: namespaces, network, /dev/shm, files. The
-   * pod asks for the addresses that it had. On failure the record stays, and this can be done again.
+   * pod asks for the addresses that it had, and takes others where these are refused. On failure the record stays, and
+   * this can be done again.
    * @param before of a sandbox whose networks were taken down and whose namespaces were let go
    * @throws PodwrightError as `build`
    */
@@ -104,17 +105,30 @@ export class SandboxBuilder {
     const record: SandboxRecord = { ...rest, cni: [], networkStopped: false };
     const planned = before.network === 'pod' ? await this.#planAgain(before, signal) : [];
     const kept = planned.map((attachment) => askForAddresses(attachment, before.networks));
+    try {
+      return await this.#furnishAgain({ ...record, cni: kept }, signal);
+    } catch (error) {
+      if (signal?.aborted || kept.every((attachment, index) => attachment === planned[index])) throw error;
+      this.logger.warn(
+        `Sandbox ${before.id} cannot be made anew with the addresses that it had: ${messageOf(error)} It is tried with others.`,
+        { id: before.id },
+      );
+      return await this.#furnishAgain({ ...record, cni: planned }, signal);
+    }
+  }
+
+  async #furnishAgain(record: SandboxRecord, signal: AbortSignal | undefined): Promise<Sandbox> {
     const undo = new UndoStack();
     try {
-      await this.store.write({ ...record, cni: kept });
-      return await this.#furnish({ ...record, cni: kept }, undo, signal);
+      await this.store.write(record);
+      return await this.#furnish(record, undo, signal);
     } catch (thrown) {
       const left = await undo.undo();
       for (const { what, error } of left) {
-        this.logger.error(`${what} of a sandbox could not be undone: ${messageOf(error)}`, { id: before.id });
+        this.logger.error(`${what} of a sandbox could not be undone: ${messageOf(error)}`, { id: record.id });
       }
-      await this.store.write({ ...record, ...(left.length === 0 ? {} : { cni: kept }) });
-      throw toPodwrightError(thrown, `Making sandbox ${before.id} anew`);
+      await this.store.write(left.length === 0 ? { ...record, cni: [] } : record);
+      throw toPodwrightError(thrown, `Making sandbox ${record.id} anew`);
     }
   }
 
