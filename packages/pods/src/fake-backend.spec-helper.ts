@@ -211,23 +211,23 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
   }
 
   async attach(): Promise<AttachSession> {
-    throw notYet('attach');
+    throw lacking('attach');
   }
 
   async updateContainerResources(): Promise<void> {
-    throw notYet('updateContainerResources');
+    throw lacking('updateContainerResources');
   }
 
   async updatePodSandboxResources(): Promise<void> {
-    throw notYet('updatePodSandboxResources');
+    throw lacking('updatePodSandboxResources');
   }
 
   async listContainerStats(): Promise<readonly ContainerStats[]> {
-    throw notYet('listContainerStats');
+    throw lacking('listContainerStats');
   }
 
   async listPodSandboxStats(): Promise<readonly PodSandboxStats[]> {
-    throw notYet('listPodSandboxStats');
+    throw lacking('listPodSandboxStats');
   }
 
   async removeOrphans() {
@@ -274,7 +274,7 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
   }
 
   async update(): Promise<void> {
-    throw notYet('update of volumes');
+    throw lacking('update of volumes');
   }
 
   async usage(): Promise<readonly VolumeUsage[]> {
@@ -387,6 +387,6 @@ export function untilAborted(signal: AbortSignal | undefined): Promise<never> {
   });
 }
 
-function notYet(what: string): PodwrightError {
+function lacking(what: string): PodwrightError {
   return new PodwrightError('unsupported', `This backend has no ${what}: look at its features.`);
 }
