@@ -46,6 +46,7 @@ function newCollector(): OrphanCollector {
   const sandboxes = {
     list: () => [{ metadata: { uid: 'known' }, cgroupParent: 'podwright-podknown.slice' }],
     findOrphans: async () => found,
+    releaseUnused: async () => undefined,
   };
   const slices = new PodSlices(systemd, layout);
   const units = Reflect.construct(UnitOrphans, [fakeHost(), layout, systemd, sandboxes, slices, store]);

@@ -68,6 +68,10 @@ export class OrphanCollector {
         errors.push(failure(`${orphan.what} could not be removed`, cause));
       }
     }
+    // An agent that ended before its first sandbox leaves what sandboxes share, and nothing that could be marked.
+    await this.sandboxes
+      .releaseUnused()
+      .catch((cause: unknown) => errors.push(failure('What sandboxes share could not be removed', cause)));
     const gone = new Set(removed);
     if (gone.size > 0) await this.marks.write(new Map([...marks].filter(([name]) => !gone.has(name))));
     return { removed, marked: spare, errors };

@@ -172,10 +172,14 @@ export class HostSandboxManager implements SandboxManager {
       what,
       remove: async () => {
         await remove();
-        // As long as some are left they hold what all share.
-        if (this.#isEmpty() && (await this.#orphans()).length === 0) await this.#releaseIfUnused();
+        await this.releaseUnused();
       },
     }));
+  }
+
+  async releaseUnused(): Promise<void> {
+    // As long as orphans are left they hold what all share.
+    if (this.#isEmpty() && (await this.#orphans()).length === 0) await this.#releaseIfUnused();
   }
 
   #orphans(): Promise<readonly Orphan[]> {

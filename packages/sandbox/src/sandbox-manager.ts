@@ -68,6 +68,8 @@ export interface SandboxManager extends AsyncDisposable {
    * to no sandbox, in the order in which they have to go. A sandbox whose record cannot be read keeps all it has.
    */
   findOrphans(): Promise<readonly Orphan[]>;
+  /** Takes away what all sandboxes share on the host, when there is none, nor an orphan of one. */
+  releaseUnused(): Promise<void>;
   /** Ids of sandboxes whose stop had failed and was done later, without anybody's call. Hot. */
   readonly stoppedLater: Observable<string>;
   /** Tries nothing again any more; what is not done stays remembered. */
