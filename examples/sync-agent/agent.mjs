@@ -46,11 +46,11 @@ const told = runtime.events
 
 async function sync(greeting) {
   const { actions } = await runtime.syncPod(manifest(greeting));
-  for (const { action, container, error } of actions) {
-    console.log(
-      `${greeting}: ${action} ${container ?? ''}${error ? ` failed: ${error.message}` : ''}`.trim(),
-    );
-  }
+  const lines = actions.map(({ action, container, error }) =>
+    `${greeting}: ${action} ${container ?? ''}${error ? ` failed: ${error.message}` : ''}`.trim(),
+  );
+  // Containers are started at once: which one is done first is chance.
+  for (const line of lines.sort()) console.log(line);
   if (actions.length === 0) console.log(`${greeting}: nothing to do`);
 }
 
