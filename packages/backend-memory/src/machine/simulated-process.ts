@@ -85,7 +85,11 @@ export class SimulatedProcess {
 
   /** Waits for something as a process does: no longer than it lives. @throws ProcessEnded */
   until<T>(promise: Promise<T>): Promise<T> {
-    if (!this.alive) return Promise.reject(new ProcessEnded());
+    if (!this.alive) {
+      // Nobody hears of what a dead process waits for, nor of its failure.
+      promise.catch(() => undefined);
+      return Promise.reject(new ProcessEnded());
+    }
     return new Promise((resolve, reject) => {
       const onKill = () => reject(new ProcessEnded());
       this.#killed.signal.addEventListener('abort', onKill, { once: true });
