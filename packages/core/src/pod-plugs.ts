@@ -93,6 +93,11 @@ export interface ProbeResults {
   startup(podUid: string, containerName: string, containerId: string): ProbeResult;
   /** Tells of each result that has become another one; pods are then looked at again. Absent: it never tells. */
   readonly changes?: Observable<ProbeChange>;
+  /** Called when an agent that may change pods has started, and before it ends. */
+  start?(): Promise<void>;
+  stop?(): Promise<void>;
+  /** Called when a pod has another manifest. */
+  refresh?(podUid: string): Promise<void>;
 }
 
 export const ProbeResults: ServiceIdentifier<ProbeResults> = Symbol.for('podwright.core.ProbeResults');

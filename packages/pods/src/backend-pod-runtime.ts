@@ -3,7 +3,6 @@ import {
   type AttachOptions,
   type AttachSession,
   type CallOptions,
-  Clock,
   type ConfigObject,
   type ContainerRef,
   type ContainerResources,
@@ -25,7 +24,6 @@ import {
   type Pod,
   type PodEvent,
   type PodFilter,
-  type PodRecord,
   type PodRef,
   type PodStats,
   type PodStatus,
@@ -53,6 +51,7 @@ import { ContainerResizer } from './container-resizer.js';
 import { EphemeralContainers } from './ephemeral-containers.js';
 import { ImageEnsurer } from './image-ensurer.js';
 import { PodAccess } from './pod-access.js';
+import { PodAdmission } from './pod-admission.js';
 import { PodCollector } from './pod-collector.js';
 import { PodDeadlines } from './pod-deadlines.js';
 import { PodEnder } from './pod-ender.js';
@@ -62,8 +61,7 @@ import { PodLocks } from './pod-locks.js';
 import { PodStarter } from './pod-starter.js';
 import { PodStatsReader } from './pod-stats.js';
 import { PodSupervisor } from './pod-supervisor.js';
-import { objectsOf, PodVolumes, withObjects } from './pod-volumes.js';
-import { PodProbes } from './probes/pod-probes.js';
+import { PodVolumes, withObjects } from './pod-volumes.js';
 import { StorageMonitor } from './storage-monitor.js';
 
 /** The implementation of `ContainerRuntime` over any backend. */
@@ -77,6 +75,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     @inject(ImageService) private readonly images: ImageService,
     @inject(PodStore) private readonly store: PodStore,
     @inject(PodLocks) private readonly locks: PodLocks,
+    @inject(PodAdmission) private readonly admission: PodAdmission,
     @inject(PodStarter) private readonly starter: PodStarter,
     @inject(PodEnder) private readonly ender: PodEnder,
     @inject(PodFinder) private readonly finder: PodFinder,
@@ -91,7 +90,6 @@ export class BackendPodRuntime implements ContainerRuntime {
     @inject(ContainerResizer) private readonly resizer: ContainerResizer,
     @inject(StorageMonitor) private readonly storage: StorageMonitor,
     @inject(PodEventHub) private readonly hub: PodEventHub,
-    @inject(Clock) private readonly clock: Clock,
     @inject(PodAccess) private readonly access: RuntimeAccess,
   ) {}
 
@@ -127,7 +125,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     );
     await this.supervisor.stop();
     await this.storage.stop();
-    if (this.probes instanceof PodProbes) await this.probes.stop();
+    await this.probes.stop?.();
     // A backend may be both in one.
     const parts = new Set<Partial<AsyncDisposable>>([this.images, this.service]);
     const ends = await Promise.allSettled([...parts].map(async (part) => part[Symbol.asyncDispose]?.()));
@@ -148,12 +146,12 @@ export class BackendPodRuntime implements ContainerRuntime {
 
   async runPod(pod: Pod, options: RunPodOptions = {}): Promise<RunPodResult> {
     this.checkMayChange('run a pod');
+    this.admission.checkMayPersist(options);
     // Also for callers without types: a uid becomes a file name.
-    this.checkMayPersist(options);
     const manifest = parsePod(pod);
     return this.locks.start(manifest.metadata, options.signal, async (signal) => {
-      await this.checkIsNew(manifest, { signal });
-      const record = this.newRecord(manifest, options);
+      await this.admission.checkIsNew(manifest, { signal });
+      const record = this.admission.newRecord(manifest, options);
       const result = await this.deadlines.within(record, signal, (limit) =>
         this.starter.start(record, limit),
       );
@@ -176,19 +174,19 @@ export class BackendPodRuntime implements ContainerRuntime {
 
   async syncPod(pod: Pod, options: RunPodOptions = {}): Promise<SyncPodResult> {
     this.checkMayChange('sync a pod');
-    this.checkMayPersist(options);
+    this.admission.checkMayPersist(options);
     const manifest = parsePod(pod);
     const { uid, namespace, name } = manifest.metadata;
     return this.locks.work(uid, options.signal, async (signal) => {
-      await this.checkNameIsFree(manifest);
+      await this.admission.checkNameIsFree(manifest);
       const before = await this.store.get(uid);
-      if (before) await this.checkPersistStays(before, options, { signal });
-      const record = this.syncedRecord(manifest, options, before);
+      if (before) await this.admission.checkPersistStays(before, options, { signal });
+      const record = this.admission.syncedRecord(manifest, options, before);
       // An immutable object stays as it is, here too.
       if (before && options.objects) withObjects(before, options.objects);
       await this.store.put(record);
       if (before && options.objects) await this.volumes.refresh(record, { signal });
-      if (this.probes instanceof PodProbes) await this.probes.refresh(uid);
+      await this.probes.refresh?.(uid);
       this.storage.watch({ manifest });
       const outcome = await this.supervisor.syncDeclared(uid, signal);
       return { uid, namespace, name, ips: outcome?.ips ?? [], actions: outcome?.actions ?? [] };
@@ -372,7 +370,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     // Beside another process: what looks half-made may be what that one is making.
     if (this.access === 'exclusive') {
       await this.collector.removeAllAbandoned();
-      if (this.probes instanceof PodProbes) await this.probes.start();
+      await this.probes.start?.();
       await this.supervisor.start();
       await this.storage.start();
     }
@@ -399,79 +397,6 @@ export class BackendPodRuntime implements ContainerRuntime {
     const newest = attempts.at(-1);
     if (!newest) throw new PodwrightError('internal', 'A container was found and has no attempt.');
     return newest;
-  }
-
-  private newRecord(manifest: Pod, { objects, persist }: RunPodOptions): PodRecord {
-    const { uid, namespace, name } = manifest.metadata;
-    return {
-      ...{ uid, namespace, name, manifest, createdAtMs: this.clock.nowMs(), state: 'preparing' },
-      ...(objects ? { objects: objectsOf(namespace, objects) } : {}),
-      ...(persist === undefined ? {} : { persist }),
-    };
-  }
-
-  /** The record of a pod with the newest manifest of it. One that was killed is wanted again. */
-  private syncedRecord(manifest: Pod, options: RunPodOptions, before: PodRecord | undefined): PodRecord {
-    const record = this.newRecord(manifest, options);
-    if (!before) return { ...record, state: 'starting' };
-    const { createdAtMs, state } = before;
-    // What ended as a whole, by its deadline for instance, stays so.
-    const isOver = state === 'killed' && before.reason !== undefined;
-    return { ...before, ...record, createdAtMs, state: state === 'running' || isOver ? state : 'starting' };
-  }
-
-  private async checkIsNew({ metadata }: Pod, options: CallOptions): Promise<void> {
-    const { uid, namespace, name } = metadata;
-    const records = await this.store.list();
-    const same = records.find(
-      (record) => record.uid === uid || (record.namespace === namespace && record.name === name),
-    );
-    const sandboxes = same ? [] : await this.service.listPodSandboxes({ podUid: uid }, options);
-    this.checkNone(same ?? sandboxes[0]?.metadata);
-  }
-
-  /** A pod of the same name with another uid is another pod. */
-  private async checkNameIsFree({ metadata }: Pod): Promise<void> {
-    const { uid, namespace, name } = metadata;
-    const records = await this.store.list();
-    this.checkNone(
-      records.find((record) => record.uid !== uid && record.namespace === namespace && record.name === name),
-    );
-  }
-
-  private checkNone(
-    existing: { readonly uid: string; readonly namespace: string; readonly name: string } | undefined,
-  ): void {
-    if (!existing) return;
-    throw new PodwrightError(
-      'already-exists',
-      `The pod ${existing.namespace}/${existing.name} (uid ${existing.uid}) exists already: remove it first (removePod, or podwright rm), or choose another name and uid.`,
-      { details: { uid: existing.uid, namespace: existing.namespace, name: existing.name } },
-    );
-  }
-
-  private checkMayPersist({ persist }: RunPodOptions): void {
-    if (persist !== true || this.service.features.persist) return;
-    throw new PodwrightError(
-      'unsupported',
-      `The backend ${this.service.type} as it is configured brings no pods back after a reboot: leave persist out and have an agent sync the pod after the boot, or use the systemd backend on the host itself.`,
-    );
-  }
-
-  /** What runs was made to come back after a reboot, or not to: the whole pod would have to be made anew. */
-  private async checkPersistStays(
-    { uid, namespace, name, state, persist = false }: PodRecord,
-    { persist: wanted = persist }: RunPodOptions,
-    options: CallOptions,
-  ): Promise<void> {
-    if (wanted === persist || state === 'killed') return;
-    const running = await this.service.listPodSandboxes({ podUid: uid, state: 'ready' }, options);
-    if (running.length === 0) return;
-    throw new PodwrightError(
-      'failed-precondition',
-      `The pod ${namespace}/${name} was made to ${persist ? '' : 'not '}come back after a reboot (persist: ${persist}), which cannot be changed while it runs: remove it first, or leave persist out.`,
-      { details: { uid, persist } },
-    );
   }
 
   private checkMayChange(what: string): void {

@@ -30,6 +30,7 @@ import { MemoryPodStore } from './memory-pod-store.js';
 import { HostNodeFacts, NodeFacts } from './node-facts.js';
 import { ObservedPodStore } from './observed-pod-store.js';
 import { PodAccess } from './pod-access.js';
+import { PodAdmission } from './pod-admission.js';
 import { PodCollector } from './pod-collector.js';
 import { PodDeadlines } from './pod-deadlines.js';
 import { PodEnder } from './pod-ender.js';
@@ -108,6 +109,7 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
       ImageUses,
       InitContainers,
       ObservedProbeResults,
+      PodAdmission,
       PodCollector,
       PodDeadlines,
       PodDialer,
