@@ -6,13 +6,13 @@ import { join } from 'node:path';
 /** From the lowest layer to the highest; a package may use packages of lower layers only. */
 const LAYERS = [
   ['core'],
-  ['nsenter', 'systemd', 'pods', 'backend-memory', 'conformance'],
-  ['journal', 'sandbox', 'images', 'oci'],
+  ['nsenter', 'systemd', 'pods', 'backend-memory', 'conformance', 'cri-api', 'cri-streaming'],
+  ['journal', 'sandbox', 'images', 'oci', 'backend-cri', 'cri-server'],
   ['backend-systemd'],
   ['podwright'],
 ];
 /** Packages that only one of ours may import. */
-const ONLY_IMPORTER = { 'dbus-next': ['systemd'], execa: ['nsenter'] };
+const ONLY_IMPORTER = { 'dbus-next': ['systemd'], execa: ['nsenter'], ws: ['cri-streaming'] };
 
 const layerOf = new Map(LAYERS.flatMap((names, layer) => names.map((name) => [name, layer])));
 const offences = [];

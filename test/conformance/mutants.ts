@@ -469,6 +469,7 @@ export const serviceMutants: Mutants<RuntimeService> = {
     })),
     statusMutant('annotations are lost', 'container/labels', (status) => ({ ...status, annotations: {} })),
   ],
+  reopenContainerLog: [],
   containerLogs: [
     logMutant('a line is lost', 'logs/order', (entry, index) => (index === 3 ? undefined : entry)),
     logMutant('blank lines are dropped', 'logs/order', (entry) =>

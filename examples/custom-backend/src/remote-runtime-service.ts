@@ -61,6 +61,8 @@ export class RemoteRuntimeService implements RuntimeService {
     userNamespaces: false,
     persist: false,
     recursiveReadOnly: false,
+    logFiles: false,
+    runtimeHandlers: [],
   };
 
   constructor(
@@ -134,6 +136,10 @@ export class RemoteRuntimeService implements RuntimeService {
 
   containerStatus(id: string, options?: CallOptions): Promise<ContainerStatus> {
     return this.host.call('runtime', 'containerStatus', id, options);
+  }
+
+  reopenContainerLog(id: string, options?: CallOptions): Promise<void> {
+    return this.host.call('runtime', 'reopenContainerLog', id, options);
   }
 
   async *containerLogs(id: string, options?: LogOptions): AsyncGenerator<LogEntry> {

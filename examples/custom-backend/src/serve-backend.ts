@@ -13,7 +13,7 @@ const ASYNC_METHODS: Readonly<Record<string, readonly string[]>> = {
   runtime: [
     ...['version', 'status', 'runPodSandbox', 'stopPodSandbox', 'removePodSandbox', 'podSandboxStatus'],
     ...['listPodSandboxes', 'createContainer', 'startContainer', 'stopContainer', 'removeContainer'],
-    ...['listContainers', 'containerStatus', 'execSync', 'updateContainerResources'],
+    ...['listContainers', 'containerStatus', 'execSync', 'updateContainerResources', 'reopenContainerLog'],
     ...['updatePodSandboxResources', 'listContainerStats', 'listPodSandboxStats'],
   ],
   images: ['imageStatus', 'listImages', 'removeImage', 'loadImage', 'imageFsInfo'],

@@ -69,6 +69,8 @@ export class MemoryRuntimeService implements RuntimeService {
     userNamespaces: false,
     persist: false,
     recursiveReadOnly: true,
+    logFiles: false,
+    runtimeHandlers: [],
   };
   readonly events = new Subject<RuntimeEvent>();
   #subscription: Subscription | undefined;
@@ -263,6 +265,10 @@ export class MemoryRuntimeService implements RuntimeService {
   async containerStatus(id: string, options?: CallOptions): Promise<ContainerStatus> {
     this.#check(options);
     return this.#container(id).status();
+  }
+
+  async reopenContainerLog(): Promise<void> {
+    throw new PodwrightError('unsupported', 'The memory backend writes no log files: read containerLogs.');
   }
 
   async *containerLogs(id: string, options: LogOptions = {}): AsyncGenerator<LogEntry> {

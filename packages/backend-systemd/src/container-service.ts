@@ -300,6 +300,7 @@ export class ContainerService {
       labels: config.labels,
       annotations: config.annotations,
       mounts: config.mounts,
+      resources: config.resources,
       ...derived,
     };
   }

@@ -23,9 +23,21 @@ const runs = (attempt: number): ContainerAttempt => ({ attempt, startedAtMs: 100
 
 function is(state: ContainerPhase, attempts: readonly ContainerAttempt[], nextStartAtMs?: number): void {
   const { id, sandboxId, podUid, createdAtMs, imageId } = containerRecord();
-  const { metadata, image, labels, annotations, mounts } = containerConfig();
+  const { metadata, image, labels, annotations, mounts, resources } = containerConfig();
   statuses.set(id, {
-    ...{ id, sandboxId, podUid, createdAtMs, imageId, metadata, image, labels, annotations, mounts },
+    ...{
+      id,
+      sandboxId,
+      podUid,
+      createdAtMs,
+      imageId,
+      metadata,
+      image,
+      labels,
+      annotations,
+      mounts,
+      resources,
+    },
     ...{ state, attempts },
     ...(nextStartAtMs === undefined ? {} : { nextStartAtMs }),
   });

@@ -201,9 +201,9 @@ export class PodUnits {
   }
 
   private async toStatus(record: SandboxRecord): Promise<PodSandboxStatus> {
-    const { id, metadata, createdAtMs, ips, network, idMappings, labels, annotations } = record;
+    const { id, metadata, createdAtMs, ips, network, ipc, pid, idMappings, labels, annotations } = record;
     const state = (await this.sandboxes.verify(id)) ? 'ready' : 'not-ready';
-    const base = { id, metadata, state, createdAtMs, ips, network, labels, annotations } as const;
+    const base = { id, metadata, state, createdAtMs, ips, network, ipc, pid, labels, annotations } as const;
     return idMappings.length === 0 ? base : { ...base, idMappings };
   }
 

@@ -70,6 +70,8 @@ export class SystemdRuntimeService implements RuntimeService {
     userNamespaces: false,
     persist: false,
     recursiveReadOnly: isRecursiveReadOnlyPossible(),
+    logFiles: false,
+    runtimeHandlers: [],
   };
 
   private closed = false;
@@ -229,6 +231,10 @@ export class SystemdRuntimeService implements RuntimeService {
   async containerStatus(id: string, options?: CallOptions): Promise<ContainerStatus> {
     await this.look(options);
     return await this.containers.status(this.store.require(id));
+  }
+
+  async reopenContainerLog(): Promise<void> {
+    throw new PodwrightError('unsupported', 'log files are not there yet');
   }
 
   async *containerLogs(id: string, options: LogOptions = {}): AsyncIterable<LogEntry> {

@@ -6,6 +6,7 @@ import type {
   Device,
   EnvVar,
   Mount,
+  PidMode,
   RestartOwner,
   Rlimit,
   StringMap,
@@ -51,12 +52,27 @@ export interface ContainerConfig {
   readonly tty?: boolean;
   /** File in the container that says how it ended; see `ContainerAttempt.message`. */
   readonly terminationMessage?: TerminationMessage;
+  /**
+   * Path of a file on the host to which the container's output goes as well, as the kubelet reads it (each line as
+   * `TIMESTAMP STREAM P|F TEXT`), also while no agent lives; its directory is made. See `reopenContainerLog`. Kind
+   * `unsupported` without `features.logFiles`.
+   */
+  readonly logPath?: string;
+  /** Its PID namespace, where it is another than the sandbox's default; `pod` only in a sandbox of `pid: 'pod'`. */
+  readonly pid?: PidMode;
   /** Id of a container of the same pod whose PID namespace this one joins. */
   readonly pidTarget?: string;
   /** Name such as `SIGTERM`; absent: the image's, else SIGTERM. */
   readonly stopSignal?: string;
   /** Time between the stop signal and SIGKILL when whoever stops it names no other. */
   readonly terminationGraceMs: number;
+}
+
+/** Numeric ids inside the container. */
+export interface ContainerUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly supplementalGroups: readonly number[];
 }
 
 export interface ContainerFilter {
@@ -81,6 +97,14 @@ export interface ContainerStatus {
   readonly labels: StringMap;
   readonly annotations: StringMap;
   readonly mounts: readonly Mount[];
+  /** As they are now. */
+  readonly resources: ContainerResources;
+  /** As in the configuration. */
+  readonly logPath?: string;
+  /** Id of its first process on the host, while it runs; absent where the backend has no processes. */
+  readonly processId?: number;
+  /** Whom its first process runs as, with its image asked; absent where the backend cannot tell. */
+  readonly user?: ContainerUser;
   /**
    * Every run of this container that the backend remembers, oldest first. One when the caller restarts; with
    * `restart.by: 'backend'` one for each start. Empty until it was started.

@@ -9,6 +9,7 @@ export type {
   ContainerFilter,
   ContainerMetadata,
   ContainerStatus,
+  ContainerUser,
   TerminationMessage,
 } from './container-types.js';
 export {

@@ -111,6 +111,10 @@ export interface Mount {
   readonly propagation?: MountPropagation;
   /** Path below `hostPath` to show instead of it; no link in it leads out of `hostPath`. Made as a directory if absent. */
   readonly subPath?: string;
+  /** A directory is made at `hostPath` when nothing is there, as CRI runtimes do; otherwise that is an error. */
+  readonly createHostPath?: boolean;
+  /** In a pod with a user namespace: files belong inside to the ids that they have on the host (mount_setattr(2)). */
+  readonly idMapped?: boolean;
 }
 
 /** A device node of the host given to a container. */

@@ -41,6 +41,10 @@ export interface RuntimeFeatures {
   readonly persist: boolean;
   /** `Mount.recursiveReadOnly`. */
   readonly recursiveReadOnly: boolean;
+  /** `ContainerConfig.logPath` and `reopenContainerLog`. */
+  readonly logFiles: boolean;
+  /** Names that `PodSandboxConfig.runtimeHandler` may have. */
+  readonly runtimeHandlers: readonly string[];
 }
 
 export interface RuntimeVersion {
@@ -175,6 +179,11 @@ export interface RuntimeService {
    * @throws PodwrightError kind `not-found`, at the first read
    */
   containerLogs(id: string, options?: LogOptions): AsyncIterable<LogEntry>;
+  /**
+   * Goes on writing the container's `logPath` in a new file of that name, after the old one was renamed.
+   * @throws PodwrightError kind `not-found`, `failed-precondition` (not running, or it has no `logPath`), `unsupported`
+   */
+  reopenContainerLog(id: string, options?: CallOptions): Promise<void>;
   /**
    * Runs a command to its end.
    * @throws PodwrightError kind `not-found`, `failed-precondition` (not running), `timeout`, `command-failed` (the

@@ -46,8 +46,17 @@ export interface PodSandboxConfig {
   readonly userNamespace?: UserNamespaceMode;
   /** It comes back after a reboot of the host, with its containers and the same identity (`features.persist`). */
   readonly persist?: boolean;
+  /** With `userNamespace: 'pod'`: where its ids lie on the host; absent: the backend allots them. */
+  readonly idMappings?: readonly IdMapping[];
   /** Limits over the whole pod. */
   readonly resources?: ContainerResources;
+  /**
+   * The control group in which the pod is to be, as the backend's host names it: with systemd the name of a slice, such
+   * as `kubepods-burstable-pod4f1c.slice`, whose limits are its maker's. Absent: the backend's own.
+   */
+  readonly cgroupParent?: string;
+  /** One of `RuntimeFeatures.runtimeHandlers`; absent: the default. */
+  readonly runtimeHandler?: string;
 }
 
 export interface PodSandboxFilter {
@@ -66,8 +75,12 @@ export interface PodSandboxStatus {
   /** The pod's addresses, the primary one first; the node's with the node's network. */
   readonly ips: readonly string[];
   readonly network: NetworkMode;
+  readonly ipc: IpcMode;
+  readonly pid: PidMode;
   /** Where the pod's ids lie on the host; absent with the host's own. */
   readonly idMappings?: readonly IdMapping[];
+  /** As in the configuration. */
+  readonly runtimeHandler?: string;
   readonly labels: StringMap;
   readonly annotations: StringMap;
 }

@@ -68,6 +68,8 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
     userNamespaces: false,
     persist: false,
     recursiveReadOnly: true,
+    logFiles: false,
+    runtimeHandlers: [],
   };
   readonly events = new Subject<RuntimeEvent>();
   readonly calls: string[] = [];
@@ -102,9 +104,9 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
   async runPodSandbox(config: PodSandboxConfig, options: CallOptions = {}): Promise<string> {
     await this.note('runPodSandbox', config.metadata.name, options.signal);
     const id = `sandbox-${++this.count}`;
-    const { metadata, labels, annotations, network } = config;
+    const { metadata, labels, annotations, network, ipc, pid } = config;
     this.sandboxes.set(id, {
-      ...{ id, metadata, labels, annotations, network, config },
+      ...{ id, metadata, labels, annotations, network, ipc, pid, config },
       ...{ state: 'ready', createdAtMs: this.clock.nowMs(), ips: ['10.0.0.2'] },
     });
     this.emit({ type: 'sandbox-created', sandboxId: id, podUid: metadata.uid });
@@ -144,9 +146,9 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
     const image = this.images.get(config.image);
     if (!image) throw new PodwrightError('image-not-found', `no image ${config.image}`);
     const id = `container-${++this.count}`;
-    const { metadata, labels, annotations, mounts } = config;
+    const { metadata, labels, annotations, mounts, resources } = config;
     this.containers.set(id, {
-      ...{ id, sandboxId, metadata, labels, annotations, mounts, config },
+      ...{ id, sandboxId, metadata, labels, annotations, mounts, resources, config },
       ...{ podUid: sandbox.metadata.uid, state: 'created', createdAtMs: this.clock.nowMs() },
       ...{ image: config.image, imageId: image.id, attempts: [] },
     });
@@ -187,6 +189,10 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
 
   async containerStatus(id: string): Promise<ContainerStatus> {
     return { ...this.container(id) };
+  }
+
+  async reopenContainerLog(): Promise<void> {
+    throw lacking('log files');
   }
 
   async *containerLogs(id: string, options: { readonly previous?: boolean } = {}): AsyncIterable<LogEntry> {

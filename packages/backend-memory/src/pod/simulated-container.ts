@@ -132,7 +132,7 @@ export class SimulatedContainer {
   }
 
   status(): ContainerStatus {
-    const { metadata, image, labels, annotations, mounts } = this.config;
+    const { metadata, image, labels, annotations, mounts, resources } = this.config;
     return {
       id: this.id,
       sandboxId: this.sandbox.id,
@@ -145,6 +145,7 @@ export class SimulatedContainer {
       labels,
       annotations,
       mounts,
+      resources,
       attempts: [...this.#attempts],
       ...(this.#nextStartAtMs === undefined ? {} : { nextStartAtMs: this.#nextStartAtMs }),
       ...this.#trouble,

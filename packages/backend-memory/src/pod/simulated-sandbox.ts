@@ -46,7 +46,7 @@ export class SimulatedSandbox {
   }
 
   status(): PodSandboxStatus {
-    const { metadata, network, labels, annotations } = this.config;
+    const { metadata, network, ipc, pid, labels, annotations } = this.config;
     return {
       id: this.id,
       metadata,
@@ -54,6 +54,8 @@ export class SimulatedSandbox {
       createdAtMs: this.createdAtMs,
       ips: this.network.ips,
       network,
+      ipc,
+      pid,
       labels,
       annotations,
     };

@@ -46,6 +46,8 @@ function sandboxOf(attempt = 0, state: PodSandboxStatus['state'] = 'ready', hash
     createdAtMs: NOW,
     ips: [],
     network: 'pod',
+    ipc: 'pod',
+    pid: 'container',
     labels: {},
     annotations,
   };
@@ -90,6 +92,7 @@ function had(
     createdAtMs: NOW,
     image,
     imageId: 'sha256:1',
+    resources: {},
     labels: {},
     annotations: {
       ...(container
