@@ -1,5 +1,5 @@
-// Writes the images of the tests as one OCI layout, from the Debian package busybox-static alone. Deterministic: the
-// same sources and the same busybox give the same digests.
+// Writes the images of the tests as one OCI layout, from the Debian packages busybox-static and catatonit alone.
+// Deterministic: the same sources and the same programs give the same digests.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { gzipSync } from 'node:zlib';
 import { writeTar } from './tar.mjs';
 
 const BUSYBOX = '/bin/busybox';
+const CATATONIT = '/usr/bin/catatonit';
 const ARCHITECTURES = {
   x64: 'amd64',
   arm64: 'arm64',
@@ -134,6 +135,11 @@ function definitions() {
         ],
         Cmd: ['env'],
       },
+    },
+    // Waits, and reaps what is left to it: the first process of sandboxes of other runtimes, such as containerd.
+    pause: {
+      layers: [[{ path: 'pause', mode: 0o755, content: readFileSync(CATATONIT) }]],
+      config: { Entrypoint: ['/pause', '-P'] },
     },
     // A working directory that no layer has, and a volume.
     workdir: {

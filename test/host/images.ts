@@ -28,6 +28,7 @@ export const testImages = {
   noCommand: image('no-command'),
   env: image('env'),
   workdir: image('workdir'),
+  pause: image('pause'),
 } as const;
 
 /** A repository that the registry does not have. */

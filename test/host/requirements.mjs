@@ -24,6 +24,7 @@ export const DEBIAN_PACKAGES = {
   'busybox-static': '/bin/busybox',
   bindfs: '/usr/bin/bindfs',
   catatonit: '/usr/bin/catatonit',
+  containerd: '/usr/bin/containerd',
 };
 
 /** Whether this machine is itself booted with systemd: then no throw-away host is needed. */
