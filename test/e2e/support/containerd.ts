@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { cri, openChannel } from '@podwright/cri-api';
 import { deadRegistry, testImages, testRegistry } from '../../host/images.js';
@@ -124,14 +125,21 @@ export class Containerd {
     }
   }
 
+  /** It listens before it has taken up what runs, and refuses calls until then. */
   private async ready(): Promise<void> {
     const channel = openChannel(this.address);
     try {
       await channel.waitForReady(READY_MS);
-      const { status } = await channel.service(cri.RuntimeService).status({}, { timeoutMs: READY_MS });
-      const bad = status?.conditions.filter((condition) => !condition.status) ?? [];
-      if (bad.length > 0)
-        throw new Error(`containerd is not ready: ${bad.map(({ type, message }) => `${type}: ${message}`)}`);
+      const runtime = channel.service(cri.RuntimeService);
+      for (const end = Date.now() + READY_MS; ; ) {
+        const problem = await runtime.status({}, { timeoutMs: READY_MS }).then(
+          ({ status }) => status?.conditions.find((condition) => !condition.status)?.message,
+          (error: unknown) => String(error),
+        );
+        if (problem === undefined) return;
+        if (Date.now() > end) throw new Error(`containerd is not ready: ${problem}`);
+        await setTimeout(50);
+      }
     } finally {
       channel.close();
     }
