@@ -10,3 +10,4 @@ export {
   type RpcHandlers,
 } from './rpc-server.js';
 export { MAX_MESSAGE_BYTES, serviceDefinition } from './service-definition.js';
+export { withValidAuthority } from './unix-authority.js';
