@@ -1,0 +1,30 @@
+import { PodwrightError } from '@podwright/core';
+import type { WebSocket } from 'ws';
+import type { ServeOptions } from './serve-options.js';
+
+/**
+ * Drops a WebSocket when the server is disposed of, or when nothing but pings has come or gone for too long.
+ * @returns a signal that fires when the client has gone
+ */
+export function watchWebSocket(socket: WebSocket, options: ServeOptions): AbortSignal {
+  const gone = new AbortController();
+  const drop = () => socket.terminate();
+  const idle = setTimeout(drop, options.idleTimeoutMs).unref();
+  socket.on('message', () => idle.refresh());
+  options.signal.addEventListener('abort', drop, { once: true });
+  socket.on('close', () => {
+    clearTimeout(idle);
+    options.signal.removeEventListener('abort', drop);
+    gone.abort(new PodwrightError('cancelled', 'The client of the streams has gone.'));
+  });
+  if (options.signal.aborted) drop();
+  return gone.signal;
+}
+
+/** Resolves when the WebSocket is closed. */
+export async function webSocketClosed(socket: WebSocket): Promise<void> {
+  if (socket.readyState === socket.CLOSED) return;
+  await new Promise<void>((resolve) => {
+    socket.once('close', () => resolve());
+  });
+}

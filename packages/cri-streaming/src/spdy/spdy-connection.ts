@@ -1,0 +1,378 @@
+import type { Duplex } from 'node:stream';
+import { PodwrightError } from '@podwright/core';
+import { encodeFrame } from './frame-encoder.js';
+import { FrameParser } from './frame-parser.js';
+import { type Frame, GoAwayStatus, ResetStatus, SettingId } from './frames.js';
+import { HeaderDecoder, HeaderEncoder, type SpdyHeaders } from './header-codec.js';
+import { connectionLost, streamReset } from './spdy-error.js';
+import { RECEIVE_WINDOW_BYTES, SpdyStream, type SpdyStreamHost } from './spdy-stream.js';
+
+export interface SpdyConnectionOptions {
+  /** A client opens streams of odd ids, a server of even ones. */
+  readonly role: 'client' | 'server';
+  /** Whether to take a stream that the peer opens; otherwise it is refused. Default: none is taken. */
+  readonly accept?: (headers: SpdyHeaders) => boolean;
+  /** A stream of the peer's that was taken; its reply is on the way. */
+  readonly onStream?: (stream: SpdyStream) => void;
+  /** Drop the connection when no frame but pings has come or gone for so long, in milliseconds. Absent: never. */
+  readonly idleTimeoutMs?: number;
+  /** How often to ping while reading is held up, to notice a peer that has gone, in milliseconds; default 10 s. */
+  readonly probeIntervalMs?: number;
+}
+
+/** SPDY/3's own initial window (draft 3.1, 2.6.8), until the peer's settings say another. */
+const DEFAULT_WINDOW_BYTES = 64 * 1024;
+/** A window beyond this is a fault of the peer's. */
+const MAX_WINDOW_BYTES = 0x7fffffff;
+const MAX_STREAMS = 4096;
+const DEFAULT_PROBE_MS = 10_000;
+/** How long a peer may take to hang up once both sides are through. */
+const HANG_UP_MS = 10_000;
+
+/**
+ * Many streams over one connection, by SPDY/3.1.
+ *
+ * Windows: it announces its own and opens them as its streams are read. It holds to the peer's once the peer has shown
+ * that it has any, by a SETTINGS or a WINDOW_UPDATE frame; moby/spdystream, which is what Kubernetes, containerd and
+ * CRI-O use, sends neither and passes over both. When such a peer sends more than a stream's reader takes, the whole
+ * connection is held up, as there is no other way to stop it. The window of the whole session of draft 3.1 is not used.
+ */
+export class SpdyConnection implements SpdyStreamHost {
+  /** Resolves when the connection is gone for good. */
+  readonly closed: Promise<void>;
+
+  private readonly encoder = new HeaderEncoder();
+  private readonly parser = new FrameParser(new HeaderDecoder());
+  private readonly streams = new Map<number, SpdyStream>();
+  private readonly replies = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
+  private readonly straining = new Set<SpdyStream>();
+  private nextStreamId: number;
+  private lastRemoteId = 0;
+  private nextPingId: number;
+  /** Undefined: the peer has shown no flow control. */
+  private peerWindow: number | undefined;
+  private goneAway = false;
+  private gone = false;
+  private idleTimer: NodeJS.Timeout | undefined;
+  private probeTimer: NodeJS.Timeout | undefined;
+  private hangUpTimer: NodeJS.Timeout | undefined;
+  private setClosed: () => void = () => undefined;
+
+  constructor(
+    private readonly transport: Duplex,
+    private readonly options: SpdyConnectionOptions,
+  ) {
+    this.nextStreamId = options.role === 'client' ? 1 : 2;
+    this.nextPingId = this.nextStreamId;
+    this.closed = new Promise((resolve) => {
+      this.setClosed = resolve;
+    });
+  }
+
+  /** Begins to read, and announces the window. */
+  start(): void {
+    const { transport } = this;
+    transport.on('error', (error) => this.lose(error));
+    transport.on('close', () => {
+      this.lose(undefined);
+      this.clearTimers();
+      this.setClosed();
+    });
+    transport.on('end', () => {
+      this.lose(undefined);
+      this.endTransport();
+    });
+    transport.on('data', (chunk: Buffer) => this.receive(chunk));
+    const { idleTimeoutMs } = this.options;
+    if (idleTimeoutMs !== undefined) {
+      this.idleTimer = setTimeout(() => {
+        this.drop(
+          new PodwrightError('timeout', `Nothing has moved on the connection for ${idleTimeoutMs} ms.`),
+        );
+      }, idleTimeoutMs).unref();
+    }
+    const settings = [
+      { id: SettingId.initialWindowSize, flags: 0, value: RECEIVE_WINDOW_BYTES },
+      { id: SettingId.maxConcurrentStreams, flags: 0, value: MAX_STREAMS },
+    ];
+    this.send({ type: 'settings', clear: false, settings });
+  }
+
+  /**
+   * Opens a stream and resolves to it when the peer has taken it: moby/spdystream throws away data that comes earlier.
+   * @throws PodwrightError kind `unavailable` when the peer refuses it or the connection is lost, `closed`, `cancelled`
+   */
+  async openStream(headers: SpdyHeaders, options: { signal?: AbortSignal } = {}): Promise<SpdyStream> {
+    if (this.gone || this.goneAway) {
+      throw new PodwrightError(
+        'closed',
+        'The connection takes no more streams: one of its ends has closed it.',
+      );
+    }
+    const id = this.nextStreamId;
+    this.nextStreamId += 2;
+    const stream = this.addStream(id, headers, { local: false, remote: false });
+    // Until it is replied to nobody else holds it; the errors it gives then go to the caller of this method.
+    const ignore = () => undefined;
+    stream.on('error', ignore);
+    const replied = new Promise<void>((resolve, reject) => {
+      this.replies.set(id, { resolve, reject });
+    });
+    const onAbort = () => {
+      this.replies.get(id)?.reject(
+        new PodwrightError('cancelled', 'Opening a stream was cancelled by its caller.', {
+          cause: options.signal?.reason,
+        }),
+      );
+    };
+    options.signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      this.send({
+        type: 'syn-stream',
+        streamId: id,
+        associatedTo: 0,
+        priority: 0,
+        fin: false,
+        unidirectional: false,
+        headers,
+      });
+      if (options.signal?.aborted) onAbort();
+      await replied;
+    } catch (error) {
+      stream.destroy();
+      throw error;
+    } finally {
+      this.replies.delete(id);
+      options.signal?.removeEventListener('abort', onAbort);
+    }
+    stream.off('error', ignore);
+    return stream;
+  }
+
+  /** Takes and opens no more streams; hangs up when those there are have ended. */
+  close(): void {
+    if (this.gone) return;
+    if (!this.goneAway) {
+      this.goneAway = true;
+      this.send({ type: 'goaway', lastGoodStreamId: this.lastRemoteId, status: GoAwayStatus.ok });
+    }
+    this.endWhenDone();
+  }
+
+  /** Resets all streams there are, and ends the connection once that has gone out. */
+  hangUp(): void {
+    if (!this.gone) {
+      for (const stream of [...this.streams.values()]) stream.destroy();
+      this.close();
+    }
+    this.endTransport();
+  }
+
+  /** Drops the connection and all its streams at once. */
+  destroy(error?: Error): void {
+    this.lose(error);
+    this.transport.destroy();
+  }
+
+  sendData(stream: SpdyStream, data: Buffer, fin: boolean, sent: (error?: Error | null) => void): void {
+    this.send({ type: 'data', streamId: stream.id, fin, data }, sent);
+  }
+
+  sendWindowUpdate(stream: SpdyStream, delta: number): void {
+    this.send({ type: 'window-update', streamId: stream.id, delta });
+  }
+
+  sendReset(stream: SpdyStream, status: number): void {
+    this.send({ type: 'rst-stream', streamId: stream.id, status });
+  }
+
+  sendable(stream: SpdyStream): number {
+    return this.peerWindow === undefined ? Number.POSITIVE_INFINITY : stream.sendWindow;
+  }
+
+  strain(stream: SpdyStream): void {
+    this.straining.add(stream);
+    this.transport.pause();
+    this.probeTimer ??= setInterval(
+      () => this.probe(),
+      this.options.probeIntervalMs ?? DEFAULT_PROBE_MS,
+    ).unref();
+  }
+
+  ease(stream: SpdyStream): void {
+    if (!this.straining.delete(stream) || this.straining.size > 0) return;
+    clearInterval(this.probeTimer);
+    this.probeTimer = undefined;
+    this.transport.resume();
+  }
+
+  release(stream: SpdyStream): void {
+    this.streams.delete(stream.id);
+    if (this.goneAway) this.endWhenDone();
+  }
+
+  /** While nothing is read, only a write can tell that the peer has gone. */
+  private probe(): void {
+    this.send({ type: 'ping', id: this.nextPingId });
+    this.nextPingId = this.nextPingId > 0x7ffffffd ? this.nextPingId % 2 || 2 : this.nextPingId + 2;
+  }
+
+  private receive(chunk: Buffer): void {
+    try {
+      for (const frame of this.parser.push(chunk)) {
+        if (this.gone) return;
+        if (frame.type !== 'ping') this.idleTimer?.refresh();
+        this.handle(frame);
+      }
+    } catch (error) {
+      this.send({ type: 'goaway', lastGoodStreamId: this.lastRemoteId, status: GoAwayStatus.protocolError });
+      this.drop(error);
+    }
+  }
+
+  private handle(frame: Frame): void {
+    switch (frame.type) {
+      case 'data': {
+        const stream = this.streams.get(frame.streamId);
+        if (stream !== undefined) stream.takeData(frame.data, frame.fin);
+        else if (!this.wasOpen(frame.streamId)) this.refuse(frame.streamId, ResetStatus.invalidStream);
+        break;
+      }
+      case 'syn-stream':
+        this.takeStream(frame);
+        break;
+      case 'syn-reply':
+        this.replies.get(frame.streamId)?.resolve();
+        if (frame.fin) this.streams.get(frame.streamId)?.takeData(Buffer.alloc(0), true);
+        break;
+      case 'headers':
+        if (frame.fin) this.streams.get(frame.streamId)?.takeData(Buffer.alloc(0), true);
+        break;
+      case 'rst-stream':
+        this.replies.get(frame.streamId)?.reject(streamReset(frame.status));
+        this.streams.get(frame.streamId)?.takeReset(frame.status);
+        break;
+      case 'settings': {
+        const window = frame.settings.find(({ id }) => id === SettingId.initialWindowSize)?.value;
+        if (window !== undefined) this.setPeerWindow(window);
+        break;
+      }
+      case 'window-update':
+        this.growWindow(frame.streamId, frame.delta);
+        break;
+      case 'ping':
+        if (frame.id % 2 !== this.nextPingId % 2) this.send(frame);
+        break;
+      case 'goaway':
+        this.goneAway = true;
+        for (const [id, { reject }] of this.replies) {
+          if (id > frame.lastGoodStreamId) reject(connectionLost(undefined));
+        }
+        this.endWhenDone();
+        break;
+    }
+  }
+
+  private takeStream(frame: Frame & { type: 'syn-stream' }): void {
+    const { streamId, headers, fin } = frame;
+    const isTheirs = streamId % 2 !== this.nextStreamId % 2;
+    if (!isTheirs || streamId <= this.lastRemoteId) {
+      this.refuse(streamId, ResetStatus.protocolError);
+      return;
+    }
+    this.lastRemoteId = streamId;
+    const accepted =
+      !this.goneAway && this.streams.size < MAX_STREAMS && this.options.accept?.(headers) === true;
+    if (!accepted) {
+      this.refuse(streamId, ResetStatus.refusedStream);
+      return;
+    }
+    this.send({ type: 'syn-reply', streamId, fin: frame.unidirectional, headers: {} });
+    this.options.onStream?.(this.addStream(streamId, headers, { local: frame.unidirectional, remote: fin }));
+  }
+
+  private addStream(
+    id: number,
+    headers: SpdyHeaders,
+    ended: { local: boolean; remote: boolean },
+  ): SpdyStream {
+    const stream = new SpdyStream(this, id, headers, this.peerWindow ?? DEFAULT_WINDOW_BYTES, ended);
+    this.streams.set(id, stream);
+    return stream;
+  }
+
+  private setPeerWindow(window: number): void {
+    const growth = window - (this.peerWindow ?? DEFAULT_WINDOW_BYTES);
+    this.peerWindow = window;
+    for (const stream of this.streams.values()) stream.sendWindow += growth;
+    for (const stream of this.streams.values()) stream.resumeSending();
+  }
+
+  private growWindow(streamId: number, delta: number): void {
+    this.peerWindow ??= DEFAULT_WINDOW_BYTES;
+    const stream = this.streams.get(streamId);
+    if (stream === undefined) return;
+    stream.sendWindow += delta;
+    if (stream.sendWindow > MAX_WINDOW_BYTES) {
+      this.refuse(streamId, ResetStatus.flowControlError);
+      stream.takeReset(ResetStatus.flowControlError);
+      return;
+    }
+    stream.resumeSending();
+  }
+
+  private refuse(streamId: number, status: number): void {
+    this.send({ type: 'rst-stream', streamId, status });
+  }
+
+  private wasOpen(streamId: number): boolean {
+    const isOurs = streamId % 2 === this.nextStreamId % 2;
+    return isOurs ? streamId < this.nextStreamId : streamId <= this.lastRemoteId;
+  }
+
+  private send(frame: Frame, sent?: (error?: Error | null) => void): void {
+    if (this.gone || !this.transport.writable) {
+      sent?.();
+      return;
+    }
+    if (frame.type !== 'ping') this.idleTimer?.refresh();
+    this.transport.write(encodeFrame(frame, this.encoder), () => sent?.());
+  }
+
+  /** The client hangs up: moby/spdystream drops what it has not worked off yet when the connection ends. */
+  private endWhenDone(): void {
+    if (this.streams.size > 0 || this.hangUpTimer !== undefined) return;
+    if (this.options.role === 'client') this.endTransport();
+    else this.hangUpTimer = setTimeout(() => this.endTransport(), HANG_UP_MS).unref();
+  }
+
+  /** Ends the connection once what was said has gone out, and breaks it when that takes too long. */
+  private endTransport(): void {
+    this.transport.end();
+    clearTimeout(this.hangUpTimer);
+    this.hangUpTimer = setTimeout(() => this.transport.destroy(), HANG_UP_MS).unref();
+  }
+
+  private drop(error: unknown): void {
+    this.lose(error);
+    this.endTransport();
+  }
+
+  /** No frame comes or goes from here on. */
+  private lose(cause: unknown): void {
+    if (this.gone) return;
+    this.gone = true;
+    this.goneAway = true;
+    this.straining.clear();
+    this.clearTimers();
+    this.transport.resume();
+    for (const { reject } of this.replies.values()) reject(connectionLost(cause));
+    for (const stream of [...this.streams.values()]) stream.takeLoss(cause);
+  }
+
+  private clearTimers(): void {
+    clearTimeout(this.idleTimer);
+    clearInterval(this.probeTimer);
+    clearTimeout(this.hangUpTimer);
+  }
+}

@@ -1,0 +1,37 @@
+import type { TerminalSize } from '@podwright/core';
+
+/** As the resize stream carries it: Go's TerminalSize as JSON, one after the other. */
+export function encodeTerminalSize({ columns, rows }: TerminalSize): string {
+  return `${JSON.stringify({ Width: columns, Height: rows })}\n`;
+}
+
+/** Longest text kept in wait for the end of a size. */
+const MAX_REST = 1024;
+
+/** Takes the resize stream in pieces of any size, and answers with the sizes complete so far. */
+export class TerminalSizeParser {
+  private rest = '';
+
+  /** What cannot be read is passed over, as a size is never worth the session. */
+  push(text: string): TerminalSize[] {
+    this.rest += text;
+    const objects = this.rest.split('}');
+    this.rest = (objects.pop() ?? '').slice(-MAX_REST);
+    return objects.flatMap((object) => parse(`${object}}`));
+  }
+}
+
+function parse(text: string): TerminalSize[] {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== 'object' || value === null) return [];
+    const { Width: columns, Height: rows } = value as { Width?: unknown; Height?: unknown };
+    return isSize(columns) && isSize(rows) ? [{ columns, rows }] : [];
+  } catch {
+    return [];
+  }
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65535;
+}
