@@ -6,6 +6,7 @@ import {
   type ImageFsInfo,
   type ImageReference,
   type ImageService,
+  type OciImageConfig,
   PodwrightError,
   type PullEvent,
   type PullOptions,
@@ -42,6 +43,12 @@ export class MemoryImageService implements ImageService {
   async imageStatus(reference: string, options?: CallOptions): Promise<Image | undefined> {
     throwIfAborted(options?.signal);
     return this.host.images.status(reference);
+  }
+
+  async imageConfig(reference: string, options?: CallOptions): Promise<OciImageConfig | undefined> {
+    throwIfAborted(options?.signal);
+    const content = this.host.images.find(reference);
+    return content && { config: content.config };
   }
 
   async listImages(options?: CallOptions): Promise<readonly Image[]> {

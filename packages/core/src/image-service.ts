@@ -2,6 +2,7 @@ import type { ServiceIdentifier } from 'inversify';
 import type { Observable } from 'rxjs';
 import type { CallOptions } from './call-options.js';
 import type { Image } from './model.js';
+import type { OciImageConfig } from './oci-image-config.js';
 import type { PullSecret } from './pull-secret.js';
 
 export interface RegistryAuth {
@@ -55,6 +56,8 @@ export interface ImageService {
   pullImage(reference: string, options?: PullOptions): Observable<PullEvent>;
   /** The image by name, digest or id; undefined when it is not there. */
   imageStatus(reference: string, options?: CallOptions): Promise<Image | undefined>;
+  /** How the image says that it is to be run, found as by `imageStatus`. Absent where the backend cannot tell. */
+  imageConfig?(reference: string, options?: CallOptions): Promise<OciImageConfig | undefined>;
   listImages(options?: CallOptions): Promise<readonly Image[]>;
   /**
    * Takes a name away, and the image with its last name; by id: all its names. Of one that is gone: nothing.

@@ -42,6 +42,22 @@ describe("skopeo's arguments", () => {
     ]);
   });
 
+  it.each([
+    ['127.0.0.1:5000', true],
+    ['127.1.2.3', true],
+    ['localhost:5000', true],
+    ['localhost', true],
+    ['[::1]:5000', true],
+    ['127.0.0.1.example.com', false],
+    ['localhost.example.com:5000', false],
+    ['10.0.0.1:5000', false],
+  ])('for %s on loopback or not', (registry, isLoopback) => {
+    const named = { name: `docker://${registry}/x:1`, registry };
+    const insecure = inspectArgs(named, { runDir: '/run/x', insecureLoopback: true });
+    expect(insecure.includes('--tls-verify=false')).toBe(isLoopback);
+    expect(inspectArgs(named, { runDir: '/run/x' })).not.toContain('--tls-verify=false');
+  });
+
   it.each<[Partial<ImagesOptions>, string[]]>([
     [{ policyPath: '/p' }, ['--tmpdir', '/t', '--policy', '/p']],
     [{ insecurePolicy: true }, ['--tmpdir', '/t', '--insecure-policy']],

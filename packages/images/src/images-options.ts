@@ -13,6 +13,8 @@ export interface ImagesOptions {
   readonly storeRunRoot?: string;
   /** Registries, `host` or `host:port`, that are reached without checking certificates, or over plain HTTP. */
   readonly insecureRegistries?: readonly string[];
+  /** Registries on loopback addresses are reached so too, as docker and containerd do. Default false. */
+  readonly insecureLoopback?: boolean;
   /**
    * Path on the host of an auth file (containers-auth.json(5)) for pulls that bring none. Default: the host's own,
    * /run/containers/0/auth.json, then $HOME/.docker/config.json of root.

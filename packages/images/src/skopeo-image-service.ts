@@ -3,6 +3,7 @@ import {
   type Image,
   type ImageFsInfo,
   type ImageService,
+  type OciImageConfig,
   PodwrightError,
   type PullEvent,
   type PullOptions,
@@ -44,6 +45,10 @@ export class SkopeoImageService implements ImageService, UsesHostPrograms {
 
   async imageStatus(reference: string, options: CallOptions = {}): Promise<Image | undefined> {
     return (await this.store.resolve(reference, options))?.image;
+  }
+
+  async imageConfig(reference: string, options: CallOptions = {}): Promise<OciImageConfig | undefined> {
+    return (await this.store.resolve(reference, options))?.config;
   }
 
   async listImages(options: CallOptions = {}): Promise<readonly Image[]> {

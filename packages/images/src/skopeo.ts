@@ -27,6 +27,9 @@ export interface SkopeoCall {
 
 const STDERR_LIMIT = 64 * 1024;
 
+/** A registry on a loopback address (127.0.0.0/8, ::1), with its port if it has one. */
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/;
+
 /** The command `skopeo`. Errors: kinds as `skopeoError` has them, `cancelled`, `missing-requirement`. */
 @injectable()
 export class Skopeo {
@@ -115,8 +118,12 @@ function originOf({ registry }: SkopeoSource): SkopeoOrigin {
   return registry === undefined ? 'archive' : 'registry';
 }
 
-function isInsecure({ registry }: SkopeoSource, options: ImagesOptions): boolean {
-  return registry !== undefined && (options.insecureRegistries ?? []).includes(registry);
+function isInsecure(
+  { registry }: SkopeoSource,
+  { insecureRegistries = [], insecureLoopback = false }: ImagesOptions,
+): boolean {
+  if (registry === undefined) return false;
+  return insecureRegistries.includes(registry) || (insecureLoopback && LOOPBACK.test(registry));
 }
 
 /** A flag that skopeo has but does not list: its environment variable for it came later. */
