@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
 import { Clock, type ContainerConfig, PodwrightError, throwIfAborted } from '@podwright/core';
 import { ImagePins, ImageStore, type StoredImage, StoreLocks } from '@podwright/images';
 import { HostExecutor } from '@podwright/nsenter';
@@ -18,6 +19,7 @@ import {
 import type { SandboxRecord } from '@podwright/sandbox';
 import { inject, injectable } from 'inversify';
 import { SystemdBackendOptions } from './backend-options.js';
+import { checkLogPath } from './container-log-files.js';
 import type { ContainerRecord } from './container-record.js';
 import { ContainerStore } from './container-store.js';
 import { isForwarded } from './container-unit.js';
@@ -82,6 +84,7 @@ export class ContainerFactory {
       slice,
       deviceAllow: built.deviceAllow,
       stopSignal: built.stopSignal,
+      user: built.user,
       config,
     };
     await this.store.add(record, built.files);
@@ -107,7 +110,14 @@ export class ContainerFactory {
     if (lowerDirs.length === 0) {
       throw new PodwrightError('unsupported', `The image ${config.image} has no layer to run anything of.`);
     }
-    const { security, pidTarget } = config;
+    const { security, pidTarget, logPath } = config;
+    if (logPath !== undefined) checkLogPath(logPath);
+    if (pidTarget !== undefined && config.pid !== undefined) {
+      throw new PodwrightError(
+        'invalid-argument',
+        `The container is to have the PID namespace of container ${pidTarget} (pidTarget) and another one (pid: ${config.pid}): leave one of them out.`,
+      );
+    }
     const pidNamespace =
       pidTarget === undefined ? undefined : await this.pidTargets.find(pidTarget, sandbox.id);
     const { runtime } = await this.tools.find();
@@ -122,7 +132,7 @@ export class ContainerFactory {
     const mounts = launchMounts(config.mounts, image.config, paths);
     const spec = buildOciSpec({
       config: { ...config, mounts: [...mounts.mounts, ...terminationMount(config, paths)] },
-      sandbox: ociSandbox(sandbox, pidNamespace?.path),
+      sandbox: ociSandbox(sandbox, { mode: config.pid, target: pidNamespace?.path }),
       image,
       user,
       rootfsPath: paths.rootfs,
@@ -135,6 +145,7 @@ export class ContainerFactory {
     return {
       deviceAllow: deviceAllowList({ config, deviceNodes }, runtime.flavour),
       stopSignal: signal,
+      user: { uid: user.uid, gid: user.gid, supplementalGroups: user.additionalGids },
       files: {
         ociConfig: JSON.stringify(spec),
         launch: launchScript(launch),
@@ -186,6 +197,7 @@ export class ContainerFactory {
       containerPidFile: paths.pidFile,
       runtimeLogFile: paths.createLog,
       exitDir: paths.exitDir,
+      ...(config.logPath === undefined ? {} : { k8sLogPath: config.logPath }),
       ...streamOptions(config),
     });
     return {
@@ -193,6 +205,7 @@ export class ContainerFactory {
       paths,
       lowerDirs,
       mounts,
+      directories: hostDirectories(config),
       conmon: [command.command, ...command.args],
       runtime: [runtime.path, ...runtimeGlobalArgs(runtime)],
       backoff: this.options.restartBackoff,
@@ -204,6 +217,12 @@ export class ContainerFactory {
       ...(pidNamespace === undefined ? {} : { pidNamespace: pidNamespace.link }),
     };
   }
+}
+
+/** Directories of the host that are made for a container where nothing is there. */
+function hostDirectories({ logPath, mounts }: ContainerConfig): readonly string[] {
+  const wanted = mounts.filter(({ createHostPath }) => createHostPath === true);
+  return [...(logPath === undefined ? [] : [dirname(logPath)]), ...wanted.map(({ hostPath }) => hostPath)];
 }
 
 /** What conmon does with the container's standard streams. */

@@ -1,4 +1,4 @@
-import { type ContainerConfig, PodwrightError } from '@podwright/core';
+import { type ContainerConfig, type ContainerUser, PodwrightError } from '@podwright/core';
 import type { DeviceAllow } from '@podwright/oci';
 
 const VERSION = 1;
@@ -16,6 +16,8 @@ export interface ContainerRecord {
   readonly deviceAllow: readonly DeviceAllow[];
   /** Without `SIG`, or a number. */
   readonly stopSignal: string;
+  /** Whom its first process runs as; absent in records of before it was kept. */
+  readonly user?: ContainerUser;
   /** As it was given, except the environment: that stands only in the bundle. */
   readonly config: ContainerConfig;
 }

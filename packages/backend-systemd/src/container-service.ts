@@ -35,6 +35,7 @@ import type { ContainerRecord } from './container-record.js';
 import { deriveState } from './container-state.js';
 import { ContainerStore, type WrittenAttempts } from './container-store.js';
 import { containerUnit } from './container-unit.js';
+import { readNow } from './files.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
 import { HostTools } from './host-tools.js';
 import { PersistentUnits } from './persistent-units.js';
@@ -288,7 +289,9 @@ export class ContainerService {
       stopping: unit.stopping || written.stopping,
       attempts: toAttempts(written.lines),
     });
-    const { config } = record;
+    const { config, user } = record;
+    const { logPath } = config;
+    const processId = derived.state === 'running' ? this.processIdOf(record.id) : undefined;
     return {
       id: record.id,
       sandboxId: record.sandboxId,
@@ -301,8 +304,17 @@ export class ContainerService {
       annotations: config.annotations,
       mounts: config.mounts,
       resources: config.resources,
+      ...(logPath === undefined ? {} : { logPath }),
+      ...(processId === undefined ? {} : { processId }),
+      ...(user === undefined ? {} : { user }),
       ...derived,
     };
+  }
+
+  /** Read at once, as the attempts are; none in the moment between an attempt's end and its record. */
+  private processIdOf(id: string): number | undefined {
+    const pid = Number(readNow(this.host.hostPath(this.layout.container(id).pidFile)));
+    return pid > 0 ? pid : undefined;
   }
 }
 

@@ -29,10 +29,10 @@ const paths = () => ({
 describe('launchMounts', () => {
   const where = { stage: '/s', volumes: '/v' };
 
-  it('leaves plain mounts as they are, to be shown with the ids of the container', () => {
+  it('leaves plain mounts as they are', () => {
     const mounts = [{ hostPath: '/h', containerPath: '/c', readOnly: true }];
     expect(launchMounts(mounts, undefined, where)).toEqual({
-      mounts: [{ ...mounts[0], idmapped: true }],
+      mounts,
       subPaths: [],
       imageVolumes: [],
     });
@@ -45,8 +45,8 @@ describe('launchMounts', () => {
     ];
     expect(launchMounts(asked, { Volumes: { '/data/': {}, '/other': {} } }, where)).toEqual({
       mounts: [
-        { hostPath: '/s/0', containerPath: '/a', readOnly: true, idmapped: true },
-        { hostPath: '/h', containerPath: '/data', idmapped: true },
+        { hostPath: '/s/0', containerPath: '/a', readOnly: true },
+        { hostPath: '/h', containerPath: '/data' },
         { hostPath: '/v/0', containerPath: '/other' },
       ],
       subPaths: [{ volume: '/h', subPath: 'x/y', target: '/s/0' }],

@@ -7,13 +7,12 @@ import {
   relativePathProblem,
 } from '@podwright/core';
 import { shellQuote } from '@podwright/nsenter';
-import type { ContainerVolume } from '@podwright/oci';
 import type { ContainerPaths } from './host-layout.js';
 
 /** Mounts of a container that its launch script has to prepare anew for each attempt. */
 export interface LaunchMounts {
   /** What the OCI runtime binds: the container's mounts, those that are prepared from where they are prepared. */
-  readonly mounts: readonly ContainerVolume[];
+  readonly mounts: readonly Mount[];
   /** Parts of volumes, each bound to a directory or file of the container's own. */
   readonly subPaths: readonly {
     readonly volume: string;
@@ -31,8 +30,7 @@ export function launchMounts(
   paths: Pick<ContainerPaths, 'stage' | 'volumes'>,
 ): LaunchMounts {
   const subPaths: { volume: string; subPath: string; target: string }[] = [];
-  const own = asked.map(({ subPath, ...volume }): ContainerVolume => {
-    const mount = { ...volume, idmapped: true };
+  const own = asked.map(({ subPath, ...mount }): Mount => {
     if (subPath === undefined || subPath === '') return mount;
     const problem = relativePathProblem(subPath);
     if (problem !== undefined) {

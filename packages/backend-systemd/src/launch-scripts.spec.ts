@@ -56,6 +56,7 @@ function input(fields: Partial<LaunchInput> = {}): LaunchInput {
     paths,
     lowerDirs: [join(folder, 'layers', 'up:per'), join(folder, 'layers', 'lower')],
     mounts: { mounts: [], subPaths: [], imageVolumes: [] },
+    directories: [],
     conmon: [join(programs, 'conmon'), '--name', "it's $HOME\n"],
     runtime: [join(programs, 'crun'), '--root=/x y'],
     backoff: { initialMs: 10_000, maxMs: 35_000, resetMs: 600_000 },

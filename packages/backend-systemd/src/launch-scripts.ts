@@ -20,6 +20,8 @@ export interface LaunchInput {
   /** Layers, uppermost first. */
   readonly lowerDirs: readonly string[];
   readonly mounts: LaunchMounts;
+  /** Of the host, made before each attempt where nothing is there. */
+  readonly directories: readonly string[];
   /** Words of the conmon command, from `conmonCommand`. */
   readonly conmon: readonly string[];
   /** Words that come before the subcommand: the OCI runtime and its global options. */
@@ -97,7 +99,7 @@ if [ -e "$state/used" ]; then
 else
   : >"$state/used"
 fi
-${mountRootfs(input)}${prepareMounts(input.mounts, paths)}${prepareTerminationMessage(input.terminationMessage)}
+${makeDirectories(input.directories)}${mountRootfs(input)}${prepareMounts(input.mounts, paths)}${prepareTerminationMessage(input.terminationMessage)}
 # conmon forks: the child creates the container and tells it; the parent ends at once. The child holds the pipe as long as
 # it lives, so that an end of file says that it ended.
 {
@@ -113,6 +115,16 @@ ${pidNamespaceCheck(input.pidNamespace)}printf '%s\\n' "\${INVOCATION_ID:-}" >"$
 out=$(${words([...input.runtime, 'start', input.id])} 2>&1) || fail "$out"
 }
 `;
+}
+
+function makeDirectories(paths: readonly string[]): string {
+  return paths
+    .map((path) => {
+      const quoted = shellQuote(path);
+      const words = shellQuote(`The directory ${path} cannot be made on the host: `);
+      return `[ -e ${quoted} ] || out=$(mkdir -p -- ${quoted} 2>&1) || fail ${words}"$out"\n`;
+    })
+    .join('');
 }
 
 function mountRootfs({ users, lowerDirs, paths }: LaunchInput): string {

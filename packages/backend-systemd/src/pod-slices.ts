@@ -1,4 +1,5 @@
 import { type ContainerResources, PodwrightError } from '@podwright/core';
+import type { SandboxRecord } from '@podwright/sandbox';
 import { podSliceName, SystemdManager, unitProperty } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { resourceProperties } from './container-resources.js';
@@ -22,6 +23,11 @@ export class PodSlices {
 
   nameOf(podUid: string): string {
     return podSliceName(podUid);
+  }
+
+  /** Whether a sandbox lies in a slice of this backend's, and not in one that somebody else makes and removes. */
+  isOwn({ metadata, cgroupParent }: Pick<SandboxRecord, 'metadata' | 'cgroupParent'>): boolean {
+    return cgroupParent === undefined || cgroupParent === this.nameOf(metadata.uid);
   }
 
   /** Makes a slice with the limits of the whole pod. Without any, systemd makes it with the first container. */

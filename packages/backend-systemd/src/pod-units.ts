@@ -20,6 +20,7 @@ import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
 import { PersistentUnits } from './persistent-units.js';
+import { askedSlice } from './pod-placement.js';
 import { PodSlices } from './pod-slices.js';
 import { UserNamespaces } from './user-namespaces.js';
 
@@ -63,10 +64,10 @@ export class PodUnits {
     if (config.persist === true) this.persistent.requirePossible();
     this.cgroupLock.warm();
     const id = randomBytes(32).toString('hex');
-    const cgroupParent = this.slices.nameOf(config.metadata.uid);
+    const cgroupParent = askedSlice(config) ?? this.slices.nameOf(config.metadata.uid);
     const record = await this.sandboxes.create({ ...config, cgroupParent }, id, options.signal);
     try {
-      await this.slices.create(config.metadata.uid, config.resources);
+      if (this.slices.isOwn(record)) await this.slices.create(config.metadata.uid, config.resources);
     } catch (error) {
       await this.sandboxes.remove(id).catch((cause: unknown) => {
         this.logger.error(`Sandbox ${id}, whose slice failed, could not be removed: ${messageOf(cause)}`);
@@ -91,7 +92,7 @@ export class PodUnits {
       .map((container) => this.containers.stop(container.id, { graceMs: 0, ...options }));
     // All of them are over before this fails: nothing goes on behind the caller's back.
     for (const stop of await Promise.allSettled(stops)) if (stop.status === 'rejected') throw stop.reason;
-    if (this.isLastOfPod(record)) await this.slices.remove(record.metadata.uid);
+    if (this.slices.isOwn(record) && this.isLastOfPod(record)) await this.slices.remove(record.metadata.uid);
     await this.sandboxes.stop(id);
     if (!record.stopped) this.watcher.emit({ ...this.eventBase(record), type: 'sandbox-stopped' });
   }
@@ -201,10 +202,15 @@ export class PodUnits {
   }
 
   private async toStatus(record: SandboxRecord): Promise<PodSandboxStatus> {
-    const { id, metadata, createdAtMs, ips, network, ipc, pid, idMappings, labels, annotations } = record;
+    const { id, metadata, createdAtMs, ips, network, ipc, pid, labels, annotations } = record;
+    const { idMappings, runtimeHandler } = record;
     const state = (await this.sandboxes.verify(id)) ? 'ready' : 'not-ready';
     const base = { id, metadata, state, createdAtMs, ips, network, ipc, pid, labels, annotations } as const;
-    return idMappings.length === 0 ? base : { ...base, idMappings };
+    return {
+      ...base,
+      ...(idMappings.length === 0 ? {} : { idMappings }),
+      ...(runtimeHandler === undefined ? {} : { runtimeHandler }),
+    };
   }
 
   private eventBase({ id, metadata }: SandboxRecord) {

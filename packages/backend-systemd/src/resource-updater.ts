@@ -9,7 +9,7 @@ import {
 } from '@podwright/core';
 import { HostExecutor, writeFileAtomic } from '@podwright/nsenter';
 import type { OciSpec } from '@podwright/oci';
-import { SandboxManager } from '@podwright/sandbox';
+import { SandboxManager, type SandboxRecord } from '@podwright/sandbox';
 import { SystemdManager, type UnitProperty, unitProperty } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { CgroupTree } from './cgroup-tree.js';
@@ -56,10 +56,18 @@ export class ResourceUpdater {
     await this.containers.exclusively(id, (record) => this.update(record, change), options.signal);
   }
 
-  /** @throws PodwrightError kind `invalid-argument`, `unsupported` */
-  async updatePod(podUid: string, resources: ContainerResources, what: string): Promise<void> {
-    await this.check(resources, what);
-    await this.slices.update(podUid, resources);
+  /** @throws PodwrightError kind `invalid-argument`, `unsupported` (it lies in a slice of somebody else's) */
+  async updatePod(sandbox: SandboxRecord, resources: ContainerResources): Promise<void> {
+    const { namespace, name, uid } = sandbox.metadata;
+    await this.check(resources, `pod ${namespace}/${name}`);
+    if (!this.slices.isOwn(sandbox)) {
+      throw new PodwrightError(
+        'unsupported',
+        `The limits of pod ${namespace}/${name} are those of ${sandbox.cgroupParent}, and are changed by whoever made that slice.`,
+        { details: { slice: sandbox.cgroupParent } },
+      );
+    }
+    await this.slices.update(uid, resources);
   }
 
   /** Units of which there may be settings beside them, to be forgotten when a sandbox is gone. */
@@ -71,7 +79,7 @@ export class ResourceUpdater {
     const isLast = this.sandboxes
       .list()
       .every(({ id, metadata }) => id === sandboxId || metadata.uid !== uid);
-    return isLast ? [...containers, this.slices.nameOf(uid)] : containers;
+    return isLast && this.slices.isOwn(sandbox) ? [...containers, this.slices.nameOf(uid)] : containers;
   }
 
   /** Removes what systemd keeps of changed settings; of transient units it has nothing. Idempotent. */

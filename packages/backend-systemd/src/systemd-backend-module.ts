@@ -21,6 +21,7 @@ import { ContainerAttach } from './container-attach.js';
 import { ContainerExec } from './container-exec.js';
 import { ContainerFactory } from './container-factory.js';
 import { ContainerImageUsers } from './container-image-users.js';
+import { ContainerLogFiles } from './container-log-files.js';
 import { ContainerLogs } from './container-logs.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStatsReader } from './container-stats.js';
@@ -83,6 +84,7 @@ export const backendModule: BackendModuleFactory = (context) => {
       ContainerService,
       ContainerWatcher,
       ContainerLogs,
+      ContainerLogFiles,
       ContainerExec,
       PidTargets,
       ContainerAttach,
@@ -135,6 +137,7 @@ function libraryModules(
     imagesModule({
       runDir: join(runDir, 'images'),
       insecureRegistries: options.insecureRegistries,
+      insecureLoopback: true,
       insecurePolicy: options.insecurePolicy,
       pinnedImages,
       ...(authFile === undefined ? {} : { authFile }),

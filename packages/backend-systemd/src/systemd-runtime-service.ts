@@ -38,6 +38,7 @@ import type { Observable } from 'rxjs';
 import { SystemdBackendOptions } from './backend-options.js';
 import { ContainerAttach } from './container-attach.js';
 import { ContainerExec } from './container-exec.js';
+import { ContainerLogFiles } from './container-log-files.js';
 import { ContainerLogs } from './container-logs.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStatsReader } from './container-stats.js';
@@ -47,6 +48,7 @@ import { containerUnitName, HostLayout } from './host-layout.js';
 import { HostReadiness } from './host-readiness.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { PersistentUnits } from './persistent-units.js';
+import { checkRuntimeHandler } from './pod-placement.js';
 import { PodUnits } from './pod-units.js';
 import { isRecursiveReadOnlyPossible } from './recursive-read-only.js';
 import { ResourceUpdater } from './resource-updater.js';
@@ -70,7 +72,7 @@ export class SystemdRuntimeService implements RuntimeService {
     userNamespaces: false,
     persist: false,
     recursiveReadOnly: isRecursiveReadOnlyPossible(),
-    logFiles: false,
+    logFiles: true,
     runtimeHandlers: [],
   };
 
@@ -90,18 +92,20 @@ export class SystemdRuntimeService implements RuntimeService {
     @inject(ContainerService) private readonly containers: ContainerService,
     @inject(ContainerWatcher) private readonly watcher: ContainerWatcher,
     @inject(ContainerLogs) private readonly logs: ContainerLogs,
+    @inject(ContainerLogFiles) private readonly logFiles: ContainerLogFiles,
     @inject(ContainerExec) private readonly execs: ContainerExec,
     @inject(ContainerAttach) private readonly attaches: ContainerAttach,
     @inject(ResourceUpdater) private readonly resources: ResourceUpdater,
     @inject(ContainerStatsReader) private readonly statsReader: ContainerStatsReader,
     @inject(UserNamespaces) private readonly users: UserNamespaces,
     @inject(OrphanCollector) private readonly orphans: OrphanCollector,
-    @inject(SystemdBackendOptions) { supervisedRestart }: SystemdBackendOptions,
+    @inject(SystemdBackendOptions) { supervisedRestart, ociRuntime }: SystemdBackendOptions,
   ) {
     this.features = {
       ...this.features,
       ...execs.features,
       supervisedRestart,
+      runtimeHandlers: [ociRuntime],
       persist: persistent.isPossible,
     };
   }
@@ -156,7 +160,8 @@ export class SystemdRuntimeService implements RuntimeService {
 
   async runPodSandbox(config: PodSandboxConfig, options: CallOptions = {}): Promise<string> {
     this.enter(options);
-    const { metadata, resources = {} } = config;
+    const { metadata, resources = {}, runtimeHandler } = config;
+    checkRuntimeHandler(runtimeHandler, this.features.runtimeHandlers);
     await this.resources.check(resources, `pod ${metadata.namespace}/${metadata.name}`);
     return await this.pods.run(config, options);
   }
@@ -233,8 +238,9 @@ export class SystemdRuntimeService implements RuntimeService {
     return await this.containers.status(this.store.require(id));
   }
 
-  async reopenContainerLog(): Promise<void> {
-    throw new PodwrightError('unsupported', 'log files are not there yet');
+  async reopenContainerLog(id: string, options: CallOptions = {}): Promise<void> {
+    this.enter(options);
+    await this.logFiles.reopen(id, options);
   }
 
   async *containerLogs(id: string, options: LogOptions = {}): AsyncIterable<LogEntry> {
@@ -287,8 +293,7 @@ export class SystemdRuntimeService implements RuntimeService {
     options?: CallOptions,
   ): Promise<void> {
     this.enter(options);
-    const { metadata } = await this.pods.requireReady(id);
-    await this.resources.updatePod(metadata.uid, resources, `pod ${metadata.namespace}/${metadata.name}`);
+    await this.resources.updatePod(await this.pods.requireReady(id), resources);
   }
 
   async listContainerStats(

@@ -47,9 +47,9 @@ export class SystemdSandboxRestorer implements SandboxRestorer {
     if (newest === undefined || !newest.persist || newest.stopping || !newest.created) return undefined;
     if ((await this.sandboxes.verify(newest.id)) && this.isReleased(newest)) return undefined;
     await this.exclusively(async () => {
-      const { cgroupParent, resources } = await this.sandboxes.restore(newest.id, signal);
-      this.logger.info('a sandbox is back', { id: newest.id, podUid, slice: cgroupParent });
-      await this.slices.create(podUid, resources);
+      const record = await this.sandboxes.restore(newest.id, signal);
+      this.logger.info('a sandbox is back', { id: newest.id, podUid, slice: record.cgroupParent });
+      if (this.slices.isOwn(record)) await this.slices.create(podUid, record.resources);
     }, signal);
     return await this.pods.status(newest.id);
   }

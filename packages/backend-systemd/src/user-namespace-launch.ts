@@ -25,9 +25,9 @@ type Users = Pick<SandboxRecord, 'namespaces' | 'idMappings'>;
 
 /** The user namespace of a sandbox; undefined: the host's. */
 export function launchUsers({ namespaces, idMappings }: Users): LaunchUsers | undefined {
-  const [mapping] = idMappings;
-  if (namespaces.user === undefined || mapping === undefined) return undefined;
-  return { path: namespaces.user, rootId: mapping.hostId };
+  const root = idMappings.find(({ containerId }) => containerId === 0);
+  if (namespaces.user === undefined || root === undefined) return undefined;
+  return { path: namespaces.user, rootId: root.hostId };
 }
 
 /** Where the files of a container lie when it runs in a sandbox. */

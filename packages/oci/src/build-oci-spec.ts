@@ -8,7 +8,7 @@ import {
 import { capabilitySets, resolveCapabilities } from './capabilities.js';
 import { type DeviceNode, deviceRules, ociDevices } from './devices.js';
 import { accessLabels, type MandatoryAccess } from './mandatory-access.js';
-import { type ContainerVolume, containerMounts, rootfsPropagation, type SandboxMounts } from './mounts.js';
+import { containerMounts, rootfsPropagation, type SandboxMounts } from './mounts.js';
 import { processArgs, processEnv, workingDirectory } from './process-settings.js';
 import type { ResolvedUser } from './resolve-user.js';
 import type { OciIdMapping, OciNamespace, OciNamespaceType, OciSeccomp, OciSpec } from './runtime-spec.js';
@@ -47,13 +47,8 @@ export interface OciHostFacts {
   readonly mandatoryAccess: MandatoryAccess;
 }
 
-/** A container's configuration, with what its mounts are to their ids. */
-export interface OciContainerConfig extends ContainerConfig {
-  readonly mounts: readonly ContainerVolume[];
-}
-
 export interface OciSpecInput {
-  readonly config: OciContainerConfig;
+  readonly config: ContainerConfig;
   readonly sandbox: OciSandbox;
   readonly image: OciImageConfig;
   readonly user: ResolvedUser;

@@ -50,6 +50,11 @@ export interface ConmonAttach {
    * @throws PodwrightError kind `invalid-argument` for a size that no terminal has
    */
   resize(bundle: string, size: TerminalSize): Promise<void>;
+  /**
+   * Asks for the log file to be made anew under its name; it is not waited for. What lies there is lost.
+   * @returns false when nobody listens: the container has ended
+   */
+  reopenLogs(bundle: string): Promise<boolean>;
 }
 
 export const ConmonAttach: ServiceIdentifier<ConmonAttach> = Symbol.for('podwright.oci.ConmonAttach');
@@ -94,17 +99,29 @@ export class BridgedConmonAttach implements ConmonAttach, UsesHostPrograms {
 
   async resize(bundle: string, size: TerminalSize): Promise<void> {
     checkTerminalSize(size);
+    await this.control(bundle, `1 ${size.rows} ${size.columns}`);
+  }
+
+  async reopenLogs(bundle: string): Promise<boolean> {
+    // A line has three numbers, whatever the first one asks for (conmon's ctrl.c).
+    return await this.control(bundle, '2 0 0');
+  }
+
+  /** Writes a line to the FIFO that conmon takes orders from. @returns false when nobody reads it */
+  private async control(bundle: string, line: string): Promise<boolean> {
     const path = this.executor.hostPath(join(bundle, 'ctl'));
     try {
       // Non-blocking: of a FIFO that nobody reads, opening it would wait for ever.
       const fifo = await open(path, constants.O_WRONLY | constants.O_NONBLOCK);
       try {
-        await fifo.write(`1 ${size.rows} ${size.columns}\n`);
+        await fifo.write(`${line}\n`);
+        return true;
       } finally {
         await fifo.close();
       }
     } catch (error) {
       if (!['ENOENT', 'ENXIO', 'EPIPE'].includes(systemErrorCode(error) ?? '')) throw error;
+      return false;
     }
   }
 }

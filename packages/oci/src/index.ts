@@ -5,7 +5,6 @@ export {
   defaultMaskedPaths,
   defaultReadOnlyPaths,
   type NamespaceChoice,
-  type OciContainerConfig,
   type OciHostFacts,
   type OciSandbox,
   type OciSpecInput,
@@ -32,7 +31,6 @@ export { gatedCommand, startGated } from './gated-command.js';
 export { hostFacts, readHostFacts } from './host-facts.js';
 export { type ImageFileOptions, opaqueDirectories, readImageFile } from './image-file.js';
 export { type AccessLabels, accessLabels, type MandatoryAccess } from './mandatory-access.js';
-export type { ContainerVolume } from './mounts.js';
 export { NsenterExec, refusal as nsenterRefusal } from './nsenter-exec.js';
 export { GatedOciExec } from './oci-exec.js';
 export { type OciModuleOptions, ociModule } from './oci-module.js';

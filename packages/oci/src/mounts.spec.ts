@@ -1,8 +1,8 @@
 import type { Mount } from '@podwright/core';
 import { describe, expect, it } from 'vitest';
-import { type ContainerVolume, containerMounts, type MountSettings, rootfsPropagation } from './mounts.js';
+import { containerMounts, type MountSettings, rootfsPropagation } from './mounts.js';
 
-const mounts = (volumes: readonly ContainerVolume[], settings: Partial<MountSettings> = {}) =>
+const mounts = (volumes: readonly Mount[], settings: Partial<MountSettings> = {}) =>
   containerMounts({
     volumes,
     sandbox: {},
@@ -12,7 +12,7 @@ const mounts = (volumes: readonly ContainerVolume[], settings: Partial<MountSett
     idMappings: [],
     ...settings,
   });
-const at = (path: string, volumes: readonly ContainerVolume[], settings: Partial<MountSettings> = {}) =>
+const at = (path: string, volumes: readonly Mount[], settings: Partial<MountSettings> = {}) =>
   mounts(volumes, settings).filter(({ destination }) => destination === path);
 
 describe('containerMounts', () => {
@@ -57,7 +57,7 @@ describe('containerMounts', () => {
     const options = (path: string, volume = {}) =>
       at(path, [{ hostPath: '/h', containerPath: '/data', ...volume }], { sandbox, idMappings })[0]?.options;
     expect(options('/etc/hosts')).toContain(idmap);
-    expect(options('/data', { idmapped: true })).toContain(idmap);
+    expect(options('/data', { idMapped: true })).toContain(idmap);
     expect(options('/data')).not.toContain(idmap);
     // Its pinner makes it with the pod's ids.
     expect(options('/dev/shm')).not.toContain(idmap);

@@ -18,15 +18,6 @@ const PROC_TARGETS = new Set(
   ),
 );
 
-/** A mount of a container. */
-export interface ContainerVolume extends Mount {
-  /**
-   * In a user namespace of the pod's: ids are shown as those of that namespace, so that what belongs to root on the host
-   * belongs to the container's root, with nothing changed on disk.
-   */
-  readonly idmapped?: boolean;
-}
-
 /** Files and directories of the sandbox that its containers share. */
 export interface SandboxMounts {
   /** A directory for /dev/shm; absent: the host's with the host's IPC namespace, else one of the container's own. */
@@ -37,7 +28,7 @@ export interface SandboxMounts {
 }
 
 export interface MountSettings {
-  readonly volumes: readonly ContainerVolume[];
+  readonly volumes: readonly Mount[];
   readonly sandbox: SandboxMounts;
   readonly hostIpc: boolean;
   readonly privileged: boolean;
@@ -137,7 +128,7 @@ function defaultMounts({
   return mounts;
 }
 
-function bindMount(volume: ContainerVolume, destination: string, idMappings: readonly IdMapping[]): OciMount {
+function bindMount(volume: Mount, destination: string, idMappings: readonly IdMapping[]): OciMount {
   if (!volume.hostPath.startsWith('/')) {
     throw new PodwrightError(
       'invalid-argument',
@@ -153,7 +144,7 @@ function bindMount(volume: ContainerVolume, destination: string, idMappings: rea
       'rbind',
       PROPAGATION[volume.propagation ?? 'private'],
       access(volume),
-      ...(volume.idmapped === true ? idmap(idMappings) : []),
+      ...(volume.idMapped === true ? idmap(idMappings) : []),
     ],
   };
 }
@@ -171,11 +162,24 @@ function idmap(mappings: readonly IdMapping[]): readonly string[] {
 }
 
 /** `rro`: with all that is mounted below it. @see OCI runtime-spec, config.md, "Linux mount options" */
-function access({ readOnly, recursiveReadOnly, containerPath }: Mount): 'rw' | 'ro' | 'rro' {
+function access({
+  readOnly,
+  recursiveReadOnly,
+  containerPath,
+  propagation = 'private',
+}: Mount): 'rw' | 'ro' | 'rro' {
   if (recursiveReadOnly === true && readOnly !== true) {
     throw new PodwrightError(
       'invalid-argument',
       `The volume at ${containerPath} has recursiveReadOnly, which needs readOnly beside it.`,
+      { details: { path: containerPath } },
+    );
+  }
+  if (recursiveReadOnly === true && propagation !== 'private') {
+    throw new PodwrightError(
+      'invalid-argument',
+      `The volume at ${containerPath} has recursiveReadOnly and the propagation ${propagation}: a mount that comes later ` +
+        'would not be read-only. Leave one of them out.',
       { details: { path: containerPath } },
     );
   }

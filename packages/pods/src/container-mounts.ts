@@ -52,6 +52,8 @@ export function containerMounts(context: ContainerMountsContext): readonly Mount
       ...(isRecursive(mount, context) ? { recursiveReadOnly: true } : {}),
       propagation: PROPAGATION[mountPropagation],
       ...(subPath === '' ? {} : { subPath }),
+      // Whose a file is in a volume does not depend on the ids that a pod happens to have on the host.
+      ...(context.pod.spec.hostUsers ? {} : { idMapped: true }),
     };
   });
 }

@@ -1,4 +1,4 @@
-import { type IdMapping, PodwrightError } from '@podwright/core';
+import { type IdMapping, PodwrightError, type UserNamespaceMode } from '@podwright/core';
 import { type SysctlFile, sysctlFiles } from './namespaces/sysctls.js';
 import { ownKinds, ownNamespaces, type SandboxPaths, sandboxFilePaths } from './sandbox-paths.js';
 import { SANDBOX_RECORD_VERSION, type SandboxConfig, type SandboxRecord } from './sandbox-record.js';
@@ -8,6 +8,8 @@ import { sandboxName } from './sandbox-record-schema.js';
 const HOSTNAME_MAX = 64;
 /** Kubernetes' limit of a label. */
 const LABEL_MAX = 63;
+/** The greatest id of a kernel; the one after it stands for none. */
+const LAST_ID = 0xffff_fffe;
 
 /** What is known of the host and the moment when a sandbox is made. */
 export interface SandboxCircumstances {
@@ -41,7 +43,32 @@ export function checkSandboxConfig(config: SandboxConfig): readonly SysctlFile[]
       { details: { userNamespace, network, ipc, pid } },
     );
   }
+  if (config.idMappings !== undefined) checkIdMappings(config.idMappings, userNamespace);
   return sysctlFiles(config.sysctls ?? {}, new Set(ownKinds(config)));
+}
+
+/** user_namespaces(7): ranges that do not overlap on either side; and the pod's files belong to its root. */
+function checkIdMappings(mappings: readonly IdMapping[], userNamespace: UserNamespaceMode | undefined): void {
+  const fail = (why: string): never => {
+    throw new PodwrightError('invalid-argument', `The pod's ids cannot be mapped to the host's so: ${why}.`, {
+      details: { idMappings: mappings },
+    });
+  };
+  if (userNamespace !== 'pod') fail("it has the node's user namespace (userNamespace is to be pod)");
+  for (const [index, { containerId, hostId, size }] of mappings.entries()) {
+    const isId = (id: number) => Number.isSafeInteger(id) && id >= 0 && id + size <= LAST_ID + 1;
+    if (!Number.isSafeInteger(size) || size < 1 || !isId(containerId) || !isId(hostId)) {
+      fail(`${containerId} ${hostId} ${size} is no range of ids from 0 to ${LAST_ID}`);
+    }
+    for (const other of mappings.slice(index + 1)) {
+      const meets = (a: number, b: number) => a < b + other.size && b < a + size;
+      if (meets(containerId, other.containerId) || meets(hostId, other.hostId)) {
+        fail(`the ranges from ${containerId} and from ${other.containerId} overlap`);
+      }
+    }
+  }
+  if (!mappings.some(({ containerId }) => containerId === 0))
+    fail('no range begins with the root of the pod, 0');
 }
 
 /** The record of a sandbox of which nothing was made yet. */

@@ -1,5 +1,5 @@
 import { hostname } from 'node:os';
-import { Clock, Logger, messageOf, PodwrightError, UndoStack } from '@podwright/core';
+import { Clock, type IdMapping, Logger, messageOf, PodwrightError, UndoStack } from '@podwright/core';
 import { HostExecutor, readProcessIdentity } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { readBootId } from './boot-id.js';
@@ -85,7 +85,7 @@ export class SandboxBuilder {
         createdAtMs: this.clock.nowMs(),
         bootId: await readBootId(this.executor),
         nodeHostname: hostname(),
-        idMappings: config.userNamespace === 'pod' ? [await this.ranges.allot(id)] : [],
+        idMappings: config.userNamespace === 'pod' ? await this.#idMappings(config, id) : [],
       }),
       cni: planned,
     };
@@ -174,6 +174,13 @@ export class SandboxBuilder {
     sandbox.record = { ...sandbox.record, created: true, bootId: await readBootId(this.executor) };
     await this.store.write(sandbox.record);
     return sandbox;
+  }
+
+  /** Those that somebody else allots are his to keep apart; they are remembered so that none of ours touches them. */
+  async #idMappings({ idMappings }: SandboxConfig, id: string): Promise<readonly IdMapping[]> {
+    if (idMappings === undefined) return [await this.ranges.allot(id)];
+    this.ranges.keep(id, idMappings);
+    return idMappings;
   }
 
   /** The living sandbox of a record. */

@@ -155,7 +155,7 @@ export class UnshareNamespacePinner implements NamespacePinner, UsesHostPrograms
       paths.uts === undefined ? '' : hostname,
       ...sysctls.flatMap(({ path, value }) => [path, value]),
     ];
-    const owner = idMappings[0]?.hostId ?? 0;
+    const owner = idMappings.find(({ containerId }) => containerId === 0)?.hostId ?? 0;
     const shmArgs = [
       shm?.path ?? '',
       `size=${shm?.sizeBytes ?? 0},mode=1777,uid=${owner},gid=${owner},nosuid,nodev,noexec`,

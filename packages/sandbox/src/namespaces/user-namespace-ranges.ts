@@ -8,7 +8,7 @@ import { DEFAULT_IDS, firstFree, IDS_PER_POD, type IdRange, subordinateIds } fro
 /** Gives each pod ids of its own on the host. What was given is in the sandboxes' records. */
 @injectable()
 export class UserNamespaceRanges {
-  readonly #taken = new Map<string, IdMapping>();
+  readonly #taken = new Map<string, readonly IdMapping[]>();
 
   constructor(
     @inject(HostExecutor) private readonly executor: HostExecutor,
@@ -22,7 +22,7 @@ export class UserNamespaceRanges {
   async allot(sandboxId: string): Promise<IdMapping> {
     const range = await this.#range();
     // From here on nothing is awaited: of two calls at once each sees what the other took.
-    const first = firstFree(range, this.#taken.values());
+    const first = firstFree(range, [...this.#taken.values()].flat());
     if (first === undefined) {
       throw new PodwrightError(
         'no-space',
@@ -32,13 +32,13 @@ export class UserNamespaceRanges {
       );
     }
     const mapping = { containerId: 0, hostId: first, size: IDS_PER_POD };
-    this.#taken.set(sandboxId, mapping);
+    this.#taken.set(sandboxId, [mapping]);
     return mapping;
   }
 
-  /** Remembers what a sandbox of an earlier agent was given. */
-  keep(sandboxId: string, [mapping]: readonly IdMapping[]): void {
-    if (mapping !== undefined) this.#taken.set(sandboxId, mapping);
+  /** Remembers what a sandbox was given, by an earlier agent or by its caller. */
+  keep(sandboxId: string, mappings: readonly IdMapping[]): void {
+    this.#taken.set(sandboxId, mappings);
   }
 
   /** Idempotent. */
