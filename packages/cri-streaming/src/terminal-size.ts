@@ -12,7 +12,7 @@ const MAX_REST = 1024;
 export class TerminalSizeParser {
   private rest = '';
 
-  /** What cannot be read is passed over, as a size is never worth the session. */
+  /** What cannot be read is passed over, as a size is never worth the session; so is 0, by which clients say nothing. */
   push(text: string): TerminalSize[] {
     this.rest += text;
     const objects = this.rest.split('}');
@@ -33,5 +33,5 @@ function parse(text: string): TerminalSize[] {
 }
 
 function isSize(value: unknown): value is number {
-  return Number.isInteger(value) && Number(value) >= 0 && Number(value) <= 65535;
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 65535;
 }

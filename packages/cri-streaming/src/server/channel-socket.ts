@@ -8,6 +8,8 @@ const BASE64_ZERO = 48;
 /** What a channel may hold unread before the whole connection is held up: a WebSocket has no other way. */
 const HOLD_UP_BYTES = 1024 * 1024;
 const NORMAL_CLOSURE = 1000;
+/** How often to ping while reading is held up: only a write can tell then that the peer has gone. */
+const PROBE_MS = 5_000;
 
 /**
  * A WebSocket whose messages begin with the number of a channel, as Kubernetes uses it; each channel is a stream. Ending
@@ -15,6 +17,7 @@ const NORMAL_CLOSURE = 1000;
  */
 export class ChannelSocket {
   private readonly channels: Channel[];
+  private probeTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly socket: WebSocket,
@@ -29,6 +32,7 @@ export class ChannelSocket {
     this.socket.on('message', (message: RawData) => this.receive(message));
     this.socket.on('error', () => this.socket.terminate());
     this.socket.on('close', () => {
+      clearInterval(this.probeTimer);
       for (const channel of this.channels) channel.takeEnd();
     });
   }
@@ -58,11 +62,17 @@ export class ChannelSocket {
 
   holdUp(): void {
     this.socket.pause();
+    this.probeTimer ??= setInterval(() => {
+      if (this.socket.readyState === this.socket.OPEN) this.socket.ping();
+    }, PROBE_MS).unref();
   }
 
   /** Goes on unless another channel is still full. */
   goOn(): void {
-    if (!this.channels.some((channel) => channel.isFull)) this.socket.resume();
+    if (this.channels.some((channel) => channel.isFull)) return;
+    clearInterval(this.probeTimer);
+    this.probeTimer = undefined;
+    this.socket.resume();
   }
 
   private receive(message: RawData): void {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
 import { isIPv6, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -47,6 +48,8 @@ export class HttpStreamingServer implements StreamingServer {
     @inject(StreamingServerOptions) private readonly options: StreamingServerOptions,
     @inject(Logger) private readonly logger: Logger,
   ) {
+    // Every client listens.
+    setMaxListeners(0, this.disposing.signal);
     this.pending = new PendingRequests({
       ttlMs: options.urlTtlMs ?? MINUTE_MS,
       max: options.maxPending ?? 1000,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { PodwrightError } from '@podwright/core';
 import { SpdyConnection, type SpdyConnectionOptions } from '../spdy/spdy-connection.js';
@@ -22,6 +23,8 @@ export function meetSpdyClient(
     ...streams,
   });
   const gone = new AbortController();
+  // Every forwarded connection listens.
+  setMaxListeners(0, gone.signal);
   const onDispose = () => connection.destroy();
   options.signal.addEventListener('abort', onDispose, { once: true });
   void connection.closed.then(() => {

@@ -16,7 +16,7 @@ export interface SpdyConnectionOptions {
   readonly onStream?: (stream: SpdyStream) => void;
   /** Drop the connection when no frame but pings has come or gone for so long, in milliseconds. Absent: never. */
   readonly idleTimeoutMs?: number;
-  /** How often to ping while reading is held up, to notice a peer that has gone, in milliseconds; default 10 s. */
+  /** How often to ping while reading is held up, to notice a peer that has gone, in milliseconds; default 5 s. */
   readonly probeIntervalMs?: number;
 }
 
@@ -25,7 +25,7 @@ const DEFAULT_WINDOW_BYTES = 64 * 1024;
 /** A window beyond this is a fault of the peer's. */
 const MAX_WINDOW_BYTES = 0x7fffffff;
 const MAX_STREAMS = 4096;
-const DEFAULT_PROBE_MS = 10_000;
+const DEFAULT_PROBE_MS = 5_000;
 /** How long a peer may take to hang up once both sides are through. */
 const HANG_UP_MS = 10_000;
 
