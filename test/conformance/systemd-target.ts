@@ -1,6 +1,17 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, chmod, mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  writeFile,
+} from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -83,6 +94,7 @@ async function startAgent(folder: string, options: ConformanceTargetOptions): Pr
       },
       writeFile: (path, text) => writeFile(path, text),
       readFile: (path) => textOf(path),
+      rename: (from, to) => rename(from, to),
       connect: (port) =>
         new Promise((resolve, reject) => {
           const socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });

@@ -69,8 +69,8 @@ export class MemoryRuntimeService implements RuntimeService {
     userNamespaces: false,
     persist: false,
     recursiveReadOnly: true,
-    logFiles: false,
-    runtimeHandlers: [],
+    logFiles: true,
+    runtimeHandlers: ['memory'],
   };
   readonly events = new Subject<RuntimeEvent>();
   #subscription: Subscription | undefined;
@@ -117,7 +117,7 @@ export class MemoryRuntimeService implements RuntimeService {
 
   async runPodSandbox(config: PodSandboxConfig, options?: CallOptions): Promise<string> {
     this.#check(options);
-    checkSandboxConfig(config);
+    checkSandboxConfig(config, this.features.runtimeHandlers);
     return this.host.addSandbox(config).id;
   }
 
@@ -184,7 +184,7 @@ export class MemoryRuntimeService implements RuntimeService {
             `Sandbox ${sandboxId} has a container ${name} of attempt ${attempt}: ${twin.id}.`,
           );
         }
-        checkContainerConfig(config);
+        checkContainerConfig(config, sandbox.config);
         checkContainerResources(config.resources, `container "${name}"`);
         if (config.pidTarget !== undefined) this.#checkPidTarget(config.pidTarget, sandboxId);
         if (config.restart.by === 'backend' && !this.features.supervisedRestart) {
@@ -267,8 +267,9 @@ export class MemoryRuntimeService implements RuntimeService {
     return this.#container(id).status();
   }
 
-  async reopenContainerLog(): Promise<void> {
-    throw new PodwrightError('unsupported', 'The memory backend writes no log files: read containerLogs.');
+  async reopenContainerLog(id: string, options?: CallOptions): Promise<void> {
+    this.#check(options);
+    this.#container(id).reopenLog();
   }
 
   async *containerLogs(id: string, options: LogOptions = {}): AsyncGenerator<LogEntry> {

@@ -50,6 +50,7 @@ export const unsupportedFields = {
  */
 export const unenforcedFields: readonly string[] = [
   'ContainerResources',
+  'PodSandboxConfig.cgroupParent',
   'spec.hostIPC',
   'spec.overhead',
   'spec.resources',

@@ -29,6 +29,7 @@ export interface HostView {
   writeFile(path: string, text: string): Promise<void>;
   /** Undefined when there is no such file. */
   readFile(path: string): Promise<string | undefined>;
+  rename(from: string, to: string): Promise<void>;
   /** Connects to a TCP port of the host, not from the host itself where a backend serves only others. */
   connect(port: number): Promise<Duplex>;
 }

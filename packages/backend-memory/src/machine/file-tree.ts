@@ -103,6 +103,14 @@ export class FileTree {
     if (parent?.kind === 'directory') parent.entries.delete(path.slice(path.lastIndexOf('/') + 1));
   }
 
+  /** Gives a file or directory another path; what was there is replaced. @throws FileError */
+  rename(from: string, to: string): void {
+    const node = this.get(from);
+    const { parent, name } = this.#parentOf(to);
+    this.remove(from);
+    parent.entries.set(name, node);
+  }
+
   /** Copies all files of another tree into this one. */
   copyFrom(other: DirectoryNode, into: DirectoryNode = this.root): void {
     for (const [name, node] of other.entries) {

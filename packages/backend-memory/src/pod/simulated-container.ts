@@ -21,6 +21,7 @@ import { SIGKILL, signalNumber } from '../machine/signals.js';
 import type { ProcessExit, Program, SimulatedProcess } from '../machine/simulated-process.js';
 import { ContainerLog } from '../store/container-log.js';
 import type { ImageContent } from '../store/image-store.js';
+import { LogFile } from '../store/log-file.js';
 import { AttachPoint } from './attach-point.js';
 import type { ProcessPlan } from './process-plan.js';
 import { hasLabels, type SimulatedSandbox } from './simulated-sandbox.js';
@@ -49,6 +50,7 @@ export class SimulatedContainer {
   #termination = new TerminationFile({});
   #root = new FileTree();
   #resources: ContainerResources;
+  readonly #logFile: LogFile | undefined;
   #stopping = false;
   #nextStartAtMs: number | undefined;
   #wait = new AbortController();
@@ -64,7 +66,12 @@ export class SimulatedContainer {
     readonly createdAtMs: number,
     private readonly surroundings: ContainerSurroundings,
   ) {
-    this.log = new ContainerLog(() => surroundings.clock.nowMs());
+    const { clock, hostFiles } = surroundings;
+    this.#logFile = config.logPath === undefined ? undefined : new LogFile(hostFiles, config.logPath);
+    this.log = new ContainerLog(
+      () => clock.nowMs(),
+      (entry) => this.#logFile?.append(entry),
+    );
     this.#resources = config.resources;
   }
 
@@ -131,8 +138,20 @@ export class SimulatedContainer {
     await init.ended;
   }
 
+  /** Goes on in a new file of the log's name, where the old one was renamed. @throws PodwrightError kind `failed-precondition` */
+  reopenLog(): void {
+    if (!this.#logFile) {
+      throw new PodwrightError(
+        'failed-precondition',
+        `Container ${this.config.metadata.name} (${this.id}) writes no log file: it was created without logPath.`,
+      );
+    }
+    if (this.processes.get(1)?.alive) this.#logFile.open();
+  }
+
   status(): ContainerStatus {
-    const { metadata, image, labels, annotations, mounts, resources } = this.config;
+    const { metadata, image, labels, annotations, mounts, logPath } = this.config;
+    const { uid, gid, groups } = this.plan.user;
     return {
       id: this.id,
       sandboxId: this.sandbox.id,
@@ -145,7 +164,9 @@ export class SimulatedContainer {
       labels,
       annotations,
       mounts,
-      resources,
+      resources: this.#resources,
+      ...(logPath === undefined ? {} : { logPath }),
+      user: { uid, gid, supplementalGroups: [...new Set([gid, ...groups])].sort((a, b) => a - b) },
       attempts: [...this.#attempts],
       ...(this.#nextStartAtMs === undefined ? {} : { nextStartAtMs: this.#nextStartAtMs }),
       ...this.#trouble,
@@ -222,6 +243,7 @@ export class SimulatedContainer {
         { details: { command: argv } },
       );
     }
+    this.#openLogFile();
     const attempt = this.#attempts.length;
     this.#table = table;
     const streams = new AttachPoint(this.config, (stream) => this.log.sink(attempt, stream), clock);
@@ -312,17 +334,21 @@ export class SimulatedContainer {
     root.copyFrom(this.image.root);
     for (const [path, text] of Object.entries(this.surroundings.sandboxFiles)) root.writeFile(path, text);
     root.makeDirectory(this.plan.cwd);
-    const mounts = this.config.mounts.map(({ hostPath, containerPath, readOnly, subPath }) => {
-      const volume = this.surroundings.hostFiles.find(hostPath);
-      const node = volume && subPath ? this.#partOf(volume, subPath) : volume;
-      if (!node) {
-        throw new PodwrightError(
-          'container-start-failed',
-          `Container ${this.config.metadata.name} cannot start: ${hostPath} of its mount at ${containerPath} is not there.`,
-        );
-      }
-      return { containerPath, node, readOnly: readOnly ?? false };
-    });
+    const mounts = this.config.mounts.map(
+      ({ hostPath, containerPath, readOnly, subPath, createHostPath }) => {
+        const { hostFiles } = this.surroundings;
+        const volume =
+          hostFiles.find(hostPath) ?? (createHostPath ? hostFiles.makeDirectory(hostPath) : undefined);
+        const node = volume && subPath ? this.#partOf(volume, subPath) : volume;
+        if (!node) {
+          throw new PodwrightError(
+            'container-start-failed',
+            `Container ${this.config.metadata.name} cannot start: ${hostPath} of its mount at ${containerPath} is not there.`,
+          );
+        }
+        return { containerPath, node, readOnly: readOnly ?? false };
+      },
+    );
     const declared = anonymousVolumes(this.image.config, this.config.mounts).map((containerPath) => {
       const volume = new FileTree();
       const content = new FileTree(this.image.root).find(containerPath);
@@ -336,6 +362,18 @@ export class SimulatedContainer {
       ...mounts,
       ...this.#termination.mounts(this.config.mounts),
     ]);
+  }
+
+  #openLogFile(): void {
+    try {
+      this.#logFile?.open();
+    } catch (error) {
+      if (!(error instanceof FileError)) throw error;
+      throw new PodwrightError(
+        'container-start-failed',
+        `Container ${this.config.metadata.name} cannot start: its log file cannot be made: ${error.message}.`,
+      );
+    }
   }
 
   /** What is at a path of a volume; made as a directory when it is missing. */

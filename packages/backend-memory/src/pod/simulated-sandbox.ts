@@ -46,7 +46,7 @@ export class SimulatedSandbox {
   }
 
   status(): PodSandboxStatus {
-    const { metadata, network, ipc, pid, labels, annotations } = this.config;
+    const { metadata, network, ipc, pid, runtimeHandler, labels, annotations } = this.config;
     return {
       id: this.id,
       metadata,
@@ -56,6 +56,7 @@ export class SimulatedSandbox {
       network,
       ipc,
       pid,
+      ...(runtimeHandler === undefined ? {} : { runtimeHandler }),
       labels,
       annotations,
     };

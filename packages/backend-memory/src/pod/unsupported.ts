@@ -16,7 +16,20 @@ const { nodeProcesses, userNamespaces, appArmor: noAppArmor, seLinux: noSeLinux 
  * taken and reported as given, and has no effect: `features.kernel` is false.
  * @throws PodwrightError kind `unsupported`
  */
-export function checkSandboxConfig(config: PodSandboxConfig): void {
+export function checkSandboxConfig(config: PodSandboxConfig, runtimeHandlers: readonly string[]): void {
+  const { runtimeHandler, idMappings, userNamespace } = config;
+  if (runtimeHandler !== undefined && !runtimeHandlers.includes(runtimeHandler)) {
+    throw new PodwrightError(
+      'invalid-argument',
+      `There is no runtime handler "${runtimeHandler}", only ${runtimeHandlers.join(', ')}. Leave it out for the default.`,
+    );
+  }
+  if (idMappings !== undefined && userNamespace !== 'pod') {
+    throw new PodwrightError(
+      'invalid-argument',
+      `Pod ${config.metadata.name} has idMappings, and the node's user namespace: leave them out.`,
+    );
+  }
   if (config.pid === 'node')
     throw refusal(nodeProcesses, `the node's processes in pod ${config.metadata.name} (hostPID)`);
   if (config.userNamespace === 'pod')
@@ -50,10 +63,35 @@ function checkSecurity({ metadata, security }: ContainerConfig): void {
   if (seLinux !== undefined) throw refusal(noSeLinux, `SELinux, which container ${metadata.name} asks for`);
 }
 
-/** @throws PodwrightError kind `unsupported`, `invalid-argument` */
-export function checkContainerConfig(config: ContainerConfig): void {
+function checkPid({ metadata, pid, pidTarget }: ContainerConfig, sandbox: PodSandboxConfig): void {
+  const { name } = metadata;
+  if (pid === 'node') throw refusal(nodeProcesses, `the node's processes in container ${name} (pid: node)`);
+  if (pid !== undefined && pidTarget !== undefined) {
+    throw new PodwrightError(
+      'invalid-argument',
+      `Container ${name} has a pid and a pidTarget: leave one of them out.`,
+    );
+  }
+  if (pid === 'pod' && sandbox.pid !== 'pod') {
+    throw new PodwrightError(
+      'failed-precondition',
+      `Container ${name} is to share the processes of its pod (pid: pod), and its sandbox was made with pid: ${sandbox.pid}. ` +
+        'Make the sandbox with pid: pod.',
+    );
+  }
+}
+
+/** @throws PodwrightError kind `unsupported`, `invalid-argument`, `failed-precondition` */
+export function checkContainerConfig(config: ContainerConfig, sandbox: PodSandboxConfig): void {
   const { name } = config.metadata;
   checkSecurity(config);
+  checkPid(config, sandbox);
+  if (config.logPath !== undefined && !/^\/.*[^/]$/.test(config.logPath)) {
+    throw new PodwrightError(
+      'invalid-argument',
+      `The log file "${config.logPath}" of container ${name} has to be an absolute path.`,
+    );
+  }
   if (config.devices.length > 0)
     throw refusal(unsupportedFields.devices, `devices of the host in container ${name}`);
   if (config.mounts.some(({ propagation }) => propagation === 'bidirectional')) {
@@ -74,6 +112,13 @@ export function checkContainerConfig(config: ContainerConfig): void {
     throw new PodwrightError(
       'invalid-argument',
       `The mount at ${containerPath} in container ${name} has recursiveReadOnly, which needs readOnly beside it.`,
+    );
+  }
+  for (const { containerPath, recursiveReadOnly, propagation = 'private' } of config.mounts) {
+    if (recursiveReadOnly !== true || propagation === 'private') continue;
+    throw new PodwrightError(
+      'invalid-argument',
+      `The mount at ${containerPath} in container ${name} has recursiveReadOnly and the propagation ${propagation}: leave one of them out.`,
     );
   }
   for (const { containerPath, subPath = '' } of config.mounts) {

@@ -17,7 +17,11 @@ export class ContainerLog {
   #closed = false;
   #lastUs = 0;
 
-  constructor(private readonly nowMs: () => number) {}
+  /** @param onEntry told of each entry, in order */
+  constructor(
+    private readonly nowMs: () => number,
+    private readonly onEntry: (entry: LogEntry) => void = () => undefined,
+  ) {}
 
   get entries(): readonly StoredEntry[] {
     return this.#entries;
@@ -60,7 +64,9 @@ export class ContainerLog {
     // Time goes on from entry to entry, so that "since" and "after" cut between any two.
     this.#lastUs = Math.max(this.nowMs() * 1000, this.#lastUs + 1);
     const cursor = String(this.#entries.length + 1);
-    this.#entries.push({ attempt, timestampUs: this.#lastUs, stream, line, partial, cursor });
+    const entry = { attempt, timestampUs: this.#lastUs, stream, line, partial, cursor };
+    this.#entries.push(entry);
+    this.onEntry(entry);
   }
 
   #notify(): void {

@@ -2,6 +2,7 @@ import type { ConformanceCase } from '../conformance-case.js';
 import { agentCases, cancelCases } from './agent-cases.js';
 import { attachCases } from './attach-cases.js';
 import { containerCases } from './container-cases.js';
+import { criNeedsCases } from './cri-needs-cases.js';
 import { debugCases } from './debug-cases.js';
 import { eventCases } from './event-cases.js';
 import { execCases } from './exec-cases.js';
@@ -69,4 +70,5 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...statsCases,
   ...resourceCases,
   ...kernelCases,
+  ...criNeedsCases,
 ];

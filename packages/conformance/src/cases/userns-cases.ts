@@ -66,7 +66,7 @@ export const usernsCases = section('users', {
     run: async (t) => {
       const hostPath = await t.host.makeDirectory();
       await t.host.writeFile(`${hostPath}/there`, 'content\n');
-      const mounts = [{ hostPath, containerPath: '/data' }];
+      const mounts = [{ hostPath, containerPath: '/data', idMapped: true }];
       const first = await t.start(await t.sandbox(OWN), sleepForever(), { mounts });
       const { stdout } = await t.service.execSync(
         first,
