@@ -2,12 +2,12 @@
 //
 //   npm test                         everything
 //   npm test -- unit [FILTER…]       one or more of the projects unit, conformance, packaging, boot, host;
-//                                    filters and options
-//                                    (-t NAME) go to vitest
+//                                    filters and options (-t NAME) go to vitest
 //
+// Two tracks run at a time, each on a throw-away host of its own; what the second one prints comes when it has ended.
 // Ends with a line `N passed, N failed`, and lists what was skipped or left out.
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureRealImages } from '../test/host/real-images.mjs';
@@ -36,44 +36,82 @@ const reports = {
   host: join(REPOSITORY, 'node_modules/.cache/podwright-test', String(process.pid)),
 };
 
+/**
+ * What runs one after the other, two tracks at a time: they take about as long as each other, and together less than one
+ * after the other, since tests often wait. A part is a project, or the files of it that lie in `folders`.
+ */
+function tracks() {
+  const here = projects
+    .filter((project) => project !== 'host')
+    .map((project) => ({ name: project, project }));
+  if (!projects.includes('host')) return [here, []];
+  const host = (name, folders) => ({ name, project: 'host', folders });
+  // Filters choose few files; and a machine with systemd is one host, which two tracks cannot have to themselves.
+  if (filters.length > 0 || isSystemdMachine()) return [[...here, host('host', [])], []];
+  return [
+    [...here, host('host-conformance', ['test/conformance'])],
+    [host('host', ['test/e2e', 'test/host'])],
+  ];
+}
+
 /** One run of vitest; what it reports to a file is counted, its exit code checked against that. */
-async function runProject(project, exec) {
-  const file = join(project === 'host' ? reports.host : reports.here, `${project}.json`);
+async function runPart({ name, project, folders = [] }, exec, stdio) {
+  const file = join(project === 'host' ? reports.host : reports.here, `${name}.json`);
   const command = [
-    ...[join(REPOSITORY, 'node_modules/vitest/vitest.mjs'), 'run', '--project', project],
+    ...[join(REPOSITORY, 'node_modules/vitest/vitest.mjs'), 'run', '--project', project, ...folders],
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
     ...(filters.length > 0 ? ['--passWithNoTests', ...filters] : []),
   ];
-  console.log(`\n== ${project}`);
-  const { exitCode, timedOut } = await exec(process.execPath, command, { timeoutMs: TIMEOUT_MS[project] });
-  return readVitestReport(project, file, { exitCode, timedOut, mayBeEmpty: filters.length > 0 });
+  console.log(`\n== ${name}`);
+  const timeoutMs = TIMEOUT_MS[project];
+  const { exitCode, timedOut } = await exec(process.execPath, command, { timeoutMs, stdio });
+  return readVitestReport(name, file, { exitCode, timedOut, mayBeEmpty: filters.length > 0 });
 }
 
-function execHere(command, args, { timeoutMs }) {
-  const child = spawn(command, args, { cwd: REPOSITORY, stdio: ['ignore', 'inherit', 'inherit'] });
+function execHere(command, args, { timeoutMs, stdio }) {
+  const child = spawn(command, args, { cwd: REPOSITORY, stdio });
   return finish(child, { timeoutMs }, () => child.kill('SIGKILL'));
 }
 
 async function runAll() {
+  const [first, second] = tracks();
+  const results = await Promise.all([runTrack(first), ...(second.length > 0 ? [runAside(second)] : [])]);
+  return results.flat();
+}
+
+async function runTrack(track, stdio = ['ignore', 'inherit', 'inherit']) {
   const results = [];
-  for (const project of projects) {
-    const reason = project === 'boot' || project === 'host' ? whyNotReal() : undefined;
-    if (reason !== undefined) results.push({ ...nothingRan(project), leftOut: reason });
-    else if (project === 'host') results.push(await runHostProject());
+  for (const part of track) {
+    const { name, project } = part;
+    const reason = project === 'host' || project === 'boot' ? whyNotReal() : undefined;
+    if (reason !== undefined) results.push({ ...nothingRan(name), leftOut: reason });
+    else if (project === 'host') results.push(await runOnHost(part, stdio));
     // A machine with systemd needs no throw-away host.
-    else if (project !== 'boot' || !isSystemdMachine()) results.push(await runProject(project, execHere));
+    else if (project !== 'boot' || !isSystemdMachine()) results.push(await runPart(part, execHere, stdio));
   }
   return results;
 }
 
-async function runHostProject() {
+/** A track whose output is kept until it has ended. */
+async function runAside(track) {
+  const file = join(reports.here, 'aside.log');
+  const log = openSync(file, 'w');
+  try {
+    return await runTrack(track, ['ignore', log, log]);
+  } finally {
+    closeSync(log);
+    console.log(`\n== output of ${track.map(({ name }) => name).join(', ')}\n${readFileSync(file, 'utf8')}`);
+  }
+}
+
+async function runOnHost(part, stdio) {
   mkdirSync(reports.host, { recursive: true });
   try {
     // Before the host boots: it has no way to the packages.
     ensureRealImages();
-    return await withRealHost('test', ({ exec }) => runProject('host', exec));
+    return await withRealHost(`test-${part.name}`, ({ exec }) => runPart(part, exec, stdio));
   } catch (error) {
-    return { ...nothingRan('host'), failures: [`host: ${error.message}`] };
+    return { ...nothingRan(part.name), failures: [`${part.name}: ${error.message}`] };
   }
 }
 
