@@ -259,6 +259,15 @@ export class ContainerService {
     }
   }
 
+  /** Of one whose start has just succeeded, if its files say that it runs: systemd need not be asked. */
+  statusOfStarted(id: string): ContainerStatus | undefined {
+    const record = this.store.get(id);
+    if (record === undefined) return undefined;
+    const written = this.store.attempts(id);
+    const runs = written.started !== undefined && written.lines.length === 0;
+    return runs ? this.toStatus(record, { activeState: 'active', stopping: false }, written) : undefined;
+  }
+
   /** Listed, not read as a property: reading one makes systemd load the unit for a moment, which it tells as an event. */
   private async unitOf(id: string): Promise<UnitState> {
     const [row] = await this.manager.listUnits({ patterns: [containerUnitName(id)] });

@@ -70,6 +70,10 @@ beforeEach(() => {
       return statuses.get(id);
     },
     statuses: async () => [...statuses.values()],
+    statusOfStarted: (id: string) => {
+      const status = statuses.get(id);
+      return status?.state === 'running' ? status : undefined;
+    },
   };
   watcher = Reflect.construct(ContainerWatcher, [
     ...[systemd, store, containers, { refresh: async () => undefined }, silentLogger],
@@ -193,22 +197,36 @@ describe('ContainerWatcher', () => {
     expect([told(), systemd.unitEvents.observed]).toEqual([[], false]);
   });
 
-  it('looks once, when a start is over, whatever its unit tells on the way', async () => {
+  const changed = (ActiveState: 'active' | 'inactive') =>
+    systemd.unitEvents.next({ type: 'changed', unit: UNIT, properties: { ActiveState }, invalidated: [] });
+
+  it('tells of a start when it is over, and asks nobody, whatever its unit tells on the way', async () => {
     is('created', []);
     await watcher.start();
     await watcher.lookAfter(CONTAINER_ID, async () => {
-      systemd.unitEvents.next({
-        type: 'changed',
-        unit: UNIT,
-        properties: { ActiveState: 'active' },
-        invalidated: [],
-      });
+      changed('active');
       await settled();
-      expect(looks).toBe(0);
+      expect(told()).toEqual([]);
       is('running', [runs(0)]);
     });
     expect(told()).toEqual(['started 0']);
+    expect(looks).toBe(0);
+  });
+
+  it.each([
+    ['its unit told an end', 'running', () => changed('inactive')],
+    ['systemd was lost meanwhile', 'running', () => systemd.unitEvents.next({ type: 'relist' })],
+    ['its files do not say that it runs', 'created', () => changed('active')],
+  ] as const)('looks after a start when %s', async (_why, state, happens) => {
+    is('created', []);
+    await watcher.start();
+    await watcher.lookAfter(CONTAINER_ID, async () => {
+      is(state, []);
+      happens();
+      onLook = () => is('exited', [ended(0)]);
+    });
     expect(looks).toBe(1);
+    expect(told()).toEqual(['started 0', 'exited 0']);
   });
 
   it('looks after a start that failed when its unit told something', async () => {

@@ -16,6 +16,15 @@ interface Told {
   readonly ended: number;
 }
 
+/** What came of a container while nobody was to look. */
+interface Held {
+  count: number;
+  /** Any reason to look. */
+  missed: boolean;
+  /** It may have ended. */
+  ended: boolean;
+}
+
 const NOTHING: Told = { started: 0, ended: 0 };
 
 /**
@@ -30,7 +39,7 @@ export class ContainerWatcher {
   /** Containers whose next look has not begun. */
   private readonly waiting = new Set<string>();
   /** Containers that are not looked at because somebody will when they are done with it; whether there was a reason to. */
-  private readonly held = new Map<string, { count: number; missed: boolean }>();
+  private readonly held = new Map<string, Held>();
   private subscription: Subscription | undefined;
 
   constructor(
@@ -57,7 +66,7 @@ export class ContainerWatcher {
       if (event.type === 'relist') this.lookAtAll();
       else if (tellsNews(event)) {
         const id = containerOfUnit(event.unit);
-        if (id !== undefined) this.look(id);
+        if (id !== undefined) this.look(id, event);
       }
     });
     // What happened between the first look and the subscription.
@@ -81,25 +90,28 @@ export class ContainerWatcher {
   }
 
   /**
-   * Does something to a container whose signals on the way tell nothing: it is looked at once, afterwards.
-   * @throws what `action` throws
+   * Starts a container whose signals on the way tell nothing: what came of it is told once, afterwards. When it runs, its
+   * files and the end of the start tell all that systemd could.
+   * @throws what `start` throws
    */
-  async lookAfter(id: string, action: () => Promise<void>): Promise<void> {
-    const held = this.held.get(id) ?? { count: 0, missed: false };
+  async lookAfter(id: string, start: () => Promise<void>): Promise<void> {
+    const held = this.held.get(id) ?? { count: 0, missed: false, ended: false };
     held.count++;
     this.held.set(id, held);
     try {
-      await action();
+      await start();
     } catch (error) {
       this.letGo(id, held);
       if (held.missed) this.look(id);
       throw error;
     }
     this.letGo(id, held);
-    await this.refresh(id);
+    const started = held.ended ? undefined : this.containers.statusOfStarted(id);
+    if (started === undefined) await this.refresh(id);
+    else this.tell(started);
   }
 
-  private letGo(id: string, held: { count: number }): void {
+  private letGo(id: string, held: Held): void {
     held.count--;
     if (held.count === 0) this.held.delete(id);
   }
@@ -117,9 +129,12 @@ export class ContainerWatcher {
   }
 
   /** One look serves all signals that come before it begins. */
-  private look(id: string): void {
+  private look(id: string, event?: UnitEvent): void {
     const held = this.held.get(id);
-    if (held !== undefined) held.missed = true;
+    if (held !== undefined) {
+      held.missed = true;
+      if (!isStart(event)) held.ended = true;
+    }
     if (held !== undefined || this.waiting.has(id)) return;
     this.waiting.add(id);
     this.mutex
@@ -192,4 +207,9 @@ function tellsNews(event: UnitEvent): boolean {
   if (event.type !== 'changed') return false;
   const { ActiveState, SubState } = event.properties;
   return SubState === 'auto-restart' || (ActiveState !== undefined && SETTLED.has(ActiveState));
+}
+
+/** Whether an event tells no more than that a unit has started. */
+function isStart(event: UnitEvent | undefined): boolean {
+  return event?.type === 'changed' && event.properties.ActiveState === 'active';
 }
