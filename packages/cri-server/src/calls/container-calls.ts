@@ -1,0 +1,135 @@
+import { Logger, RuntimeService } from '@podwright/core';
+import type { cri, RpcContext } from '@podwright/cri-api';
+import { inject, injectable } from 'inversify';
+import { matchesId, toContainerFilter } from '../mapping/filters.js';
+import { inBatches } from '../mapping/in-batches.js';
+import { invalid, unsupported } from '../mapping/refusals.js';
+import { toContainerConfig } from '../mapping/to-container-config.js';
+import { toCriContainer } from '../mapping/to-cri-container.js';
+import { toResourcesChange } from '../mapping/to-resources.js';
+import { ContainerStatuses } from './container-statuses.js';
+import { IdFinder } from './id-finder.js';
+import { SharedCreations } from './shared-creations.js';
+
+/** The calls about containers, but for those that enter one. */
+@injectable()
+export class ContainerCalls {
+  private readonly creations = new SharedCreations();
+
+  constructor(
+    @inject(RuntimeService) private readonly runtime: RuntimeService,
+    @inject(IdFinder) private readonly ids: IdFinder,
+    @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
+    @inject(Logger) private readonly logger: Logger,
+  ) {}
+
+  async create(
+    { podSandboxId, config: asked, sandboxConfig }: cri.CreateContainerRequest,
+    { signal }: RpcContext,
+  ) {
+    const sandbox = await this.ids.sandbox(podSandboxId, { signal });
+    const config = toContainerConfig(asked, {
+      logDirectory: sandboxConfig?.logDirectory ?? '',
+      sandboxPid: sandbox.pid,
+    });
+    const { name, attempt } = config.metadata;
+    const { pidTarget } = config;
+    const target = pidTarget === undefined ? undefined : await this.ids.container(pidTarget, { signal });
+    const whole = target === undefined ? config : { ...config, pidTarget: target.id };
+    const containerId = await this.creations.run(
+      JSON.stringify([sandbox.id, name, attempt]),
+      {
+        make: (all) => this.runtime.createContainer(sandbox.id, whole, { signal: all }),
+        undo: (id) => this.runtime.removeContainer(id),
+      },
+      signal,
+    );
+    this.logger.info(`Container ${containerId}, ${name} of sandbox ${sandbox.id}, is made`);
+    return { containerId };
+  }
+
+  async start({ containerId }: cri.StartContainerRequest, { signal }: RpcContext) {
+    const { id, metadata } = await this.ids.container(containerId, { signal });
+    await this.runtime.startContainer(id, { signal });
+    this.logger.info(`Container ${id}, ${metadata.name}, is started`);
+    return {};
+  }
+
+  async stop({ containerId, timeout }: cri.StopContainerRequest, { signal }: RpcContext) {
+    if (timeout < 0n) {
+      throw invalid(
+        `The timeout of the stop of container ${containerId} is ${timeout}: it cannot be negative.`,
+      );
+    }
+    const id = await this.ids.containerIfThere(containerId, { signal });
+    if (id === undefined) return {};
+    await this.runtime.stopContainer(id, { graceMs: Number(timeout) * 1000, signal });
+    this.logger.info(`Container ${id} is stopped`);
+    return {};
+  }
+
+  async remove({ containerId }: cri.RemoveContainerRequest, { signal }: RpcContext) {
+    const id = await this.ids.containerIfThere(containerId, { signal });
+    if (id === undefined) return {};
+    await this.runtime.removeContainer(id, { signal });
+    this.logger.info(`Container ${id} is removed`);
+    return {};
+  }
+
+  async list({ filter }: cri.ListContainersRequest, { signal }: RpcContext) {
+    return { containers: await this.items(filter, signal) };
+  }
+
+  async *stream({ filter }: cri.StreamContainersRequest, { signal }: RpcContext) {
+    for (const containers of inBatches(await this.items(filter, signal))) yield { containers };
+  }
+
+  async status({ containerId, verbose }: cri.ContainerStatusRequest, { signal }: RpcContext) {
+    const status = await this.ids.container(containerId, { signal });
+    const { sandboxId, processId: pid, ...rest } = status;
+    return {
+      status: await this.statuses.toCri(status, { signal }),
+      // The names that crictl's users know from containerd and CRI-O.
+      ...(verbose ? { info: { info: JSON.stringify({ sandboxID: sandboxId, pid, ...rest }) } } : {}),
+    };
+  }
+
+  /** `annotations` are for plugins of a runtime, of which there are none here; those of the container stay. */
+  async updateResources(
+    { containerId, linux, windows }: cri.UpdateContainerResourcesRequest,
+    { signal }: RpcContext,
+  ) {
+    if (windows !== undefined) {
+      throw unsupported(
+        'UpdateContainerResourcesRequest.windows',
+        `Windows limits of container ${containerId} are not supported: this is Linux.`,
+      );
+    }
+    const { id, resources, metadata } = await this.ids.container(containerId, { signal });
+    const change = toResourcesChange(linux, resources, `container ${metadata.name}`);
+    if (Object.keys(change).length > 0) {
+      await this.runtime.updateContainerResources(id, change, { signal });
+    }
+    return {};
+  }
+
+  async reopenLog({ containerId }: cri.ReopenContainerLogRequest, { signal }: RpcContext) {
+    const { id } = await this.ids.container(containerId, { signal });
+    await this.runtime.reopenContainerLog(id, { signal });
+    return {};
+  }
+
+  /** Resolves when no container is half-made. */
+  settled(): Promise<void> {
+    return this.creations.settled();
+  }
+
+  private async items(filter: cri.ContainerFilter | undefined, signal: AbortSignal) {
+    const found = await this.runtime.listContainers(toContainerFilter(filter), { signal });
+    const state = filter?.state?.state;
+    return found
+      .filter(({ id, sandboxId }) => matchesId(id, filter?.id) && matchesId(sandboxId, filter?.podSandboxId))
+      .map(toCriContainer)
+      .filter((container) => state === undefined || container.state === state);
+  }
+}

@@ -1,0 +1,121 @@
+import { chmod, lstat, mkdir, mkdtemp, rename, rm, rmdir } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { dirname, join } from 'node:path';
+import { messageOf, PodwrightError, systemErrorCode } from '@podwright/core';
+import { isAnswering } from './socket-probe.js';
+
+/** Where connections come from. */
+export interface ListenAddress {
+  readonly socketPath: string;
+  /** A listening socket of the process' own; nothing is made at `socketPath` then. */
+  readonly socketFd?: number;
+}
+
+/**
+ * Listens on a unix socket that only its owner can use: of mode 0600 from the moment it can be seen, in a directory of
+ * mode 0700 that is made if missing. A directory that is there stays as it is. What a dead server left is replaced.
+ */
+export class UnixListener {
+  private server: Server | undefined;
+  private readonly sockets = new Set<Socket>();
+
+  constructor(private readonly address: ListenAddress) {}
+
+  /**
+   * @param onConnection may be called before this resolves
+   * @throws PodwrightError kind `already-exists` (a server answers there), `permission-denied`, `invalid-argument`
+   */
+  async listen(onConnection: (socket: Socket) => void): Promise<void> {
+    const server = createServer({ allowHalfOpen: false }, (socket) => {
+      this.sockets.add(socket);
+      socket.once('close', () => this.sockets.delete(socket));
+      // A client that goes away ends its own connection only.
+      socket.on('error', () => socket.destroy());
+      onConnection(socket);
+    });
+    try {
+      const { socketFd } = this.address;
+      if (socketFd === undefined) await this.listenAtPath(server);
+      else await bind(server, { fd: socketFd });
+      this.server = server;
+    } catch (error) {
+      server.close();
+      throw PodwrightError.is(error) ? error : this.cannotListen(error);
+    }
+  }
+
+  /** New connections are refused from now on; those that there are stay. */
+  async stopListening(): Promise<void> {
+    const { server } = this;
+    if (server === undefined) return;
+    this.server = undefined;
+    // Node would remove the name under which it was made.
+    if (this.address.socketFd === undefined) await rm(this.address.socketPath, { force: true });
+    server.close();
+  }
+
+  /** Ends the connections that are left. */
+  closeConnections(): void {
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  private async listenAtPath(server: Server): Promise<void> {
+    const { socketPath } = this.address;
+    const directory = dirname(socketPath);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await this.checkPlace();
+    // Made where nobody else can look, and shown when its mode is right.
+    const hidden = await mkdtemp(join(directory, '.new-'));
+    try {
+      const path = join(hidden, 's');
+      await bind(server, { path });
+      await chmod(path, 0o600);
+      await rename(path, socketPath);
+    } finally {
+      await rmdir(hidden);
+    }
+  }
+
+  private async checkPlace(): Promise<void> {
+    const { socketPath } = this.address;
+    const there = await lstat(socketPath).catch((error: unknown) => {
+      if (systemErrorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    });
+    if (there === undefined) return;
+    if (!there.isSocket()) {
+      throw new PodwrightError(
+        'already-exists',
+        `There is something at ${socketPath} that is no socket: remove it, or listen elsewhere.`,
+        { details: { path: socketPath } },
+      );
+    }
+    if (!(await isAnswering(socketPath))) return;
+    throw new PodwrightError(
+      'already-exists',
+      `A server answers at ${socketPath}: stop it, or listen elsewhere.`,
+      { details: { path: socketPath } },
+    );
+  }
+
+  private cannotListen(error: unknown): PodwrightError {
+    const { socketPath, socketFd } = this.address;
+    const where = socketFd === undefined ? socketPath : `descriptor ${socketFd}, which was to be a socket`;
+    const code = systemErrorCode(error);
+    return new PodwrightError(
+      code === 'EACCES' || code === 'EPERM' ? 'permission-denied' : 'invalid-argument',
+      `The server cannot listen at ${where}: ${messageOf(error)}.`,
+      { cause: error },
+    );
+  }
+}
+
+function bind(server: Server, where: { readonly path: string } | { readonly fd: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(where, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
