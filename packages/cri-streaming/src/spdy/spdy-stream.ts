@@ -135,7 +135,7 @@ export class SpdyStream extends Duplex {
     this.waiting?.sent();
     this.waiting = undefined;
     if (!this.isCut && !this.isOver) {
-      this.host.sendReset(this, error === null ? ResetStatus.cancel : ResetStatus.internalError);
+      this.host.sendReset(this, isAbandoned(error) ? ResetStatus.cancel : ResetStatus.internalError);
     }
     this.host.release(this);
     callback(error);
@@ -212,4 +212,9 @@ export class SpdyStream extends Duplex {
     this.strained = false;
     this.host.ease(this);
   }
+}
+
+/** Node's own helpers give up a stream, such as a loop over it that is left, with an AbortError. */
+function isAbandoned(error: Error | null): boolean {
+  return error === null || error.name === 'AbortError';
 }
