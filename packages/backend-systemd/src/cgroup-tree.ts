@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { systemErrorCode } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { readHostFacts } from '@podwright/oci';
@@ -11,9 +12,12 @@ import {
   readMemoryLimit,
 } from './cgroup-stats.js';
 import type { ContainerRecord } from './container-record.js';
-import type { CgroupVersion } from './container-resources.js';
+import type { CgroupVersion, SwapControl } from './container-resources.js';
 import { readNow } from './files.js';
 import { containerUnitName } from './host-layout.js';
+
+/** Of memory and swap together; the root's own is there where the kernel counts swap. */
+const SWAP_LIMIT = 'memory.memsw.limit_in_bytes';
 
 /** The host's cgroups, as systemd lays them out: one for each unit below that of its slice. */
 @injectable()
@@ -32,6 +36,22 @@ export class CgroupTree {
       },
     );
     return this.known;
+  }
+
+  /** What limits of memory and swap together can be held by here; looked at anew each time, as swap comes and goes. */
+  async swapControl(): Promise<SwapControl> {
+    const version = await this.version();
+    if (version === 2) return 'property';
+    if (this.read(cgroupFile(version, 'memory', '', SWAP_LIMIT)) !== undefined) return 'file';
+    // A line of headings, and one for each.
+    const swaps = (this.read('/proc/swaps') ?? '').trim().split('\n');
+    return swaps.length > 1 ? 'missing' : 'no-swap';
+  }
+
+  /** Sets what a container's processes may have of memory and swap together, of version 1 alone; undefined: all. */
+  async setSwapLimit(record: ContainerRecord, bytes: number | undefined): Promise<void> {
+    const path = cgroupFile(1, 'memory', this.containerPath(record), SWAP_LIMIT);
+    await writeFile(this.host.hostPath(path), String(bytes ?? -1), { flag: 'r+' });
   }
 
   containerPath({ id, slice }: Pick<ContainerRecord, 'id' | 'slice'>): string {

@@ -1,6 +1,6 @@
 import { type ContainerResources, PodwrightError } from '@podwright/core';
 import { describe, expect, it } from 'vitest';
-import { checkResources, resourceProperties } from './container-resources.js';
+import { type CgroupAbilities, checkResources, resourceProperties } from './container-resources.js';
 
 describe('resourceProperties', () => {
   it.each<[ContainerResources, readonly (readonly [string, unknown])[]]>([
@@ -30,25 +30,28 @@ describe('resourceProperties', () => {
 
 describe('checkResources', () => {
   const swap = { memoryLimitBytes: 1, memorySwapLimitBytes: 1 };
+  const unified: CgroupAbilities = { version: 2, swap: 'property' };
 
-  it.each<[1 | 2, ContainerResources]>([
+  it.each<[CgroupAbilities, ContainerResources]>([
     [
-      1,
+      { version: 1, swap: 'missing' },
       { cpuLimitMillis: 1, memoryLimitBytes: 1, pidsLimit: 1, oomScoreAdj: 1, hugepageLimits: { '2MB': 0 } },
     ],
-    [2, { ...swap, cpusetCpus: '0', cpusetMems: '0' }],
-  ])('takes on version %i %j', (version, resources) => {
-    expect(() => checkResources(resources, version, 'container a')).not.toThrow();
+    [{ version: 1, swap: 'file' }, swap],
+    [{ version: 1, swap: 'no-swap' }, swap],
+    [unified, { ...swap, cpusetCpus: '0', cpusetMems: '0' }],
+  ])('takes with %j %j', (abilities, resources) => {
+    expect(() => checkResources(resources, abilities, 'container a')).not.toThrow();
   });
 
-  it.each<[1 | 2, ContainerResources, string]>([
-    [1, swap, 'MemorySwapMax='],
-    [1, { cpusetCpus: '0' }, 'AllowedCPUs='],
-    [1, { cpusetMems: '0' }, 'cpuset controller'],
-    [2, { hugepageLimits: { '2MB': 1 } }, 'hugetlb'],
-  ])('says on version %i what %j would need', (version, resources, facility) => {
+  it.each<[CgroupAbilities, ContainerResources, string]>([
+    [{ version: 1, swap: 'missing' }, swap, 'MemorySwapMax='],
+    [{ version: 1, swap: 'file' }, { cpusetCpus: '0' }, 'AllowedCPUs='],
+    [{ version: 1, swap: 'file' }, { cpusetMems: '0' }, 'cpuset controller'],
+    [unified, { hugepageLimits: { '2MB': 1 } }, 'hugetlb'],
+  ])('says with %j what %j would need', (abilities, resources, facility) => {
     try {
-      checkResources(resources, version, 'container a');
+      checkResources(resources, abilities, 'container a');
     } catch (error) {
       if (!PodwrightError.is(error, 'unsupported')) throw error;
       expect(error.message).toContain(facility);
@@ -58,6 +61,6 @@ describe('checkResources', () => {
   });
 
   it('refuses what is wrong anywhere', () => {
-    expect(() => checkResources({ pidsLimit: 0 }, 2, 'container a')).toThrow('pidsLimit is 0');
+    expect(() => checkResources({ pidsLimit: 0 }, unified, 'container a')).toThrow('pidsLimit is 0');
   });
 });

@@ -11,6 +11,18 @@ import { unsupportedFields } from './unsupported-fields.js';
 /** Which cgroup hierarchy has the host's controllers. */
 export type CgroupVersion = 1 | 2;
 
+/**
+ * What holds a limit of memory and swap together: a property of the unit; a file of the kernel's that systemd leaves
+ * alone; nothing, as the host has no swap; or nothing, though it has.
+ */
+export type SwapControl = 'property' | 'file' | 'no-swap' | 'missing';
+
+/** What of a host's cgroups decides which limits it can enforce. */
+export interface CgroupAbilities {
+  readonly version: CgroupVersion;
+  readonly swap: SwapControl;
+}
+
 /** systemd counts for every container's unit what it uses; without these a host may have no counters of it. */
 export const ACCOUNTING: readonly UnitProperty[] = [
   unitProperty('CPUAccounting', true),
@@ -49,7 +61,11 @@ export function resourceProperties(resources: ContainerResources): readonly Unit
  * @param what whose they are, for messages
  * @throws PodwrightError kind `invalid-argument`, `unsupported`
  */
-export function checkResources(resources: ContainerResources, version: CgroupVersion, what: string): void {
+export function checkResources(
+  resources: ContainerResources,
+  { version, swap }: CgroupAbilities,
+  what: string,
+): void {
   checkContainerResources(resources, what);
   const { memorySwapLimitBytes, cpusetCpus, cpusetMems, hugepageLimits = {} } = resources;
   const refuse = (field: UnsupportedField, limit: string, why: string): never => {
@@ -65,14 +81,15 @@ export function checkResources(resources: ContainerResources, version: CgroupVer
       "it takes the kernel's cgroup controller hugetlb, which systemd does not hand to units",
     );
   }
-  if (version === 2) return;
-  if (memorySwapLimitBytes !== undefined) {
+  if (memorySwapLimitBytes !== undefined && swap === 'missing') {
     refuse(
       unsupportedFields.swapLimit,
       'memory and swap (memorySwapLimitBytes)',
-      "systemd's MemorySwapMax= takes the unified cgroup hierarchy (v2), and this host has version 1",
+      "systemd's MemorySwapMax= takes the unified cgroup hierarchy (v2); this host has version 1, and swap, which its " +
+        'kernel does not count there (swapaccount=1)',
     );
   }
+  if (version === 2) return;
   if (cpusetCpus !== undefined || cpusetMems !== undefined) {
     refuse(
       unsupportedFields.cpusets,

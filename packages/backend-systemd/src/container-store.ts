@@ -150,6 +150,8 @@ export class ContainerStore {
       write('launch', files.launch);
       write('record', files.record);
       if (files.stop !== undefined) write('stop', files.stop);
+      const { memorySwapLimitBytes } = record.config.resources;
+      if (memorySwapLimitBytes !== undefined) write('swap-limit', swapLimitText(memorySwapLimitBytes));
       mkdirSync(this.host.hostPath(paths.exitDir), { recursive: true, mode: 0o700 });
       await writeFileAtomic(join(preparing, 'container.json'), serializeRecord(record), { mode: 0o600 });
       await rename(preparing, this.host.hostPath(paths.state));
@@ -168,6 +170,12 @@ export class ContainerStore {
     const path = this.host.hostPath(this.layout.container(record.id).record);
     await writeFileAtomic(path, serializeRecord(record), { mode: 0o600 });
     this.records.set(record.id, record);
+  }
+
+  /** Keeps for the next attempts what a container may have of memory and swap together. */
+  async setSwapLimit(id: string, bytes: number | undefined): Promise<void> {
+    const path = this.host.hostPath(this.layout.container(id).swapLimit);
+    await writeFileAtomic(path, swapLimitText(bytes), { mode: 0o600 });
   }
 
   /** Idempotent. */
@@ -244,6 +252,10 @@ export class ContainerStore {
       ? undefined
       : { invocation: text, atMs: Math.round(stats.mtimeMs) };
   }
+}
+
+function swapLimitText(bytes: number | undefined): string {
+  return bytes === undefined ? '' : `${bytes}\n`;
 }
 
 function idOf(name: string): string {

@@ -12,6 +12,8 @@ export interface ContainerPaths {
   readonly stopScript: string;
   /** One line for each attempt that has ended. */
   readonly attempts: string;
+  /** Bytes that it may have of memory and swap together; empty or missing: all. The launch script sets it on version 1. */
+  readonly swapLimit: string;
   /** There while an attempt runs; its content is the attempt's invocation id, its time the start. */
   readonly startedMarker: string;
   readonly upper: string;
@@ -65,6 +67,11 @@ export class HostLayout {
     return join(this.runDir, 'rootfs');
   }
 
+  /** The OCI runtime's program, mounted read-only in the tmpfs of root file systems. */
+  get mountedRuntime(): string {
+    return join(this.rootfsDir, 'runtime');
+  }
+
   /** Disk-backed volumes. */
   get volumesDir(): string {
     return join(this.stateDir, 'volumes');
@@ -92,6 +99,7 @@ export class HostLayout {
       recordScript: join(state, 'record'),
       stopScript: join(state, 'stop'),
       attempts: join(state, 'attempts'),
+      swapLimit: join(state, 'swap-limit'),
       upper: join(state, 'upper'),
       work: join(state, 'work'),
       run,

@@ -4,6 +4,7 @@ import { shellQuote } from '@podwright/nsenter';
 import type { ContainerPaths } from './host-layout.js';
 import { type LaunchMounts, prepareMounts } from './launch-mounts.js';
 import { prepareTerminationMessage, readTerminationMessage } from './termination-message.js';
+import { UNWRITABLE_VARIABLE } from './runtime-mount.js';
 import { type LaunchUsers, mountRootfsFor } from './user-namespace-launch.js';
 
 export interface RestartBackoff {
@@ -26,6 +27,8 @@ export interface LaunchInput {
   readonly conmon: readonly string[];
   /** Words that come before the subcommand: the OCI runtime and its global options. */
   readonly runtime: readonly string[];
+  /** Where the OCI runtime may be mounted, to be run from there. */
+  readonly mountedRuntime?: string;
   readonly backoff: RestartBackoff;
   /** Name of the stop signal without `SIG`, or undefined when conmon forwards it by itself. */
   readonly stopSignal?: string;
@@ -39,7 +42,9 @@ export interface LaunchInput {
   readonly pidNamespace?: string;
 }
 
-const words = (argv: readonly string[]) => argv.map(shellQuote).join(' ');
+/** Words of a command; the OCI runtime is the one that the script has found. */
+const words = ({ runtime: [runtime] }: Pick<LaunchInput, 'runtime'>, argv: readonly string[]) =>
+  argv.map((word) => (word === runtime ? '"$runtime"' : shellQuote(word))).join(' ');
 
 /**
  * Attempts that are kept: enough for what anybody looks at, so that a container that crashes for a year costs no more to
@@ -57,7 +62,20 @@ LC_ALL=C
 export LC_ALL
 state=${shellQuote(input.paths.state)}
 cd ${shellQuote(input.paths.run)} || exit 1
+${findRuntime(input)}`;
+
+/** The mount is not there after a reboot, before the agent has started a container. */
+function findRuntime({ runtime: [runtime = ''], mountedRuntime }: LaunchInput): string {
+  const plain = `runtime=${shellQuote(runtime)}\n`;
+  if (mountedRuntime === undefined) return plain;
+  const mounted = shellQuote(mountedRuntime);
+  return `${plain}if [ -s ${mounted} ]; then
+  runtime=${mounted}
+  ${UNWRITABLE_VARIABLE}=1
+  export ${UNWRITABLE_VARIABLE}
+fi
 `;
+}
 
 /**
  * The unit's main command, run in a mount namespace of its own: waits the back-off, mounts the root file system, lets
@@ -93,6 +111,7 @@ while [ -e stopping ]; do
 done
 trap - INT QUIT TERM
 
+${SET_SWAP_LIMIT}
 if [ -e "$state/used" ]; then
   rm -rf ${shellQuote(paths.upper)} ${shellQuote(paths.work)} || fail "The writable layer of the attempt before cannot be emptied."
   mkdir -m 0755 ${shellQuote(paths.upper)} ${shellQuote(paths.work)} || fail "The writable layer cannot be made."
@@ -103,7 +122,7 @@ ${makeDirectories(input.directories)}${mountRootfs(input)}${prepareMounts(input.
 # conmon forks: the child creates the container and tells it; the parent ends at once. The child holds the pipe as long as
 # it lives, so that an end of file says that it ended.
 {
-  _OCI_SYNCPIPE=3 ${words(input.conmon)} --log-tag "\${INVOCATION_ID:-}" 3>&1 >/dev/null ||
+  _OCI_SYNCPIPE=3 ${words(input, input.conmon)} --log-tag "\${INVOCATION_ID:-}" 3>&1 >/dev/null ||
     echo "failed conmon ended with exit code $?; its words are in the journal of this unit."
 } | {
 IFS= read -r line || fail "conmon ended before the container was created; its words are in the journal of this unit."
@@ -112,10 +131,24 @@ case $line in
   *:*-*) fail "$line" ;;
 esac
 ${pidNamespaceCheck(input.pidNamespace)}printf '%s\\n' "\${INVOCATION_ID:-}" >"$state/started"
-out=$(${words([...input.runtime, 'start', input.id])} 2>&1) || fail "$out"
+out=$(${words(input, [...input.runtime, 'start', input.id])} 2>&1) || fail "$out"
 }
 `;
 }
+
+/**
+ * systemd has no property for it on cgroup version 1, and leaves the file alone. Where the kernel has no such file there
+ * was no swap when the container was made.
+ */
+const SET_SWAP_LIMIT = `if [ -s "$state/swap-limit" ]; then
+  read -r limit <"$state/swap-limit"
+  while IFS=: read -r number controllers path; do
+    case ",$controllers," in *,memory,*) ;; *) continue ;; esac
+    file=/sys/fs/cgroup/memory$path/memory.memsw.limit_in_bytes
+    [ ! -e "$file" ] || echo "$limit" >"$file" || fail "Memory and swap cannot be limited to $limit bytes."
+  done </proc/self/cgroup
+fi
+`;
 
 function makeDirectories(paths: readonly string[]): string {
   return paths
@@ -164,7 +197,7 @@ export function recordScript(input: LaunchInput): string {
   const { backoff } = input;
   return `${header(input)}
 delete() {
-  ${words([...input.runtime, 'delete', '--force', input.id])} >/dev/null 2>&1
+  ${words(input, [...input.runtime, 'delete', '--force', input.id])} >/dev/null 2>&1
 }
 if [ ! -e "$state/started" ] && [ ! -s start-error ]; then
   if [ "\${SERVICE_RESULT:-success}" = success ]; then
@@ -255,8 +288,8 @@ export function stopScript(input: LaunchInput): string {
 pid=
 [ ! -e pid ] || read -r pid <pid # no line feed at its end, so that read says 1
 [ -n "$pid" ] || exit 0
-${words([...input.runtime, 'kill', input.id, input.stopSignal ?? 'TERM'])} || exit 0
-${terminationGraceMs > 0 ? wait : ''}${words([...input.runtime, 'kill', input.id, 'KILL'])} >/dev/null 2>&1
+${words(input, [...input.runtime, 'kill', input.id, input.stopSignal ?? 'TERM'])} || exit 0
+${terminationGraceMs > 0 ? wait : ''}${words(input, [...input.runtime, 'kill', input.id, 'KILL'])} >/dev/null 2>&1
 exit 0
 `;
 }

@@ -4,6 +4,7 @@ import {
   type CallOptions,
   type ContainerResources,
   mergeResources,
+  type PodSandboxMetadata,
   PodwrightError,
   systemErrorCode,
 } from '@podwright/core';
@@ -14,7 +15,7 @@ import { SystemdManager, type UnitProperty, unitProperty } from '@podwright/syst
 import { inject, injectable } from 'inversify';
 import { CgroupTree } from './cgroup-tree.js';
 import type { ContainerRecord } from './container-record.js';
-import { checkResources, resourceProperties } from './container-resources.js';
+import { checkResources, resourceProperties, type SwapControl } from './container-resources.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
@@ -43,9 +44,23 @@ export class ResourceUpdater {
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
   ) {}
 
-  /** Before anything is made with them. @throws PodwrightError kind `invalid-argument`, `unsupported` */
+  /**
+   * Before anything is made with them.
+   * @param what the container, for messages
+   * @throws PodwrightError kind `invalid-argument`, `unsupported`
+   */
   async check(resources: ContainerResources, what: string): Promise<void> {
-    checkResources(resources, await this.cgroups.version(), what);
+    await this.checkWith(await this.cgroups.swapControl(), resources, what);
+  }
+
+  /** The same of a whole pod, whose slice has no more than properties. */
+  async checkPod(resources: ContainerResources, { namespace, name }: PodSandboxMetadata): Promise<void> {
+    const swap = await this.cgroups.swapControl();
+    await this.checkWith(swap === 'file' ? 'missing' : swap, resources, `pod ${namespace}/${name}`);
+  }
+
+  private async checkWith(swap: SwapControl, resources: ContainerResources, what: string): Promise<void> {
+    checkResources(resources, { version: await this.cgroups.version(), swap }, what);
   }
 
   /**
@@ -59,7 +74,7 @@ export class ResourceUpdater {
   /** @throws PodwrightError kind `invalid-argument`, `unsupported` (it lies in a slice of somebody else's) */
   async updatePod(sandbox: SandboxRecord, resources: ContainerResources): Promise<void> {
     const { namespace, name, uid } = sandbox.metadata;
-    await this.check(resources, `pod ${namespace}/${name}`);
+    await this.checkPod(resources, sandbox.metadata);
     if (!this.slices.isOwn(sandbox)) {
       throw new PodwrightError(
         'unsupported',
@@ -109,6 +124,9 @@ export class ResourceUpdater {
     if (after.oomScoreAdj !== undefined && after.oomScoreAdj !== before.oomScoreAdj) {
       await this.setOomScoreAdj(record, after.oomScoreAdj, what);
     }
+    if (after.memorySwapLimitBytes !== before.memorySwapLimitBytes) {
+      await this.store.setSwapLimit(record.id, after.memorySwapLimitBytes);
+    }
     await this.store.replace({ ...record, config: { ...config, resources: after } });
   }
 
@@ -125,7 +143,12 @@ export class ResourceUpdater {
     if (usage && isLower(pidsBefore, pidsLimit) && usage.pids > pidsLimit) {
       throw tooMuch(what, 'processes', `${usage.pids}`, `${pidsLimit}`);
     }
+    const hasSwapFile =
+      after.memorySwapLimitBytes !== undefined && (await this.cgroups.swapControl()) === 'file';
+    // The kernel refuses a limit of memory above this one: it is out of the way until that is set.
+    if (hasSwapFile) await this.cgroups.setSwapLimit(record, undefined);
     await this.set(record, resourceProperties(after));
+    if (hasSwapFile) await this.cgroups.setSwapLimit(record, after.memorySwapLimitBytes);
     const applied = await this.cgroups.memoryLimit(path);
     // On version 1 the kernel refuses what it cannot make room for, and systemd only logs that.
     if (wanted === undefined || usage === undefined || (applied ?? wanted) <= wanted + LARGEST_PAGE_BYTES)

@@ -162,7 +162,7 @@ export class SystemdRuntimeService implements RuntimeService {
     this.enter(options);
     const { metadata, resources = {}, runtimeHandler } = config;
     checkRuntimeHandler(runtimeHandler, this.features.runtimeHandlers);
-    await this.resources.check(resources, `pod ${metadata.namespace}/${metadata.name}`);
+    await this.resources.checkPod(resources, metadata);
     return await this.pods.run(config, options);
   }
 
