@@ -1,6 +1,7 @@
-import { ImageService, RuntimeService } from '@podwright/core';
+import { RuntimeService } from '@podwright/core';
 import type { cri } from '@podwright/cri-api';
 import { inject, injectable } from 'inversify';
+import { ContainerStatuses } from '../calls/container-statuses.js';
 import { type CriEvent, EventFeed } from './event-feed.js';
 import { EventQueue } from './event-queue.js';
 
@@ -14,7 +15,7 @@ export class ContainerEvents {
 
   constructor(
     @inject(RuntimeService) private readonly runtime: RuntimeService,
-    @inject(ImageService) private readonly images: ImageService,
+    @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
   ) {}
 
   /**
@@ -38,7 +39,7 @@ export class ContainerEvents {
 
   #listen(): EventFeed {
     if (this.#feed !== undefined) return this.#feed;
-    const feed = new EventFeed(this.runtime, this.images, () => this.#end(feed));
+    const feed = new EventFeed(this.runtime, this.statuses, () => this.#end(feed));
     this.#feed = feed;
     return feed;
   }

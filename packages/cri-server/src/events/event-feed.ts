@@ -1,7 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import {
-  type Image,
-  type ImageService,
   type PodSandboxStatus,
   PodwrightError,
   type RuntimeEvent,
@@ -9,8 +7,8 @@ import {
 } from '@podwright/core';
 import type { cri } from '@podwright/cri-api';
 import type { Subscription } from 'rxjs';
+import type { ContainerStatuses } from '../calls/container-statuses.js';
 import { toNanoseconds } from '../mapping/nanoseconds.js';
-import { toCriContainerStatus } from '../mapping/to-cri-container.js';
 import { toCriSandboxStatus } from '../mapping/to-cri-sandbox.js';
 import type { EventQueue } from './event-queue.js';
 import { toCriEvents } from './to-cri-event.js';
@@ -23,7 +21,7 @@ const MAX_UNANSWERED = 1000;
 /** What a sandbox is like when an event happens. */
 interface Moment {
   readonly sandbox: PodSandboxStatus | undefined;
-  readonly containersStatuses: MessageInitShape<typeof cri.ContainerStatusSchema>[];
+  readonly containersStatuses: readonly MessageInitShape<typeof cri.ContainerStatusSchema>[];
 }
 
 /**
@@ -40,7 +38,7 @@ export class EventFeed implements Disposable {
   /** @param onFailure the clients were told that the feed is over: dispose of it */
   constructor(
     private readonly runtime: RuntimeService,
-    private readonly images: ImageService,
+    private readonly statuses: ContainerStatuses,
     private readonly onFailure: () => void,
   ) {
     this.#told = this.#learn().catch((error: unknown) => this.#fail(error));
@@ -90,23 +88,19 @@ export class EventFeed implements Disposable {
 
   async #read(sandboxId: string): Promise<Moment> {
     const [sandbox, containers] = await Promise.all([
-      unlessKind('not-found', this.runtime.podSandboxStatus(sandboxId)),
+      this.#sandbox(sandboxId),
       this.runtime.listContainers({ sandboxId }),
     ]);
-    const imageIds = [...new Set(containers.map(({ imageId }) => imageId))];
-    const images = new Map<string, Image | undefined>(
-      await Promise.all(
-        imageIds.map(
-          async (id) => [id, await unlessKind('corrupt-state', this.images.imageStatus(id))] as const,
-        ),
-      ),
-    );
-    return {
-      sandbox,
-      containersStatuses: containers.map((status) =>
-        toCriContainerStatus(status, images.get(status.imageId)),
-      ),
-    };
+    return { sandbox, containersStatuses: await this.statuses.allToCri(containers, {}) };
+  }
+
+  async #sandbox(id: string): Promise<PodSandboxStatus | undefined> {
+    try {
+      return await this.runtime.podSandboxStatus(id);
+    } catch (error) {
+      if (PodwrightError.is(error, 'not-found')) return undefined;
+      throw error;
+    }
   }
 
   #tell(event: RuntimeEvent, { sandbox: now, containersStatuses }: Moment): void {
@@ -118,7 +112,7 @@ export class EventFeed implements Disposable {
       ...(sandbox === undefined
         ? {}
         : { podSandboxStatus: toCriSandboxStatus(now ?? { ...sandbox, state: 'not-ready' }) }),
-      containersStatuses,
+      containersStatuses: [...containersStatuses],
     };
     for (const one of toCriEvents(event)) {
       for (const client of this.#clients) client.push({ ...one, ...common });
@@ -128,14 +122,5 @@ export class EventFeed implements Disposable {
   #fail(error: unknown): void {
     for (const client of this.#clients) client.fail(error);
     this.onFailure();
-  }
-}
-
-async function unlessKind<T>(kind: 'not-found' | 'corrupt-state', work: Promise<T>): Promise<T | undefined> {
-  try {
-    return await work;
-  } catch (error) {
-    if (PodwrightError.is(error, kind)) return undefined;
-    throw error;
   }
 }

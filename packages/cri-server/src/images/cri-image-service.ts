@@ -8,6 +8,8 @@ import { toNanoseconds } from '../mapping/nanoseconds.js';
 import { pullAuth } from './pull-auth.js';
 import { toCriImage, toCriImageFsInfo, toImageInfo } from './to-cri-image.js';
 
+const BARE_ID = /^[0-9a-f]{64}$/;
+
 /**
  * The CRI's ImageService over a backend's. An image is known by its id: that is what a pull answers, what containers
  * tell as their `image_id`, and what a kubelet removes images by.
@@ -59,9 +61,8 @@ export class CriImageService implements RpcHandlers<typeof cri.ImageService> {
   }
 
   async #list(filter: cri.ImageFilter | undefined, signal: AbortSignal) {
-    const reference = filter?.image?.image ?? '';
-    if (reference === '') return (await this.images.listImages({ signal })).map(toCriImage);
-    const image = await this.#find(reference, signal);
+    if (!filter?.image?.image) return (await this.images.listImages({ signal })).map(toCriImage);
+    const image = await this.#find(referenceOf(filter.image), signal);
     return image === undefined ? [] : [toCriImage(image)];
   }
 
@@ -83,9 +84,12 @@ export class CriImageService implements RpcHandlers<typeof cri.ImageService> {
   }
 }
 
+/** An id may be given without its algorithm, as crictl shows it. */
 function referenceOf(spec: cri.ImageSpec | undefined): string {
-  if (spec?.image) return spec.image;
-  throw new PodwrightError('invalid-argument', 'image.image is empty: name an image, or give its id.');
+  const name = spec?.image ?? '';
+  if (name === '')
+    throw new PodwrightError('invalid-argument', 'image.image is empty: name an image, or give its id.');
+  return BARE_ID.test(name) ? `sha256:${name}` : name;
 }
 
 function failsOnAbort(signal: AbortSignal, reference: string): Observable<never> {

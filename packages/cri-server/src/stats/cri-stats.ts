@@ -6,10 +6,11 @@ import {
   type PodSandboxStats,
   PodwrightError,
   RuntimeService,
-  type StringMap,
 } from '@podwright/core';
 import type { cri, RpcContext, RpcHandlers } from '@podwright/cri-api';
 import { inject, injectable } from 'inversify';
+import { IdFinder } from '../calls/id-finder.js';
+import { matchesId, toContainerFilter } from '../mapping/filters.js';
 import { inBatches } from '../mapping/in-batches.js';
 import { CpuRates } from './cpu-rates.js';
 import { METRIC_DESCRIPTORS, toPodMetrics } from './pod-metrics.js';
@@ -41,12 +42,15 @@ type StatsHandlers = Pick<
 export class CriStats implements StatsHandlers {
   readonly #rates = new CpuRates();
 
-  constructor(@inject(RuntimeService) private readonly runtime: RuntimeService) {}
+  constructor(
+    @inject(RuntimeService) private readonly runtime: RuntimeService,
+    @inject(IdFinder) private readonly ids: IdFinder,
+  ) {}
 
   /** @throws PodwrightError kind `not-found`, `unsupported` */
-  async containerStats({ containerId: id }: cri.ContainerStatsRequest, { signal }: RpcContext) {
-    const status = await this.runtime.containerStatus(id, { signal });
-    const [stats] = await this.#containers([status], { id }, { signal });
+  async containerStats({ containerId }: cri.ContainerStatsRequest, { signal }: RpcContext) {
+    const status = await this.ids.container(containerId, { signal });
+    const [stats] = await this.#containers([status], { id: status.id }, { signal });
     return stats === undefined ? {} : { stats };
   }
 
@@ -60,9 +64,9 @@ export class CriStats implements StatsHandlers {
   }
 
   /** @throws PodwrightError kind `not-found`, `failed-precondition` (not ready), `unsupported` */
-  async podSandboxStats({ podSandboxId: id }: cri.PodSandboxStatsRequest, { signal }: RpcContext) {
-    await this.runtime.podSandboxStatus(id, { signal });
-    const [stats] = await this.#listSandboxes({ id }, { signal });
+  async podSandboxStats({ podSandboxId }: cri.PodSandboxStatsRequest, { signal }: RpcContext) {
+    const { id } = await this.ids.sandbox(podSandboxId, { signal });
+    const [stats] = await this.#sandboxes({ id }, { signal });
     if (stats !== undefined) return { stats };
     throw new PodwrightError(
       'failed-precondition',
@@ -72,11 +76,11 @@ export class CriStats implements StatsHandlers {
   }
 
   async listPodSandboxStats({ filter }: cri.ListPodSandboxStatsRequest, { signal }: RpcContext) {
-    return { stats: await this.#listSandboxes(sandboxFilter(filter), { signal }) };
+    return { stats: await this.#listSandboxes(filter, { signal }) };
   }
 
   async *streamPodSandboxStats({ filter }: cri.StreamPodSandboxStatsRequest, { signal }: RpcContext) {
-    const stats = await this.#listSandboxes(sandboxFilter(filter), { signal });
+    const stats = await this.#listSandboxes(filter, { signal });
     for (const podSandboxStats of inBatches(stats)) yield { podSandboxStats };
   }
 
@@ -96,12 +100,13 @@ export class CriStats implements StatsHandlers {
     filter: cri.ContainerStatsFilter | undefined,
     options: CallOptions,
   ): Promise<CriContainerStats[]> {
-    const wanted: ContainerFilter = {
-      ...(filter?.id ? { id: filter.id } : {}),
-      ...(filter?.podSandboxId ? { sandboxId: filter.podSandboxId } : {}),
-      ...labelsOf(filter?.labelSelector),
-    };
-    return await this.#containers(await this.runtime.listContainers(wanted, options), wanted, options);
+    const byLabels = toContainerFilter(filter);
+    const statuses = (await this.runtime.listContainers(byLabels, options)).filter(
+      ({ id, sandboxId }) => matchesId(id, filter?.id) && matchesId(sandboxId, filter?.podSandboxId),
+    );
+    const [only, another] = statuses;
+    if (only === undefined) return [];
+    return await this.#containers(statuses, another === undefined ? { id: only.id } : byLabels, options);
   }
 
   async #containers(
@@ -114,7 +119,21 @@ export class CriStats implements StatsHandlers {
     return statuses.map((status) => toCriContainerStats(status, statsOf.get(status.id), this.#rates));
   }
 
-  async #listSandboxes(filter: PodSandboxFilter, options: CallOptions): Promise<CriSandboxStats[]> {
+  async #listSandboxes(
+    filter: cri.PodSandboxStatsFilter | undefined,
+    options: CallOptions,
+  ): Promise<CriSandboxStats[]> {
+    const asked = filter?.id ?? '';
+    const id = asked === '' ? undefined : await this.ids.sandboxIfThere(asked, options);
+    if (asked !== '' && id === undefined) return [];
+    const { labels } = toContainerFilter(filter);
+    return await this.#sandboxes(
+      { ...(id === undefined ? {} : { id }), ...(labels === undefined ? {} : { labels }) },
+      options,
+    );
+  }
+
+  async #sandboxes(filter: PodSandboxFilter, options: CallOptions): Promise<CriSandboxStats[]> {
     const statuses = await this.runtime.listPodSandboxes({ ...filter, state: 'ready' }, options);
     const found = await this.#usage(filter, options);
     return statuses.flatMap((status) => {
@@ -148,12 +167,4 @@ export class CriStats implements StatsHandlers {
       sandboxes.map((stats) => [stats.id, { stats, containers: containersOf.get(stats.id) ?? [] }]),
     );
   }
-}
-
-function sandboxFilter(filter: cri.PodSandboxStatsFilter | undefined): PodSandboxFilter {
-  return { ...(filter?.id ? { id: filter.id } : {}), ...labelsOf(filter?.labelSelector) };
-}
-
-function labelsOf(selector: StringMap | undefined): { labels?: StringMap } {
-  return selector === undefined || Object.keys(selector).length === 0 ? {} : { labels: selector };
 }
