@@ -1,8 +1,9 @@
 import { finished, type Readable, type Writable } from 'node:stream';
 
 /** Whoever listens elsewhere hears of the errors of this stream; here they must not end the process. */
-export function hush(stream: Readable | Writable): void {
+export function hush<Stream extends Readable | Writable>(stream: Stream): Stream {
   stream.on('error', () => undefined);
+  return stream;
 }
 
 /** Ends a stream and resolves when all of it has gone out, or can no longer. */

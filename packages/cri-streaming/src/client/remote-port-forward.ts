@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { type CallOptions, PodwrightError, throwIfAborted } from '@podwright/core';
-import { PORT_FORWARD_PROTOCOL, StreamHeader } from '../protocols.js';
+import { PORT_FORWARD_PROTOCOL, parsePort, StreamHeader } from '../protocols.js';
 import type { SpdyConnection } from '../spdy/spdy-connection.js';
 import type { SpdyStream } from '../spdy/spdy-stream.js';
 import { hush } from '../stream-ends.js';
@@ -14,7 +14,7 @@ export interface RemotePortForward {
   /**
    * A connection to a port. The server takes it before it knows whether anybody listens there: what goes wrong later comes
    * as the stream's error, of kind `unreachable` with the server's words. End it to half-close; destroy it when done.
-   * @throws PodwrightError kind `closed`, `unavailable`, `cancelled`
+   * @throws PodwrightError kind `invalid-argument` (no port), `closed`, `unavailable`, `cancelled`
    */
   open(port: number, options?: CallOptions): Promise<Duplex>;
   /** Drops all of its connections. */
@@ -69,6 +69,9 @@ async function openForward(
   { signal }: CallOptions,
 ): Promise<Duplex> {
   throwIfAborted(signal);
+  if (parsePort(String(port)) === undefined) {
+    throw new PodwrightError('invalid-argument', `${port} is no port: it has to be from 1 to 65535.`);
+  }
   const headers = { [StreamHeader.port]: String(port), [StreamHeader.requestId]: requestId };
   const options = signal === undefined ? {} : { signal };
   const error = await connection.openStream({ ...headers, [StreamHeader.type]: 'error' }, options);

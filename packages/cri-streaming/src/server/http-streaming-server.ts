@@ -246,8 +246,12 @@ function acceptWebSocket(
     clientTracking: false,
     perMessageDeflate: false,
     maxPayload: MAX_MESSAGE_BYTES,
-    handleProtocols: () => protocol || false,
   });
+  // The library takes no protocol with a slash, which the tunnel's has: it is agreed on without its help.
+  delete request.headers['sec-websocket-protocol'];
+  if (protocol !== '') {
+    server.on('headers', (headers) => headers.push(`Sec-WebSocket-Protocol: ${protocol}`));
+  }
   server.handleUpgrade(request, socket, head, accepted);
 }
 

@@ -1,0 +1,176 @@
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import type { Duplex, Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { connectPortForward, remotePortForward } from './client/remote-port-forward.js';
+import { Deferred } from './deferred.js';
+import { serveConnection } from './serve-session.js';
+import { hush } from './stream-ends.js';
+import { pattern, startServer } from './streaming.spec-helper.js';
+import type { PortForwardStreamRequest } from './streaming-server.js';
+
+/** A server in a pod: it answers with all it got once that has ended. */
+let pod: Server;
+let podPort: number;
+let podSockets: Socket[];
+
+beforeEach(async () => {
+  podSockets = [];
+  pod = createServer({ allowHalfOpen: true }, async (socket) => {
+    podSockets.push(socket);
+    hush(socket);
+    const got = await buffer(socket).catch(() => Buffer.alloc(0));
+    socket.end(got);
+  });
+  pod.listen(0, '127.0.0.1');
+  await once(pod, 'listening');
+  const address = pod.address();
+  if (address === null || typeof address === 'string') throw new Error('no address');
+  podPort = address.port;
+});
+
+afterEach(() => {
+  for (const socket of podSockets) socket.destroy();
+  pod.close();
+});
+
+const toPod: PortForwardStreamRequest = {
+  run: async (port, stream, signal) => {
+    const connection = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    await serveConnection(connection, stream, signal);
+  },
+};
+
+async function buffer(stream: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  await finished(stream, { writable: false });
+  return Buffer.concat(chunks);
+}
+
+async function talk(stream: Duplex, question: Buffer): Promise<Buffer> {
+  stream.end(question);
+  return await buffer(stream);
+}
+
+describe('port-forward over SPDY, our client with our server', () => {
+  it('passes a half-close on, and the answer back', async () => {
+    const server = await startServer();
+    const stream = await remotePortForward(server.portForward(toPod), podPort);
+    const question = pattern(3_000_000);
+    expect((await talk(stream, question)).equals(question)).toBe(true);
+  });
+
+  it('passes the half-close of the pod’s side on, and goes on sending', async () => {
+    const server = await startServer();
+    const rest = new Deferred<Buffer>();
+    const url = server.portForward({
+      run: async (_port, stream) => {
+        stream.end('that is all');
+        rest.resolve(await buffer(stream));
+      },
+    });
+    const stream = await remotePortForward(url, 80);
+    expect(String(await buffer(stream))).toBe('that is all');
+    stream.end('one more thing');
+    expect(String(await rest.promise)).toBe('one more thing');
+  });
+
+  it('carries 100 connections at once over one', async () => {
+    const server = await startServer();
+    const forward = await connectPortForward(server.portForward(toPod));
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, async (_, index) => {
+        const stream = await forward.open(podPort);
+        return await talk(stream, Buffer.alloc(50_000 + index, index));
+      }),
+    );
+    for (const [index, answer] of answers.entries()) {
+      expect(answer.equals(Buffer.alloc(50_000 + index, index))).toBe(true);
+    }
+    expect(podSockets).toHaveLength(100);
+    await forward.close();
+  });
+
+  it('goes on with the others while one is not read', async () => {
+    const server = await startServer();
+    const url = server.portForward({
+      run: async (port, stream, signal) => {
+        if (port !== 1) return await toPod.run(port, stream, signal);
+        stream.write(Buffer.alloc(8 * 1024 * 1024));
+        await once(signal, 'abort');
+      },
+    });
+    const forward = await connectPortForward(url);
+    const stuck = await forward.open(1);
+    const stream = await forward.open(podPort);
+    expect(String(await talk(stream, Buffer.from('through')))).toBe('through');
+    stuck.destroy();
+    await forward.close();
+  });
+
+  it('fails in words when nobody listens, and the next connection works', async () => {
+    const server = await startServer();
+    const forward = await connectPortForward(server.portForward(toPod));
+    const none = createServer().listen(0, '127.0.0.1');
+    await once(none, 'listening');
+    const address = none.address();
+    const closedPort = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    none.close();
+    await once(none, 'close');
+    const stream = await forward.open(closedPort);
+    await expect(buffer(stream)).rejects.toMatchObject({
+      kind: 'unreachable',
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
+    expect(String(await talk(await forward.open(podPort), Buffer.from('next')))).toBe('next');
+    await forward.close();
+  });
+
+  it('drops the connection to the pod when its client drops its own', async () => {
+    const server = await startServer();
+    const forward = await connectPortForward(server.portForward(toPod));
+    const stream = await forward.open(podPort);
+    const connected = podSockets.length > 0 ? Promise.resolve() : once(pod, 'connection');
+    stream.write('x');
+    await connected;
+    const gone = new Promise((resolve) => podSockets[0]?.once('close', resolve));
+    stream.destroy();
+    await gone;
+    await forward.close();
+  });
+
+  it('drops all connections to the pod when the client disappears', async () => {
+    const server = await startServer();
+    const forward = await connectPortForward(server.portForward(toPod));
+    const streams = await Promise.all([forward.open(podPort), forward.open(podPort)]);
+    for (const stream of streams) hush(stream).write('x');
+    while (podSockets.length < 2) await once(pod, 'connection');
+    const gone = Promise.all(
+      podSockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))),
+    );
+    await forward.close();
+    await gone;
+  });
+
+  it('refuses ports that are none', async () => {
+    const server = await startServer();
+    const forward = await connectPortForward(server.portForward(toPod));
+    for (const port of [0, 65536, -1, 1.5]) {
+      await expect(forward.open(port)).rejects.toMatchObject({ kind: 'invalid-argument' });
+    }
+    await forward.close();
+  });
+
+  it('opening is cancelled by the caller', async () => {
+    const server = await startServer();
+    await expect(
+      remotePortForward(server.portForward(toPod), podPort, { signal: AbortSignal.abort() }),
+    ).rejects.toMatchObject({ kind: 'cancelled' });
+    const controller = new AbortController();
+    const stream = await remotePortForward(server.portForward(toPod), podPort, { signal: controller.signal });
+    controller.abort();
+    expect(String(await talk(stream, Buffer.from('still there')))).toBe('still there');
+  });
+});
