@@ -31,7 +31,7 @@ process.exitCode = await main(process.argv.slice(2), {
   env: process.env,
   signal: interruption.signal,
   createRuntime: async (config, request) => (await factory()).createCliRuntime(config, request),
-  createContainer: async (config) => (await factory()).createCliContainer(config),
+  createContainer: async (config, request) => (await factory()).createCliContainer(config, request),
 });
 // Nobody reads on, and a terminal would keep the process.
 process.stdin.destroy();

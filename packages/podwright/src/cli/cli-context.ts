@@ -29,8 +29,8 @@ export interface CliIo {
   readonly signal: AbortSignal;
   /** Replaced in tests; it is not started yet. */
   createRuntime(config: ResolvedRuntimeConfig, options: RuntimeRequest): Promise<ContainerRuntime>;
-  /** All parts of a runtime, none of them started. */
-  createContainer(config: ResolvedRuntimeConfig): Promise<Container>;
+  /** All parts of a runtime, none of them started; to read beside whoever changes pods, unless it is asked otherwise. */
+  createContainer(config: ResolvedRuntimeConfig, request?: RuntimeRequest): Promise<Container>;
 }
 
 export interface RuntimeRequest {

@@ -22,6 +22,7 @@ import { registerSync } from './commands/sync.js';
 import { registerUpdate } from './commands/update.js';
 import { registerUpdateObjects } from './commands/update-objects.js';
 import { clientVersion, registerVersion } from './commands/version.js';
+import { registerCriServer } from './cri-server-command.js';
 import { EXIT_CODES_HELP } from './exit-codes.js';
 import { addGlobalFlags } from './global-flags.js';
 
@@ -52,7 +53,7 @@ const GROUPS: readonly (readonly [string, readonly ((program: Command, cli: Cli)
     ],
   ],
   ['Images:', [registerPull, registerLoad, registerImages, registerRmi]],
-  ['Host:', [registerAgent, registerEvents, registerGc, registerDoctor, registerVersion]],
+  ['Host:', [registerAgent, registerCriServer, registerEvents, registerGc, registerDoctor, registerVersion]],
 ];
 
 const HELP = `

@@ -17,8 +17,11 @@ export function createCliRuntime(
   return createRuntime(config, { ...request, modules: modulesOf(config) });
 }
 
-export function createCliContainer(config: ResolvedRuntimeConfig): Promise<Container> {
-  return createContainer(config, { access: 'observe', modules: modulesOf(config) });
+export function createCliContainer(
+  config: ResolvedRuntimeConfig,
+  request: RuntimeRequest = { access: 'observe', lockTimeoutMs: 0 },
+): Promise<Container> {
+  return createContainer(config, { ...request, modules: modulesOf(config) });
 }
 
 function modulesOf({ debug }: ResolvedRuntimeConfig): readonly ContainerModule[] {

@@ -1,0 +1,127 @@
+import { ImageService, Logger, messageOf, PodStore, RuntimeService } from '@podwright/core';
+import { HostExecutor } from '@podwright/nsenter';
+import { type Command, Option } from 'commander';
+import type { Container } from 'inversify';
+import type { Cli } from './cli.js';
+import type { CliContext } from './cli-context.js';
+import { clientVersion } from './commands/version.js';
+import { handedSocket, parseIp, parseListen, parsePort } from './cri-server-addresses.js';
+import { defineCommand } from './define-command.js';
+import type { GlobalFlags } from './global-flags.js';
+
+interface CriServerFlags extends GlobalFlags {
+  readonly listen: string;
+  readonly streamingAddress: string;
+  readonly streamingPort: number;
+  readonly cgroupDriver?: 'systemd' | 'cgroupfs';
+}
+
+const HELP = `
+Serves the Container Runtime Interface of Kubernetes, version v1, with the backend of the configuration:
+  podwright cri-server &
+  crictl --runtime-endpoint unix:///run/podwright/cri.sock info
+  kubelet --container-runtime-endpoint unix:///run/podwright/cri.sock ...
+Only root can use the socket. A socket that systemd hands over (socket activation) is taken in its place, and systemd is told
+when clients are served (Type=notify). SIGTERM ends the server and leaves the pods running; the next one knows them all.
+Failed calls are told on standard error. While the server runs no agent can use the same state directory: the kubelet would
+take the agent's pods for leftovers.`;
+
+export function registerCriServer(program: Command, cli: Cli): void {
+  const command = defineCommand(
+    program,
+    'cri-server',
+    'let a kubelet or crictl run pods here, until interrupted',
+  )
+    .addOption(
+      new Option('--listen <socket>', 'the unix socket to serve').default('unix:///run/podwright/cri.sock'),
+    )
+    .addOption(
+      new Option('--streaming-address <ip>', 'where exec, attach and port-forward are served')
+        .argParser(parseIp)
+        .default('127.0.0.1'),
+    )
+    .addOption(
+      new Option('--streaming-port <port>', 'its port; 0: any free one').argParser(parsePort).default(0),
+    )
+    .addOption(
+      new Option(
+        '--cgroup-driver <driver>',
+        'what kubelets are told (default: systemd with the backend systemd, else nothing)',
+      ).choices(['systemd', 'cgroupfs']),
+    )
+    .addHelpText('after', HELP);
+  command.action(() => {
+    const flags = command.optsWithGlobals<CriServerFlags>();
+    return cli.run(command, (context) => serve(context, flags));
+  });
+}
+
+async function serve(context: CliContext, flags: CriServerFlags): Promise<void> {
+  const { listen, streamingAddress, streamingPort, cgroupDriver, lockTimeout = 10 } = flags;
+  const socketPath = parseListen(listen);
+  const socketFd = handedSocket(context.env, process.pid);
+  // Loaded for this command only: it is large.
+  const { CriServer, criServerModule } = await import('@podwright/cri-server');
+  const container = await context.createContainer(context.config, {
+    access: 'exclusive',
+    lockTimeoutMs: lockTimeout * 1000,
+  });
+  if (!context.config.debug) (await container.rebind(Logger)).toConstantValue(logTo(context));
+  await container.loadAsync(
+    criServerModule({
+      socketPath,
+      ...(socketFd === undefined ? {} : { socketFd }),
+      version: clientVersion(),
+      ...(cgroupDriver === undefined ? {} : { cgroupDriver }),
+      streaming: { host: streamingAddress, port: streamingPort },
+    }),
+  );
+  // Its lock: nobody else changes what is in the state directory.
+  const store = container.get(PodStore);
+  await store.open();
+  try {
+    const runtime = container.get(RuntimeService);
+    try {
+      await runtime.start();
+      await using server = container.get(CriServer);
+      await server.start();
+      await notifyReady(context, container);
+      await interrupted(context.signal);
+      container.get(Logger).info('The server ends; pods run on');
+    } finally {
+      await container.get(ImageService)[Symbol.asyncDispose]?.();
+      await runtime[Symbol.asyncDispose]();
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+/** Tells systemd, where it waits for that (sd_notify(3)): Node itself has no datagrams of unix sockets. */
+async function notifyReady({ env }: CliContext, container: Container): Promise<void> {
+  const socket = env['NOTIFY_SOCKET'];
+  if (socket === undefined || !container.isBound(HostExecutor)) return;
+  try {
+    await container.get(HostExecutor).run({
+      command: 'systemd-notify',
+      args: ['--ready', `--pid=${process.pid}`],
+      env: { NOTIFY_SOCKET: socket },
+      timeoutMs: 10_000,
+    });
+  } catch (error) {
+    container.get(Logger).warn(`systemd was not told that the server is ready: ${messageOf(error)}`);
+  }
+}
+
+function interrupted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+}
+
+/** To standard error, a line each; the journal adds the time. */
+function logTo({ stderr }: CliContext): Logger {
+  const at = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) => {
+    stderr.write(`${level} ${message}${fields === undefined ? '' : ` ${JSON.stringify(fields)}`}\n`);
+  };
+  return { debug: () => undefined, info: at('info'), warn: at('warn'), error: at('error') };
+}
