@@ -226,6 +226,20 @@ export const serviceMutants: Mutants<RuntimeService> = {
       }),
     },
     {
+      what: 'any runtime handler is taken',
+      fails: 'kubelet/modes',
+      members: (service) => ({
+        runPodSandbox: ({ runtimeHandler: _handler, ...config }) => service.runPodSandbox(config),
+      }),
+    },
+    {
+      what: 'ids are allotted to anybody',
+      fails: 'kubelet/ids-refused',
+      members: (service) => ({
+        runPodSandbox: ({ idMappings: _idMappings, ...config }) => service.runPodSandbox(config),
+      }),
+    },
+    {
       what: 'the host name is forgotten',
       fails: 'network/hostname',
       members: (service) => ({
@@ -290,6 +304,15 @@ export const serviceMutants: Mutants<RuntimeService> = {
       state: 'ready',
     })),
     sandboxStatusMutant('no address', 'sandbox/own-address', (status) => ({ ...status, ips: [] })),
+    sandboxStatusMutant('no processes are shared', 'kubelet/modes', (status) => ({
+      ...status,
+      pid: 'container',
+    })),
+    sandboxStatusMutant(
+      'the runtime handler is lost',
+      'kubelet/modes',
+      ({ runtimeHandler: _, ...status }) => status,
+    ),
     sandboxStatusMutant('labels are lost', 'sandbox/ready', (status) => ({ ...status, labels: {} })),
   ],
   listPodSandboxes: [
@@ -329,6 +352,31 @@ export const serviceMutants: Mutants<RuntimeService> = {
       'the working directory is forgotten',
       'process/working-directory',
       ({ workingDir: _, ...config }) => config,
+    ),
+    configMutant('no log file is written', 'kubelet/log-file', ({ logPath: _, ...config }) => config),
+    configMutant('a relative log file is taken from the root', 'kubelet/log-file-path', (config) =>
+      config.logPath === undefined ? config : { ...config, logPath: `/tmp/${config.logPath}/x.log` },
+    ),
+    configMutant(
+      'a PID namespace of its own is forgotten',
+      'kubelet/pid-refused',
+      ({ pid: _, ...config }) => config,
+    ),
+    configMutant('directories of the host are made for all mounts', 'kubelet/host-path', (config) => ({
+      ...config,
+      mounts: config.mounts.map((mount) => ({ ...mount, createHostPath: true })),
+    })),
+    configMutant('directories of the host are never made', 'kubelet/host-path', (config) => ({
+      ...config,
+      mounts: config.mounts.map(({ createHostPath: _, ...mount }) => mount),
+    })),
+    configMutant(
+      'recursively read-only mounts may take up others',
+      'kubelet/read-only-propagation',
+      (config) => ({
+        ...config,
+        mounts: config.mounts.map(({ propagation: _, ...mount }) => mount),
+      }),
     ),
     configMutant('the user is forgotten', 'process/user-by-number', (config) => ({
       ...config,
@@ -468,8 +516,23 @@ export const serviceMutants: Mutants<RuntimeService> = {
       attempts: status.attempts.map((run) => ({ ...run, startedAtMs: 0 })),
     })),
     statusMutant('annotations are lost', 'container/labels', (status) => ({ ...status, annotations: {} })),
+    statusMutant('no log file is named', 'kubelet/log-file', ({ logPath: _, ...status }) => status),
+    statusMutant('limits are not told', 'kubelet/resources', (status) => ({ ...status, resources: {} })),
+    statusMutant('all are root', 'kubelet/user', (status) => ({
+      ...status,
+      user: { uid: 0, gid: 0, supplementalGroups: [] },
+    })),
   ],
-  reopenContainerLog: [],
+  reopenContainerLog: [
+    { what: 'does nothing', fails: 'kubelet/reopen', members: () => ({ reopenContainerLog: NOTHING }) },
+    {
+      what: 'is content with any container',
+      fails: 'kubelet/reopen-refused',
+      members: (service) => ({
+        reopenContainerLog: (id) => service.reopenContainerLog(id).catch(() => undefined),
+      }),
+    },
+  ],
   containerLogs: [
     logMutant('a line is lost', 'logs/order', (entry, index) => (index === 3 ? undefined : entry)),
     logMutant('blank lines are dropped', 'logs/order', (entry) =>
