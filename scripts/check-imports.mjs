@@ -7,8 +7,8 @@ import { join } from 'node:path';
 const LAYERS = [
   ['core'],
   ['nsenter', 'systemd', 'pods', 'backend-memory', 'conformance', 'cri-api', 'cri-streaming'],
-  ['journal', 'sandbox', 'images', 'oci', 'backend-cri', 'cri-server'],
-  ['backend-systemd'],
+  ['journal', 'sandbox', 'images', 'oci', 'cri-server'],
+  ['backend-systemd', 'backend-cri'],
   ['podwright'],
 ];
 /** Packages that only one of ours may import. */

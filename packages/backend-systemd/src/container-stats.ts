@@ -11,7 +11,7 @@ import {
   throwIfAborted,
 } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
-import { SandboxManager } from '@podwright/sandbox';
+import { DiskUsage, SandboxManager } from '@podwright/sandbox';
 import { slicePath } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import type { CgroupUsage } from './cgroup-stats.js';
@@ -19,7 +19,6 @@ import { CgroupTree } from './cgroup-tree.js';
 import type { ContainerRecord } from './container-record.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
-import { DiskUsage } from './disk-usage.js';
 import { HostLayout } from './host-layout.js';
 import { parseNetworkStats } from './network-stats.js';
 import { PodSlices } from './pod-slices.js';

@@ -1,6 +1,6 @@
 import type { Clock } from '@podwright/core';
+import { DiskUsage } from '@podwright/sandbox';
 import { beforeEach, expect, it } from 'vitest';
-import { DiskUsage } from './disk-usage.js';
 import { errorOf, type FakeHost, fakeHost } from './testing.spec-helper.js';
 
 let nowMs: number;

@@ -16,10 +16,9 @@ import { join } from 'node:path';
 import { type Pod, PodwrightError, parsePod, SystemClock, silentLogger } from '@podwright/core';
 import type { ImageMounter } from '@podwright/images';
 import { FakeMounter } from '@podwright/nsenter';
+import { DiskUsage, HostVolumeProvider } from '@podwright/sandbox';
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
-import { DiskUsage } from './disk-usage.js';
 import { HostLayout } from './host-layout.js';
-import { HostVolumeProvider } from './host-volume-provider.js';
 import { errorOf, fakeHost } from './testing.spec-helper.js';
 
 const UID = 'a1';

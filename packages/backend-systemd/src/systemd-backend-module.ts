@@ -1,16 +1,10 @@
 import { join } from 'node:path';
-import {
-  type BackendModuleFactory,
-  RestartBackoff,
-  RuntimeService,
-  SandboxRestorer,
-  VolumeProvider,
-} from '@podwright/core';
-import { ImageUsers, imagesModule } from '@podwright/images';
+import { type BackendModuleFactory, RestartBackoff, RuntimeService, SandboxRestorer } from '@podwright/core';
+import { ImageMounter, ImageUsers, imagesModule } from '@podwright/images';
 import { journalModule } from '@podwright/journal';
 import { nsenterModule } from '@podwright/nsenter';
 import { ociModule } from '@podwright/oci';
-import { InfraProcess, sandboxModule } from '@podwright/sandbox';
+import { InfraProcess, sandboxModule, VolumeImages, volumesModule } from '@podwright/sandbox';
 import { systemdModule } from '@podwright/systemd';
 import { ContainerModule } from 'inversify';
 import { hostBusAddress } from './agent-container.js';
@@ -27,14 +21,12 @@ import { ContainerService } from './container-service.js';
 import { ContainerStatsReader } from './container-stats.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
-import { DiskUsage } from './disk-usage.js';
 import { FileOrphans } from './file-orphans.js';
 import { HostLayout } from './host-layout.js';
 import { HostLock } from './host-lock.js';
 import { HostReadiness } from './host-readiness.js';
 import { HostRequirements } from './host-requirements.js';
 import { HostTools } from './host-tools.js';
-import { HostVolumeProvider } from './host-volume-provider.js';
 import { ImageUserFiles } from './image-user-files.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { OrphanMarksFile } from './orphan-marks-file.js';
@@ -59,13 +51,14 @@ import { UserNamespaces } from './user-namespaces.js';
 export const backendModule: BackendModuleFactory = (context) => {
   const { stateDir, runDir, access = 'exclusive', options } = context;
   const parsed = parseBackendOptions(options);
-  const parts = libraryModules(stateDir, runDir, parsed);
+  const layout = new HostLayout(stateDir, runDir);
+  const parts = [...libraryModules(stateDir, runDir, parsed), volumesModule(layout)];
   return new ContainerModule(async (load) => {
     for (const part of parts) await part.load(load);
     const { bind, rebind } = load;
     bind(SystemdBackendOptions).toConstantValue(parsed);
     bind(RestartBackoff).toConstantValue(parsed.restartBackoff);
-    bind(HostLayout).toConstantValue(new HostLayout(stateDir, runDir));
+    bind(HostLayout).toConstantValue(layout);
     bind(StateAccess).toConstantValue(access);
     bind(RestoreContext).toConstantValue(context);
     for (const type of [
@@ -75,7 +68,6 @@ export const backendModule: BackendModuleFactory = (context) => {
       HostReadiness,
       CgroupLock,
       CgroupTree,
-      DiskUsage,
       ContainerStatsReader,
       ResourceUpdater,
       ContainerStore,
@@ -105,7 +97,7 @@ export const backendModule: BackendModuleFactory = (context) => {
     rebind(ImageUsers).to(ContainerImageUsers).inSingletonScope();
     bind(RuntimeService).to(SystemdRuntimeService).inSingletonScope();
     bind(SandboxRestorer).to(SystemdSandboxRestorer).inSingletonScope();
-    bind(VolumeProvider).to(HostVolumeProvider).inSingletonScope();
+    bind(VolumeImages).toService(ImageMounter);
   });
 };
 

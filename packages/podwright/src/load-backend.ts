@@ -4,6 +4,7 @@ import { type BackendModuleFactory, messageOf, PodwrightError } from '@podwright
 const BUILT_IN: Readonly<Record<string, () => Promise<{ readonly backendModule: BackendModuleFactory }>>> = {
   systemd: () => import('@podwright/backend-systemd'),
   memory: () => import('@podwright/backend-memory'),
+  cri: () => import('@podwright/backend-cri'),
 };
 
 /**

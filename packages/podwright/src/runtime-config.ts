@@ -11,7 +11,7 @@ export const runtimeConfigSchema = z.strictObject({
     .string()
     .min(1)
     .default('systemd')
-    .describe('`systemd`, `memory`, or the name of an npm package that exports `backendModule`'),
+    .describe('`systemd`, `memory`, `cri`, or the name of an npm package that exports `backendModule`'),
   stateDir: absolutePath
     .optional()
     .describe('what outlives a reboot; one agent each. Default: /var/lib/podwright; memory: nothing is kept'),

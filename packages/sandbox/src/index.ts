@@ -10,9 +10,11 @@ export {
   parseCniResult,
   podAddresses,
 } from './cni/cni-result.js';
+export { fitDns, isLoopback, mergeDns, parseResolvConf } from './files/dns.js';
+export { formatHosts, type HostsContent, nodeHosts } from './files/hosts.js';
 export { infraCommand, infraInit } from './infra/infra-command.js';
 export { InfraProcess, needsInfra } from './infra/infra-process.js';
-export { DEFAULT_IDS, IDS_PER_POD, type IdRange } from './namespaces/id-ranges.js';
+export { DEFAULT_IDS, firstFree, IDS_PER_POD, type IdRange } from './namespaces/id-ranges.js';
 export {
   findTarget,
   NamespaceMode,
@@ -30,7 +32,7 @@ export {
   type PinRequest,
 } from './namespaces/namespace-pinner.js';
 export type { ManagedNamespace, SandboxNamespaces } from './namespaces/sandbox-namespaces.js';
-export type { SysctlFile } from './namespaces/sysctls.js';
+export { type SysctlFile, sysctlFiles } from './namespaces/sysctls.js';
 export { UserNamespaceRanges } from './namespaces/user-namespace-ranges.js';
 export { DEFAULT_NETWORK_NAME } from './network/default-network.js';
 export type { PodNetworkAttachment } from './network/network-attachments.js';
@@ -48,3 +50,8 @@ export {
   type SandboxRecord,
 } from './sandbox-record.js';
 export { type SandboxLoadResult, SandboxStore } from './sandbox-store.js';
+export { type DirectoryUsage, DiskUsage } from './volumes/disk-usage.js';
+export { HostVolumeProvider } from './volumes/host-volume-provider.js';
+export { VolumeImages } from './volumes/volume-images.js';
+export { VolumePaths } from './volumes/volume-paths.js';
+export { volumesModule } from './volumes/volumes-module.js';

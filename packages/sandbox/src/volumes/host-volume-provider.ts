@@ -8,6 +8,7 @@ import {
   type Pod,
   PodwrightError,
   quantityBytes,
+  systemErrorCode,
   systemErrorKind,
   throwIfAborted,
   UndoStack,
@@ -17,15 +18,14 @@ import {
   type VolumeSetUpOptions,
   type VolumeUsage,
 } from '@podwright/core';
-import { ImageMounter } from '@podwright/images';
 import { HostExecutor, isAtOrBelow, Mounter } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { writeVolume } from './atomic-volume.js';
 import { DiskUsage } from './disk-usage.js';
-import { ignoreMissing, isMissing } from './files.js';
-import { HostLayout } from './host-layout.js';
 import { checkHostPath } from './host-path-check.js';
+import { VolumeImages } from './volume-images.js';
 import { directoryMode, type VolumeOwnership, volumeOwnership, writableMode } from './volume-ownership.js';
+import { VolumePaths } from './volume-paths.js';
 
 /** What making one volume needs beside the volume. */
 interface Making {
@@ -48,9 +48,9 @@ export class HostVolumeProvider implements VolumeProvider {
   constructor(
     @inject(HostExecutor) private readonly host: HostExecutor,
     @inject(Mounter) private readonly mounter: Mounter,
-    @inject(ImageMounter) private readonly images: ImageMounter,
+    @inject(VolumeImages) private readonly images: VolumeImages,
     @inject(DiskUsage) private readonly disk: DiskUsage,
-    @inject(HostLayout) private readonly layout: HostLayout,
+    @inject(VolumePaths) private readonly layout: VolumePaths,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
@@ -272,6 +272,17 @@ export class HostVolumeProvider implements VolumeProvider {
     const bits = `mode=${mode.toString(8).padStart(4, '0')}`;
     await this.mounter.mount('tmpfs', path, 'tmpfs', [bits, 'nosuid', 'nodev', ...more], options);
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return systemErrorCode(error) === 'ENOENT';
+}
+
+async function ignoreMissing<T>(done: Promise<T>): Promise<T | undefined> {
+  return await done.catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+    return undefined;
+  });
 }
 
 function ownerOptions({ uid, gid }: VolumeOwnership): readonly string[] {

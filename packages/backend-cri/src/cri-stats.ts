@@ -1,0 +1,174 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type CallOptions,
+  Clock,
+  type ContainerFilter,
+  type ContainerStats,
+  type ContainerStatus,
+  type FilesystemUsage,
+  type MemoryStats,
+  type NetworkInterfaceStats,
+  type PodSandboxFilter,
+  type PodSandboxStats,
+  type PodSandboxStatus,
+} from '@podwright/core';
+import type { cri } from '@podwright/cri-api';
+import { inject, injectable } from 'inversify';
+import { CriConnection } from './cri-connection.js';
+import { CriContainers } from './cri-containers.js';
+import { toMilliseconds, toNumber } from './cri-numbers.js';
+import { CriSandboxes } from './cri-sandboxes.js';
+
+/** What containers and pods use, as the runtime counts it; processes are counted by their control group on the host. */
+@injectable()
+export class CriStats {
+  constructor(
+    @inject(CriConnection) private readonly connection: CriConnection,
+    @inject(CriContainers) private readonly containers: CriContainers,
+    @inject(CriSandboxes) private readonly sandboxes: CriSandboxes,
+    @inject(Clock) private readonly clock: Clock,
+  ) {}
+
+  async ofContainers(filter: ContainerFilter, options: CallOptions): Promise<readonly ContainerStats[]> {
+    if (filter.state !== undefined && filter.state !== 'running') return [];
+    const statuses = await this.containers.list({ ...filter, state: 'running' }, options);
+    if (statuses.length === 0) return [];
+    const { stats } = await this.connection.call(
+      'What containers use cannot be asked',
+      ({ runtime }, call) => runtime.listContainerStats({}, call),
+      options,
+    );
+    const byId = new Map(stats.map((each) => [each.attributes?.id, each]));
+    const all = await Promise.all(
+      statuses.map(async (status) => {
+        const told = byId.get(status.id);
+        return (
+          told && toContainerStats(status, told, await processCount(status.processId), this.clock.nowMs())
+        );
+      }),
+    );
+    return all.filter((each) => each !== undefined);
+  }
+
+  async ofSandboxes(filter: PodSandboxFilter, options: CallOptions): Promise<readonly PodSandboxStats[]> {
+    if (filter.state === 'not-ready') return [];
+    const statuses = await this.sandboxes.list({ ...filter, state: 'ready' }, options);
+    if (statuses.length === 0) return [];
+    const containers = await this.ofContainers({}, options);
+    const { stats } = await this.connection.call(
+      'What pods use cannot be asked',
+      ({ runtime }, call) => runtime.listPodSandboxStats({}, call),
+      options,
+    );
+    const byId = new Map(stats.map((each) => [each.attributes?.id, each]));
+    return statuses.map((status) => {
+      const own = containers.filter(({ sandboxId }) => sandboxId === status.id);
+      return toSandboxStats(status, byId.get(status.id)?.linux, own, this.clock.nowMs());
+    });
+  }
+}
+
+export function toContainerStats(
+  { id, sandboxId, podUid, metadata, resources }: ContainerStatus,
+  { cpu, memory, writableLayer }: cri.ContainerStats,
+  pids: number,
+  nowMs: number,
+): ContainerStats {
+  return {
+    id,
+    sandboxId,
+    podUid,
+    name: metadata.name,
+    timestampMs: toMilliseconds(cpu?.timestamp ?? 0n) ?? nowMs,
+    cpu: { usageNanoseconds: toNumber(cpu?.usageCoreNanoSeconds) ?? 0 },
+    memory: toMemory(memory, resources.memoryLimitBytes),
+    pids,
+    writableLayer: toUsage(writableLayer),
+  };
+}
+
+export function toSandboxStats(
+  { id, metadata, network }: PodSandboxStatus,
+  linux: cri.LinuxPodSandboxStats | undefined,
+  containers: readonly ContainerStats[],
+  nowMs: number,
+): PodSandboxStats {
+  const sum = (pick: (stats: ContainerStats) => number) =>
+    containers.reduce((all, stats) => all + pick(stats), 0);
+  // Without numbers of the pod's own, those of its containers: what the pod takes beside them is its first process.
+  const cpu = toNumber(linux?.cpu?.usageCoreNanoSeconds) ?? sum((stats) => stats.cpu.usageNanoseconds);
+  const memory: MemoryStats = linux?.memory
+    ? toMemory(linux.memory, undefined)
+    : {
+        workingSetBytes: sum((stats) => stats.memory.workingSetBytes),
+        usageBytes: sum((stats) => stats.memory.usageBytes),
+      };
+  const available = toNumber(linux?.memory?.availableBytes);
+  return {
+    id,
+    metadata,
+    timestampMs: toMilliseconds(linux?.cpu?.timestamp ?? 0n) ?? nowMs,
+    cpu: { usageNanoseconds: cpu },
+    memory: { ...memory, ...(available ? { availableBytes: available } : {}) },
+    pids: sum((stats) => stats.pids),
+    network: network === 'node' ? [] : toInterfaces(linux?.network),
+    containers,
+  };
+}
+
+function toMemory(memory: cri.MemoryUsage | undefined, limitBytes: number | undefined): MemoryStats {
+  const workingSetBytes = toNumber(memory?.workingSetBytes) ?? 0;
+  const rssBytes = toNumber(memory?.rssBytes);
+  return {
+    workingSetBytes,
+    usageBytes: Math.max(toNumber(memory?.usageBytes) ?? 0, workingSetBytes),
+    ...(limitBytes === undefined ? {} : { availableBytes: Math.max(0, limitBytes - workingSetBytes) }),
+    ...(rssBytes === undefined ? {} : { rssBytes }),
+  };
+}
+
+function toUsage(usage: cri.FilesystemUsage | undefined): FilesystemUsage {
+  return {
+    mountpoint: usage?.fsId?.mountpoint || '/',
+    usedBytes: toNumber(usage?.usedBytes) ?? 0,
+    inodesUsed: toNumber(usage?.inodesUsed) ?? 0,
+  };
+}
+
+function toInterfaces(network: cri.NetworkUsage | undefined): readonly NetworkInterfaceStats[] {
+  const first = network?.defaultInterface;
+  const others = (network?.interfaces ?? []).filter(({ name }) => name !== first?.name);
+  return [...(first ? [first] : []), ...others]
+    .filter(({ name }) => name !== 'lo')
+    .map(({ name, rxBytes, rxErrors, txBytes, txErrors }) => ({
+      name,
+      rxBytes: toNumber(rxBytes) ?? 0,
+      rxErrors: toNumber(rxErrors) ?? 0,
+      txBytes: toNumber(txBytes) ?? 0,
+      txErrors: toNumber(txErrors) ?? 0,
+    }));
+}
+
+/** By the control group of the first process; 0 when it is gone, or on another host. */
+async function processCount(pid: number | undefined): Promise<number> {
+  if (pid === undefined) return 0;
+  const cgroups = await text(`/proc/${pid}/cgroup`);
+  for (const line of cgroups.trim().split('\n')) {
+    const [, controllers = '', path = ''] = line.split(':');
+    const folder =
+      controllers === ''
+        ? '/sys/fs/cgroup'
+        : controllers.split(',').includes('pids')
+          ? '/sys/fs/cgroup/pids'
+          : '';
+    if (folder === '') continue;
+    const count = Number.parseInt(await text(join(folder, path, 'pids.current')), 10);
+    if (count > 0) return count;
+  }
+  return 0;
+}
+
+async function text(path: string): Promise<string> {
+  return await readFile(path, 'utf8').catch(() => '');
+}

@@ -1,0 +1,219 @@
+import type { Duplex, Readable } from 'node:stream';
+import {
+  type AttachEnd,
+  type AttachOptions,
+  type AttachSession,
+  type CallOptions,
+  type ContainerStatus,
+  type ExecOptions,
+  type ExecSession,
+  type ExecSyncOptions,
+  type ExecSyncResult,
+  Logger,
+  PodwrightError,
+  type PortForwardOptions,
+  type TerminalSize,
+  throwIfAborted,
+  unsupportedField,
+} from '@podwright/core';
+import { type RemoteCommand, remoteExec, remotePortForward } from '@podwright/cri-streaming';
+import { inject, injectable } from 'inversify';
+import { CriConnection } from './cri-connection.js';
+import { CriContainers } from './cri-containers.js';
+import { toSeconds } from './cri-numbers.js';
+import { CriSandboxes } from './cri-sandboxes.js';
+import { unsupportedFields } from './unsupported-fields.js';
+
+/** The default of `ExecSyncOptions.outputLimitBytes`, and of runtimes. */
+const OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024;
+/** Beyond the time of a command, for the answer. */
+const EXEC_MARGIN_MS = 60_000;
+const LARGEST_SIZE = 65_535;
+
+/** Commands, attached clients and forwarded ports; with streams over the URLs that the runtime gives. */
+@injectable()
+export class CriStreams {
+  constructor(
+    @inject(CriConnection) private readonly connection: CriConnection,
+    @inject(CriContainers) private readonly containers: CriContainers,
+    @inject(CriSandboxes) private readonly sandboxes: CriSandboxes,
+    @inject(Logger) private readonly logger: Logger,
+  ) {}
+
+  /** A time that is no whole number of seconds is rounded up: the CRI counts in seconds. */
+  async execSync(
+    id: string,
+    command: readonly string[],
+    { timeoutMs, outputLimitBytes = OUTPUT_LIMIT_BYTES, signal }: ExecSyncOptions,
+  ): Promise<ExecSyncResult> {
+    const { metadata } = await this.running(id, { ...(signal ? { signal } : {}) });
+    const { stdout, stderr, exitCode } = await this.connection.call(
+      `The command ${JSON.stringify(command[0])} in container "${metadata.name}" did not run`,
+      ({ runtime }, call) =>
+        runtime.execSync(
+          {
+            containerId: id,
+            cmd: [...command],
+            timeout: timeoutMs === undefined ? 0n : toSeconds(timeoutMs),
+          },
+          timeoutMs === undefined ? (call.signal ? { signal: call.signal } : {}) : call,
+        ),
+      {
+        ...(signal ? { signal } : {}),
+        kind: 'exec',
+        ...(timeoutMs === undefined ? {} : { timeoutMs: timeoutMs + EXEC_MARGIN_MS }),
+      },
+    );
+    return {
+      stdout: this.cut(stdout, outputLimitBytes, id),
+      stderr: this.cut(stderr, outputLimitBytes, id),
+      exitCode,
+    };
+  }
+
+  async exec(id: string, options: ExecOptions): Promise<ExecSession> {
+    const { command, stdin = false, tty = false, terminalSize, signal } = options;
+    const call = signal ? { signal } : {};
+    const { metadata } = await this.running(id, call);
+    const what = `The command ${JSON.stringify(command[0])} in container "${metadata.name}" did not run`;
+    const { url } = await this.connection.call(
+      what,
+      ({ runtime }, rpc) =>
+        runtime.exec({ containerId: id, cmd: [...command], stdin, stdout: true, stderr: !tty, tty }, rpc),
+      { ...call, kind: 'exec' },
+    );
+    const remote = await remoteExec(url, { stdin, stdout: true, stderr: !tty, tty, ...call });
+    if (tty && terminalSize) await resize(remote, tty, terminalSize);
+    const exitCode = remote.exitCode.catch((error: unknown) => {
+      throw PodwrightError.is(error, 'command-failed')
+        ? new PodwrightError('command-failed', `${what}: ${error.message}`, { cause: error })
+        : error;
+    });
+    exitCode.catch(() => undefined);
+    return {
+      ...(remote.stdin ? { stdin: remote.stdin } : {}),
+      stdout: outputOf(remote),
+      ...(remote.stderr ? { stderr: remote.stderr } : {}),
+      exitCode,
+      resize: (size) => resize(remote, tty, size),
+      kill: async () => {
+        await remote.close();
+        throw unsupportedField(
+          unsupportedFields.killCommand,
+          'The connection to the command was closed, and the command may run on: the CRI cannot end it. Give it a time ' +
+            'limit with execSync, or stop its container.',
+        );
+      },
+    };
+  }
+
+  async attach(id: string, { stdin = false, signal }: AttachOptions): Promise<AttachSession> {
+    const call = signal ? { signal } : {};
+    const { metadata } = await this.running(id, call);
+    const { config } = await this.containers.record(id);
+    const { tty = false } = config;
+    if (stdin && config.stdin !== true) {
+      throw new PodwrightError(
+        'failed-precondition',
+        `Container "${metadata.name}" was made without standard input: nothing can be written to it.`,
+      );
+    }
+    const { url } = await this.connection.call(
+      `Container "${metadata.name}" cannot be attached to`,
+      ({ runtime }, rpc) => runtime.attach({ containerId: id, stdin, stdout: true, stderr: !tty, tty }, rpc),
+      call,
+    );
+    const remote = await remoteExec(url, { stdin, stdout: true, stderr: !tty, tty });
+    let left = false;
+    const detach = async () => {
+      left = true;
+      await remote.close();
+    };
+    const onAbort = () => void detach();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    const ended = this.endOf(id, remote, () => left).finally(() =>
+      signal?.removeEventListener('abort', onAbort),
+    );
+    ended.catch(() => undefined);
+    return {
+      ...(remote.stdin ? { stdin: remote.stdin } : {}),
+      stdout: outputOf(remote),
+      ...(remote.stderr ? { stderr: remote.stderr } : {}),
+      ended,
+      resize: (size) => resize(remote, tty, size),
+      detach,
+    };
+  }
+
+  async portForward(sandboxId: string, port: number, { host, signal }: PortForwardOptions): Promise<Duplex> {
+    if (host !== undefined && !['127.0.0.1', 'localhost', '::1'].includes(host)) {
+      throw unsupportedField(
+        unsupportedFields.forwardHost,
+        `Port ${port} of ${host} cannot be forwarded: through the CRI only the loopback address of a pod can be reached.`,
+      );
+    }
+    const call = signal ? { signal } : {};
+    const { state } = await this.sandboxes.status(sandboxId, call);
+    if (state !== 'ready') {
+      throw new PodwrightError(
+        'failed-precondition',
+        `Port ${port} cannot be forwarded: the sandbox ${sandboxId} is not ready.`,
+      );
+    }
+    const { url } = await this.connection.call(
+      `Port ${port} of sandbox ${sandboxId} was not forwarded`,
+      ({ runtime }, rpc) => runtime.portForward({ podSandboxId: sandboxId, port: [port] }, rpc),
+      call,
+    );
+    return await remotePortForward(url, port, call);
+  }
+
+  /** An attachment ends without a code: it is the container's, should it have ended. */
+  private async endOf(id: string, remote: RemoteCommand, left: () => boolean): Promise<AttachEnd> {
+    await remote.exitCode.catch((error: unknown) => {
+      if (!left() && !PodwrightError.is(error, 'unavailable')) throw error;
+    });
+    if (left()) return { type: 'detached' };
+    const exitCode = await this.containers.exitCode(id);
+    return exitCode === undefined ? { type: 'detached' } : { type: 'exited', exitCode };
+  }
+
+  private async running(id: string, options: CallOptions): Promise<ContainerStatus> {
+    throwIfAborted(options.signal);
+    const status = await this.containers.status(id, options);
+    if (status.state === 'running') return status;
+    throw new PodwrightError(
+      'failed-precondition',
+      `Container "${status.metadata.name}" does not run (it is ${status.state}).`,
+      { details: { id, state: status.state } },
+    );
+  }
+
+  private cut(output: Uint8Array, limitBytes: number, id: string): Buffer {
+    const whole = Buffer.from(output.buffer, output.byteOffset, output.byteLength);
+    if (whole.length <= limitBytes) return whole;
+    this.logger.warn(
+      `of what a command in container ${id} printed, ${whole.length - limitBytes} bytes were dropped`,
+    );
+    return whole.subarray(0, limitBytes);
+  }
+}
+
+async function resize(remote: RemoteCommand, tty: boolean, size: TerminalSize): Promise<void> {
+  for (const value of [size.columns, size.rows]) {
+    if (Number.isInteger(value) && value >= 0 && value <= LARGEST_SIZE) continue;
+    throw new PodwrightError(
+      'invalid-argument',
+      `${size.columns} by ${size.rows} is no size of a terminal: both are whole numbers up to ${LARGEST_SIZE}.`,
+    );
+  }
+  if (!tty) {
+    throw new PodwrightError('failed-precondition', 'It has no terminal whose size could be set.');
+  }
+  await remote.resize(size);
+}
+
+function outputOf({ stdout }: RemoteCommand): Readable {
+  if (stdout) return stdout;
+  throw new PodwrightError('internal', 'There is no output, which was asked for.');
+}
