@@ -4,10 +4,19 @@ import { buffer, text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PodwrightError, type TerminalSize } from '@podwright/core';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import { remoteExec } from './client/remote-exec.js';
 import { Deferred } from './deferred.js';
-import { ALL_STREAMS, OUTPUT_ONLY, pattern, startServer, TERMINAL } from './streaming.spec-helper.js';
+import {
+  ALL_STREAMS,
+  disposeServers,
+  OUTPUT_ONLY,
+  pattern,
+  startServer,
+  TERMINAL,
+} from './streaming.spec-helper.js';
+
+afterEach(disposeServers);
 
 describe('exec over SPDY, our client with our server', () => {
   it('gives stdout and stderr in full and the exit code after them', async () => {

@@ -7,7 +7,7 @@ import { connectPortForward, remotePortForward } from './client/remote-port-forw
 import { Deferred } from './deferred.js';
 import { serveConnection } from './serve-session.js';
 import { hush } from './stream-ends.js';
-import { pattern, startServer } from './streaming.spec-helper.js';
+import { disposeServers, pattern, startServer } from './streaming.spec-helper.js';
 import type { PortForwardStreamRequest } from './streaming-server.js';
 
 /** A server in a pod: it answers with all it got once that has ended. */
@@ -17,11 +17,12 @@ let podSockets: Socket[];
 
 beforeEach(async () => {
   podSockets = [];
-  pod = createServer({ allowHalfOpen: true }, async (socket) => {
-    podSockets.push(socket);
-    hush(socket);
-    const got = await buffer(socket).catch(() => Buffer.alloc(0));
-    socket.end(got);
+  pod = createServer({ allowHalfOpen: true }, (socket) => {
+    podSockets.push(hush(socket));
+    buffer(socket).then(
+      (got) => socket.end(got),
+      () => socket.destroy(),
+    );
   });
   pod.listen(0, '127.0.0.1');
   await once(pod, 'listening');
@@ -53,6 +54,8 @@ async function talk(stream: Duplex, question: Buffer): Promise<Buffer> {
   stream.end(question);
   return await buffer(stream);
 }
+
+afterEach(disposeServers);
 
 describe('port-forward over SPDY, our client with our server', () => {
   it('passes a half-close on, and the answer back', async () => {

@@ -70,7 +70,7 @@ function connect(
     hush(stdin);
     if (streams.stdin === undefined) stdin.end();
     else streams.stdin.pipe(stdin);
-    stdin.on('close', () => {
+    void writableDone(stdin).then(() => {
       streams.stdin?.unpipe(stdin);
       streams.stdin?.resume();
     });
@@ -101,7 +101,7 @@ async function drain(source: Readable, target: Writable | undefined): Promise<vo
   if (target === undefined) source.resume();
   else {
     source.pipe(target, { end: false });
-    target.on('close', () => source.resume());
+    void writableDone(target).then(() => source.resume());
   }
   await readableDone(source);
 }

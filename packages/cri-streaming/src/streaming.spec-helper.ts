@@ -1,13 +1,19 @@
 import { silentLogger } from '@podwright/core';
-import { onTestFinished } from 'vitest';
 import { HttpStreamingServer } from './server/http-streaming-server.js';
 import type { CommandRequest, StreamingServerOptions } from './streaming-server.js';
 
-/** A started server that is disposed of after the test. */
+const started: HttpStreamingServer[] = [];
+
+/** For `afterEach`. */
+export async function disposeServers(): Promise<void> {
+  await Promise.all(started.splice(0).map((server) => server[Symbol.asyncDispose]()));
+}
+
+/** A started server; `disposeServers` ends it. */
 export async function startServer(options: StreamingServerOptions = {}): Promise<HttpStreamingServer> {
   const server = new HttpStreamingServer(options, silentLogger);
   await server.start();
-  onTestFinished(async () => await server[Symbol.asyncDispose]());
+  started.push(server);
   return server;
 }
 

@@ -3,13 +3,13 @@ import { connect, createServer } from 'node:net';
 import { PassThrough, type Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import type { TerminalSize } from '@podwright/core';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createWebSocketStream, type RawData, WebSocket } from 'ws';
 import { encodeStatus } from './command-status.js';
 import { Deferred } from './deferred.js';
 import { SpdyConnection } from './spdy/spdy-connection.js';
 import { hush } from './stream-ends.js';
-import { ALL_STREAMS, pattern, startServer, TERMINAL } from './streaming.spec-helper.js';
+import { ALL_STREAMS, disposeServers, pattern, startServer, TERMINAL } from './streaming.spec-helper.js';
 
 /** A client that keeps what comes on each channel. */
 class ChannelClient {
@@ -72,6 +72,8 @@ async function renamingProxy(target: string, name: string, realName: string): Pr
   const address = proxy.address();
   return typeof address === 'object' ? (address?.port ?? 0) : 0;
 }
+
+afterEach(disposeServers);
 
 describe('exec over WebSocket', () => {
   it('version 5: half-close of stdin by the close signal, output, and the Status last', async () => {
