@@ -31,6 +31,7 @@ import { type LaunchInput, launchScript, recordScript, stopScript } from './laun
 import { ociSandbox } from './oci-sandbox.js';
 import { PidTargets, type TargetNamespace } from './pid-target.js';
 import { checkRecursiveReadOnly } from './recursive-read-only.js';
+import { takesUnwritable } from './runtime-mount.js';
 import { terminationMount } from './termination-message.js';
 import { checkPropagation, launchPaths, launchUsers } from './user-namespace-launch.js';
 
@@ -208,6 +209,7 @@ export class ContainerFactory {
       directories: hostDirectories(config),
       conmon: [command.command, ...command.args],
       runtime: [runtime.path, ...runtimeGlobalArgs(runtime)],
+      ...(takesUnwritable(runtime.flavour) ? { mountedRuntime: this.layout.mountedRuntime } : {}),
       backoff: this.options.restartBackoff,
       ...(isForwarded(signal) ? {} : { stopSignal: signal }),
       terminationGraceMs: config.terminationGraceMs,

@@ -21,7 +21,7 @@ interface Held {
   count: number;
   /** Any reason to look. */
   missed: boolean;
-  /** It may have ended. */
+  /** The last of it was something else than that its unit is active. */
   ended: boolean;
 }
 
@@ -133,7 +133,7 @@ export class ContainerWatcher {
     const held = this.held.get(id);
     if (held !== undefined) {
       held.missed = true;
-      if (!isStart(event)) held.ended = true;
+      held.ended = !isStart(event);
     }
     if (held !== undefined || this.waiting.has(id)) return;
     this.waiting.add(id);

@@ -12,16 +12,28 @@ let root: string;
 let mounter: FakeMounter;
 let rootfs: RootfsMount;
 let containers: number;
+let runtimeCalls: string[];
 
 const ROOTFS = '/run/p/rootfs';
 const MOUNT = `mount tmpfs podwright-rootfs ${ROOTFS} mode=0700,size=16m,nosuid,nodev,private`;
+const runtime = {
+  ensure: async () => void runtimeCalls.push('ensure'),
+  release: async () => void runtimeCalls.push('release'),
+};
 const store = { list: () => Array.from({ length: containers }) };
 const rootfsMount = (mounts: FakeMounter): RootfsMount =>
-  Reflect.construct(RootfsMount, [fakeHost({ root }), mounts, new HostLayout('/state', '/run/p'), store]);
+  Reflect.construct(RootfsMount, [
+    fakeHost({ root }),
+    mounts,
+    new HostLayout('/state', '/run/p'),
+    store,
+    runtime,
+  ]);
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), 'podwright-rootfs-'));
   containers = 0;
+  runtimeCalls = [];
   mounter = new FakeMounter({
     // What is in a tmpfs goes with it.
     before: async (action) => {
@@ -54,6 +66,8 @@ it('goes with the last container', async () => {
   await rootfs.release();
   await rootfs.release();
   expect(mounter.actions.slice(1)).toEqual([`unmount ${ROOTFS}`]);
+  // It lies in there, so it goes first.
+  expect(runtimeCalls).toEqual(['ensure', 'release', 'release']);
   expect(await readdir(join(root, 'run/p'))).toEqual([]);
 });
 

@@ -6,6 +6,7 @@ import { HostExecutor, Mounter } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { ContainerStore } from './container-store.js';
 import { HostLayout } from './host-layout.js';
+import { RuntimeMount } from './runtime-mount.js';
 
 const KEY = 'rootfs';
 
@@ -25,13 +26,15 @@ export class RootfsMount {
     @inject(Mounter) private readonly mounter: Mounter,
     @inject(HostLayout) private readonly layout: HostLayout,
     @inject(ContainerStore) private readonly store: ContainerStore,
+    @inject(RuntimeMount) private readonly runtime: RuntimeMount,
   ) {}
 
-  /** Makes sure that it is there, with the directory of a container. */
+  /** Makes sure that it is there, with the OCI runtime and the directory of a container. */
   async ensure(containerId: string): Promise<void> {
     const directory = this.host.hostPath(this.layout.container(containerId).rootfs);
     await this.mutex.run(KEY, async () => {
       if (!this.isStillThere()) await this.mount();
+      await this.runtime.ensure();
       mkdirSync(directory, { recursive: true });
     });
   }
@@ -61,8 +64,9 @@ export class RootfsMount {
   /** Takes it away when no container is left. */
   async release(): Promise<void> {
     await this.mutex.run(KEY, async () => {
-      if (this.store.list().length > 0 || !(await this.mounter.unmountIfMounted(this.layout.rootfsDir)))
-        return;
+      if (this.store.list().length > 0) return;
+      await this.runtime.release();
+      if (!(await this.mounter.unmountIfMounted(this.layout.rootfsDir))) return;
       await rmdir(this.host.hostPath(this.layout.rootfsDir));
     });
   }

@@ -36,6 +36,7 @@ import { PodSlices } from './pod-slices.js';
 import { PodUnits } from './pod-units.js';
 import { ResourceUpdater } from './resource-updater.js';
 import { RootfsMount } from './rootfs-mount.js';
+import { RuntimeMount } from './runtime-mount.js';
 import { StateAccess, StateLoader } from './state-loader.js';
 import { SystemdRuntimeService } from './systemd-runtime-service.js';
 import { SystemdSandboxRestorer } from './systemd-sandbox-restorer.js';
@@ -85,6 +86,7 @@ export const backendModule: BackendModuleFactory = (context) => {
       PodSlices,
       PodUnits,
       RootfsMount,
+      RuntimeMount,
       UserNamespaces,
       OrphanMarksFile,
       UnitOrphans,
