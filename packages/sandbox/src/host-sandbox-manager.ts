@@ -37,10 +37,11 @@ export class HostSandboxManager implements SandboxManager {
   readonly #stoppedLater = new Subject<string>();
   #prepared: Promise<void> | undefined;
   #releasing: Promise<void> | undefined;
+  #releasesLater: NodeJS.Timeout | undefined;
 
   constructor(
     @inject(HostExecutor) private readonly executor: HostExecutor,
-    @inject(SandboxOptions) options: SandboxOptions,
+    @inject(SandboxOptions) private readonly options: SandboxOptions,
     @inject(SandboxStore) private readonly store: SandboxStore,
     @inject(SandboxBuilder) private readonly builder: SandboxBuilder,
     @inject(SandboxRemover) private readonly remover: SandboxRemover,
@@ -98,6 +99,7 @@ export class HostSandboxManager implements SandboxManager {
     throwIfAborted(signal, `Making sandbox ${id}`);
     checkSandboxConfig(config);
     checkSandboxId(id);
+    this.#releaseNotLater();
     const bootId = await readBootId(this.executor);
     while (this.#releasing) await this.#releasing;
     // Between the check and the reservation nothing is awaited: of two calls at once the later finds the earlier.
@@ -125,7 +127,7 @@ export class HostSandboxManager implements SandboxManager {
   remove(id: string): Promise<void> {
     return this.#removals.run(id, async () => {
       await this.#queues.run(id, () => this.#remove(id));
-      await this.#releaseIfUnused();
+      await this.#releaseAfterLast();
     });
   }
 
@@ -165,6 +167,7 @@ export class HostSandboxManager implements SandboxManager {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#retries.close();
     this.#stoppedLater.complete();
+    if (this.#releaseNotLater()) await this.#releaseIfUnused();
   }
 
   async findOrphans(): Promise<readonly Orphan[]> {
@@ -202,7 +205,7 @@ export class HostSandboxManager implements SandboxManager {
       const left = await this.store.read(id);
       if (left !== undefined) this.#sandboxes.add(this.#reopen(left));
       this.#pending.delete(id);
-      await this.#releaseIfUnused();
+      await this.#releaseAfterLast();
       throw error;
     }
   }
@@ -332,6 +335,27 @@ export class HostSandboxManager implements SandboxManager {
         this.#releasing = undefined;
       });
     await this.#releasing;
+  }
+
+  /** The next sandbox may come soon. */
+  async #releaseAfterLast(): Promise<void> {
+    const { keepSharedMs } = this.options;
+    if (keepSharedMs === 0) return await this.#releaseIfUnused();
+    if (!this.#isEmpty()) return;
+    this.#releaseNotLater();
+    this.#releasesLater = setTimeout(() => {
+      this.#releasesLater = undefined;
+      // It tells of its failures itself.
+      void this.#releaseIfUnused();
+    }, keepSharedMs).unref();
+  }
+
+  /** @returns whether that was planned */
+  #releaseNotLater(): boolean {
+    const planned = this.#releasesLater !== undefined;
+    clearTimeout(this.#releasesLater);
+    this.#releasesLater = undefined;
+    return planned;
   }
 
   #refuseTaken(config: SandboxConfig, id: string, bootId: string): void {

@@ -159,21 +159,47 @@ export class SandboxBuilder {
     );
     await allDone([pinned, this.files.writeNames(record)]);
 
-    if (record.network === 'pod') record = await this.#connect(record, undo, signal);
-    else record = { ...record, ips: await readNodeAddresses(this.options.defaultBridge) };
-    await this.files.writeHosts(record);
-    sandbox.record = record;
-
     throwIfAborted(signal, doing);
-    if (needsInfra(record, this.options.dropInfra)) {
-      undo.push('the first process', () => this.infra.stop(sandbox.record));
-      await this.#startInfra(sandbox, pidPath, signal);
-    }
+    // Side by side: neither needs the other, and the network takes long.
+    await allDone([
+      this.#furnishNetwork(record, undo, signal).then((connected) => {
+        record = connected;
+      }),
+      this.#furnishInfra(sandbox, pidPath, undo, signal),
+    ]);
     throwIfAborted(signal, doing);
+    const { infra } = sandbox;
     // The boot with the last step: until then it is not of this one.
-    sandbox.record = { ...sandbox.record, created: true, bootId: await readBootId(this.executor) };
+    const bootId = await readBootId(this.executor);
+    sandbox.record = { ...record, ...(infra === undefined ? {} : { infra }), created: true, bootId };
     await this.store.write(sandbox.record);
     return sandbox;
+  }
+
+  /** @returns the record with the addresses of the sandbox */
+  async #furnishNetwork(
+    record: SandboxRecord,
+    undo: UndoStack,
+    signal: AbortSignal | undefined,
+  ): Promise<SandboxRecord> {
+    const connected =
+      record.network === 'pod'
+        ? await this.#connect(record, undo, signal)
+        : { ...record, ips: await readNodeAddresses(this.options.defaultBridge) };
+    await this.files.writeHosts(connected);
+    return connected;
+  }
+
+  /** Starts its first process, where it needs one. */
+  async #furnishInfra(
+    sandbox: Sandbox,
+    pidPath: string | undefined,
+    undo: UndoStack,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (!needsInfra(sandbox.record, this.options.dropInfra)) return;
+    undo.push('the first process', () => this.infra.stop(sandbox.record));
+    await this.#startInfra(sandbox, pidPath, signal);
   }
 
   /** Those that somebody else allots are his to keep apart; they are remembered so that none of ours touches them. */
