@@ -1,5 +1,6 @@
 // Events and stats over a CRI socket, as evented PLEG, the kubelet's summary and `crictl stats` ask for them.
 
+import { randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { cri } from '@podwright/cri-api';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
@@ -46,7 +47,8 @@ const typeOf = ({ containerEventType }: cri.ContainerEventResponse) =>
 describe('container events', () => {
   itBeyondContainerd16("tell a pod's life, each with the statuses of its moment", async () => {
     const take = await listen();
-    const pod = await bed.runPod({ labels: { app: 'x' } });
+    const metadata = { name: 'lived', namespace: 'events', uid: randomUUID(), attempt: 1 };
+    const pod = await bed.runPod({ metadata, labels: { app: 'x' } });
     const stopped = await bed.start(pod);
     const ended = await bed.create(pod, { command: ['sh', '-c', 'exit 3'] });
     const first = await take(5);
@@ -77,8 +79,7 @@ describe('container events', () => {
     expect([...lines.slice(9)].sort()).toEqual(['ended DELETED', 'pod DELETED', 'pod STOPPED']);
     expect(lines.at(-1)).toBe('pod DELETED');
     for (const { podSandboxStatus, createdAt } of told) {
-      expect(podSandboxStatus).toMatchObject({ id: pod.id, labels: { app: 'x' } });
-      expect(podSandboxStatus?.metadata?.uid).toBe(pod.config.metadata?.uid);
+      expect(podSandboxStatus).toMatchObject({ id: pod.id, metadata, labels: { app: 'x' } });
       expect(Math.abs(Date.now() - Number(createdAt / 1_000_000n))).toBeLessThan(60_000);
     }
     expect(told[0]?.podSandboxStatus?.state).toBe(cri.PodSandboxState.SANDBOX_READY);
@@ -170,7 +171,7 @@ describe('the stats of pods', () => {
     return { pod, id: await bed.start(pod, { command: BUSY }) };
   }
 
-  it('have processor, memory, network and processes, and the containers', async () => {
+  itBeyondContainerd16('have processor, memory, network and processes, and the containers', async () => {
     const { pod, id } = await busyPod();
     const stats = await eventually(
       async () => (await bed.runtime.podSandboxStats({ podSandboxId: pod.id })).stats,
@@ -183,7 +184,7 @@ describe('the stats of pods', () => {
     expect(stats?.linux?.containers.map(({ attributes }) => attributes?.id)).toEqual([id]);
   });
 
-  it('are listed by id and labels', async () => {
+  itBeyondContainerd16('are listed by id and labels', async () => {
     const { pod } = await busyPod();
     const other = await bed.runPod();
     const ids = async (filter?: Parameters<typeof bed.runtime.listPodSandboxStats>[0]) =>

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import type { ContainerStats, PodSandboxStats } from '@podwright/core';
+import type { ContainerStats, ContainerStatus, PodSandboxStats, PodSandboxStatus } from '@podwright/core';
 import { cri } from '@podwright/cri-api';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { IdFinder } from '../calls/id-finder.js';
@@ -181,15 +181,15 @@ const SANDBOX: PodSandboxStats = {
   network: [interfaceOf('net1'), interfaceOf('eth0')],
   containers: [CONTAINER],
 };
-const STATUS = {
+const STATUS: ContainerStatus = {
   ...{ id: 'c', sandboxId: 's', podUid: 'u', metadata: { name: 'main', attempt: 3 }, state: 'running' },
   ...{ createdAtMs: 1, image: 'busybox', imageId: 'sha256:1', labels: {}, annotations: {} },
   ...{ mounts: [], resources: {}, attempts: [] },
-} as const;
-const SANDBOX_STATUS = {
+};
+const SANDBOX_STATUS: PodSandboxStatus = {
   ...{ id: 's', metadata: SANDBOX.metadata, state: 'ready', createdAtMs: 1, ips: [], network: 'pod' },
   ...{ ipc: 'pod', pid: 'container', labels: { a: 'b' }, annotations: {} },
-} as const;
+};
 
 describe('toCriContainerStats', () => {
   it('has every number in the units of the CRI', () => {
