@@ -3,8 +3,8 @@ import type { TerminationMessage } from '@podwright/core';
 import { shellQuote } from '@podwright/nsenter';
 import type { ContainerPaths } from './host-layout.js';
 import { type LaunchMounts, prepareMounts } from './launch-mounts.js';
-import { prepareTerminationMessage, readTerminationMessage } from './termination-message.js';
 import { UNWRITABLE_VARIABLE } from './runtime-mount.js';
+import { prepareTerminationMessage, readTerminationMessage } from './termination-message.js';
 import { type LaunchUsers, mountRootfsFor } from './user-namespace-launch.js';
 
 export interface RestartBackoff {
@@ -120,9 +120,9 @@ else
 fi
 ${makeDirectories(input.directories)}${mountRootfs(input)}${prepareMounts(input.mounts, paths)}${prepareTerminationMessage(input.terminationMessage)}
 # conmon forks: the child creates the container and tells it; the parent ends at once. The child holds the pipe as long as
-# it lives, so that an end of file says that it ended.
+# it lives, so that an end of file says that it ended. It takes words that are no ASCII in a locale with UTF-8 only.
 {
-  _OCI_SYNCPIPE=3 ${words(input, input.conmon)} --log-tag "\${INVOCATION_ID:-}" 3>&1 >/dev/null ||
+  _OCI_SYNCPIPE=3 LC_ALL=C.UTF-8 ${words(input, input.conmon)} --log-tag "\${INVOCATION_ID:-}" 3>&1 >/dev/null ||
     echo "failed conmon ended with exit code $?; its words are in the journal of this unit."
 } | {
 IFS= read -r line || fail "conmon ended before the container was created; its words are in the journal of this unit."
