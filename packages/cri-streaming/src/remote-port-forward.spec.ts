@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { Duplex, Readable } from 'node:stream';
+import { Duplex, type Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { connectPortForward, remotePortForward } from './client/remote-port-forward.js';
@@ -96,6 +96,21 @@ describe('port-forward over SPDY, our client with our server', () => {
     await forward.close();
   });
 
+  it('carries more connections one after the other than it may at once', async () => {
+    const server = await startServer();
+    const forward = await connectPortForward(
+      server.portForward({
+        run: async (_port, stream) => {
+          stream.end(await buffer(stream));
+        },
+      }),
+    );
+    for (let count = 0; count < 2100; count += 1) {
+      expect(String(await talk(await forward.open(80), Buffer.from(String(count))))).toBe(String(count));
+    }
+    await forward.close();
+  });
+
   it('goes on with the others while one is not read', async () => {
     const server = await startServer();
     const url = server.portForward({
@@ -129,6 +144,32 @@ describe('port-forward over SPDY, our client with our server', () => {
     });
     expect(String(await talk(await forward.open(podPort), Buffer.from('next')))).toBe('next');
     await forward.close();
+  });
+
+  it('is no failure when a pod that has said all takes no more', async () => {
+    const server = await startServer();
+    const outcome = new Deferred<string>();
+    const url = server.portForward({
+      run: async (_port, stream, signal) => {
+        const written = new Duplex({
+          allowHalfOpen: true,
+          read() {
+            this.push(null);
+          },
+          write(_chunk, _encoding, callback) {
+            callback(new Error('EPIPE'));
+          },
+        });
+        await serveConnection(written, stream, signal).then(
+          () => outcome.resolve('fine'),
+          (error: unknown) => outcome.resolve(String(error)),
+        );
+      },
+    });
+    const stream = await remotePortForward(url, 80);
+    expect(String(await buffer(stream))).toBe('');
+    hush(stream).write('too late');
+    expect(await outcome.promise).toBe('fine');
   });
 
   it('drops the connection to the pod when its client drops its own', async () => {

@@ -35,8 +35,12 @@ export async function serveConnection(
   const onAbort = () => connection.destroy();
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();
-  const failed = new Promise<never>((_, reject) => {
-    connection.on('error', reject);
+  const failed = new Promise<void>((resolve, reject) => {
+    connection.on('error', (error) => {
+      // What the client still sends to one that has said all it had to say is of no use to anybody.
+      if (connection.readableEnded) resolve();
+      else reject(error);
+    });
   });
   hush(stream);
   try {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { PassThrough, type Readable } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TerminalSize } from '@podwright/core';
 import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { createWebSocketStream, type RawData, WebSocket } from 'ws';
@@ -178,6 +179,24 @@ describe('exec over WebSocket', () => {
     expect(client.channels.get(1)?.equals(sent)).toBe(true);
   });
 
+  it('a client that neither sends nor gets anything is dropped in time, one that gets output is not', async () => {
+    const server = await startServer({ idleTimeoutMs: 150 });
+    const url = server.exec({
+      ...ALL_STREAMS,
+      run: async ({ stdout, signal }) => {
+        for (let count = 0; count < 6; count += 1) {
+          stdout?.write('.');
+          await sleep(50);
+        }
+        await once(signal, 'abort');
+        return 0;
+      },
+    });
+    const client = await join(url, ['v5.channel.k8s.io']);
+    expect(await client.closed).toBe(1006);
+    expect(client.text(1)).toBe('......');
+  });
+
   it('a client that disappears fires the signal, also while it is held up', async () => {
     const server = await startServer();
     for (const bytes of [0, 4 * 1024 * 1024]) {
@@ -195,7 +214,7 @@ describe('exec over WebSocket', () => {
       const client = await join(url, ['v5.channel.k8s.io']);
       await started.promise;
       if (bytes > 0) client.send(0, Buffer.alloc(bytes));
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await sleep(50);
       client.socket.terminate();
       await gone.promise;
     }

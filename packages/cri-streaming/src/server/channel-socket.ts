@@ -18,21 +18,26 @@ const PROBE_MS = 5_000;
 export class ChannelSocket {
   private readonly channels: Channel[];
   private probeTimer: NodeJS.Timeout | undefined;
+  private idleTimer: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly socket: WebSocket,
     private readonly protocol: ChannelProtocol,
     count: number,
+    private readonly idleTimeoutMs: number,
   ) {
     this.channels = Array.from({ length: count }, (_, number) => new Channel(this, number));
   }
 
-  /** Begins to read. */
+  /** Begins to read; drops the connection when nothing has come or gone for too long. */
   start(): void {
+    this.idleTimer = setTimeout(() => this.socket.terminate(), this.idleTimeoutMs).unref();
+    this.socket.on('ping', () => this.idleTimer?.refresh());
     this.socket.on('message', (message: RawData) => this.receive(message));
     this.socket.on('error', () => this.socket.terminate());
     this.socket.on('close', () => {
       clearInterval(this.probeTimer);
+      clearTimeout(this.idleTimer);
       for (const channel of this.channels) channel.takeEnd();
     });
   }
@@ -51,6 +56,7 @@ export class ChannelSocket {
     const message = this.protocol.binary
       ? Buffer.concat([Buffer.of(number), data])
       : String.fromCharCode(BASE64_ZERO + number) + data.toString('base64');
+    this.idleTimer?.refresh();
     // A failure to send is the loss of the socket, which its own events tell.
     this.socket.send(message, () => sent());
   }
@@ -76,6 +82,7 @@ export class ChannelSocket {
   }
 
   private receive(message: RawData): void {
+    this.idleTimer?.refresh();
     const bytes = toBuffer(message);
     const [first] = bytes;
     if (first === undefined) return;

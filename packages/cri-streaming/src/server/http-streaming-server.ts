@@ -31,6 +31,8 @@ import { serveWebSocketPortForward } from './websocket-port-forward.js';
 const MINUTE_MS = 60_000;
 const DEFAULT_IDLE_MS = 4 * 60 * MINUTE_MS;
 const DEFAULT_STREAM_CREATION_MS = 30_000;
+/** How long a refused client may take to hang up. */
+const REFUSED_MS = 5_000;
 /** Longest WebSocket message taken. */
 const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
@@ -150,7 +152,7 @@ export class HttpStreamingServer implements StreamingServer {
         status: plan.status,
         reason: plan.message.trim(),
       });
-      socket.end(httpAnswer(plan));
+      refuse(socket, plan);
       return;
     }
     const target = targetOf(request.url);
@@ -253,6 +255,14 @@ function acceptWebSocket(
     server.on('headers', (headers) => headers.push(`Sec-WebSocket-Protocol: ${protocol}`));
   }
   server.handleUpgrade(request, socket, head, accepted);
+}
+
+/** Answers, and closes as soon as the client does, so that it can read the answer whatever it still sends. */
+function refuse(socket: Duplex, refusal: Refusal): void {
+  socket.end(httpAnswer(refusal));
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), REFUSED_MS).unref();
+  socket.on('close', () => clearTimeout(timer));
 }
 
 function httpAnswer({ status, message, headers }: Refusal): string {

@@ -1,19 +1,18 @@
+import { setMaxListeners } from 'node:events';
 import { PodwrightError } from '@podwright/core';
 import type { WebSocket } from 'ws';
 import type { ServeOptions } from './serve-options.js';
 
 /**
- * Drops a WebSocket when the server is disposed of, or when nothing but pings has come or gone for too long.
+ * Drops a WebSocket when the server is disposed of.
  * @returns a signal that fires when the client has gone
  */
 export function watchWebSocket(socket: WebSocket, options: ServeOptions): AbortSignal {
   const gone = new AbortController();
+  setMaxListeners(0, gone.signal);
   const drop = () => socket.terminate();
-  const idle = setTimeout(drop, options.idleTimeoutMs).unref();
-  socket.on('message', () => idle.refresh());
   options.signal.addEventListener('abort', drop, { once: true });
   socket.on('close', () => {
-    clearTimeout(idle);
     options.signal.removeEventListener('abort', drop);
     gone.abort(new PodwrightError('cancelled', 'The client of the streams has gone.'));
   });

@@ -14,7 +14,7 @@ export async function serveWebSocketCommand(
   options: ServeOptions,
 ): Promise<void> {
   const gone = watchWebSocket(socket, options);
-  const channels = new ChannelSocket(socket, protocol, STREAM_TYPES.length);
+  const channels = new ChannelSocket(socket, protocol, STREAM_TYPES.length, options.idleTimeoutMs);
   const channel = (type: (typeof STREAM_TYPES)[number]) => channels.channel(STREAM_TYPES.indexOf(type));
   channels.start();
   // An empty message on the first channel tells the client that all is set up, as the kubelet does it.

@@ -44,7 +44,7 @@ export async function serveWebSocketPortForward(
   options: ServeOptions,
 ): Promise<void> {
   const gone = watchWebSocket(socket, options);
-  const channels = new ChannelSocket(socket, protocol, ports.length * 2);
+  const channels = new ChannelSocket(socket, protocol, ports.length * 2, options.idleTimeoutMs);
   const forwards = ports.map((port, index) => {
     const data = channels.channel(index * 2);
     const error = channels.channel(index * 2 + 1);

@@ -4,7 +4,7 @@ import { encodeFrame } from './frame-encoder.js';
 import { FrameParser } from './frame-parser.js';
 import { type Frame, GoAwayStatus, ResetStatus, SettingId } from './frames.js';
 import { HeaderDecoder, HeaderEncoder, type SpdyHeaders } from './header-codec.js';
-import { connectionLost, streamReset } from './spdy-error.js';
+import { connectionLost, protocolError, streamReset } from './spdy-error.js';
 import { RECEIVE_WINDOW_BYTES, SpdyStream, type SpdyStreamHost } from './spdy-stream.js';
 
 export interface SpdyConnectionOptions {
@@ -14,7 +14,7 @@ export interface SpdyConnectionOptions {
   readonly accept?: (headers: SpdyHeaders) => boolean;
   /** A stream of the peer's that was taken; its reply is on the way. */
   readonly onStream?: (stream: SpdyStream) => void;
-  /** Drop the connection when no frame but pings has come or gone for so long, in milliseconds. Absent: never. */
+  /** Drop the connection when no frame has come or gone for so long, in milliseconds. Absent: never. */
   readonly idleTimeoutMs?: number;
   /** How often to ping while reading is held up, to notice a peer that has gone, in milliseconds; default 5 s. */
   readonly probeIntervalMs?: number;
@@ -25,6 +25,8 @@ const DEFAULT_WINDOW_BYTES = 64 * 1024;
 /** A window beyond this is a fault of the peer's. */
 const MAX_WINDOW_BYTES = 0x7fffffff;
 const MAX_STREAMS = 4096;
+/** What may wait to be sent when a control frame is added: data waits for its turn, answers do not. */
+const MAX_UNSENT_BYTES = 64 * 1024 * 1024;
 const DEFAULT_PROBE_MS = 5_000;
 /** How long a peer may take to hang up once both sides are through. */
 const HANG_UP_MS = 10_000;
@@ -221,7 +223,7 @@ export class SpdyConnection implements SpdyStreamHost {
     try {
       for (const frame of this.parser.push(chunk)) {
         if (this.gone) return;
-        if (frame.type !== 'ping') this.idleTimer?.refresh();
+        this.idleTimer?.refresh();
         this.handle(frame);
       }
     } catch (error) {
@@ -335,7 +337,11 @@ export class SpdyConnection implements SpdyStreamHost {
       sent?.();
       return;
     }
-    if (frame.type !== 'ping') this.idleTimer?.refresh();
+    if (frame.type === 'data') this.idleTimer?.refresh();
+    else if (this.transport.writableLength > MAX_UNSENT_BYTES) {
+      this.destroy(protocolError('it asks for answers and does not read them'));
+      return;
+    }
     this.transport.write(encodeFrame(frame, this.encoder), () => sent?.());
   }
 
