@@ -499,6 +499,43 @@ describe('networkStatus', () => {
   });
 });
 
+describe('what all sandboxes share', () => {
+  const made = (manager: SandboxManager, id: string) => manager.create(config(id), id);
+
+  it('goes with the last one', async () => {
+    const manager = newManager();
+    for (const id of ['one', 'two']) {
+      await made(manager, id);
+      await manager.remove(id);
+    }
+    expect(host.commands.filter((name) => name === 'sh prepare')).toHaveLength(2);
+  });
+
+  it('stays for the next one when it is to be kept, and goes when the manager does', async () => {
+    const manager = newManager({ keepSharedMs: 60_000 });
+    for (const id of ['one', 'two']) {
+      await made(manager, id);
+      await manager.remove(id);
+    }
+    expect(host.commands.filter((name) => name === 'sh prepare')).toHaveLength(1);
+    const before = host.commands.length;
+    await manager[Symbol.asyncDispose]();
+    expect(host.commands.slice(before)).toContain('umount');
+  });
+
+  it('goes after that time', async () => {
+    const manager = newManager({ keepSharedMs: 1 });
+    await made(manager, 'one');
+    const gone = new Promise<void>((resolve) => {
+      host.onCommand = (name) => {
+        if (name === 'umount' && manager.list().length === 0) resolve();
+      };
+    });
+    await manager.remove('one');
+    await gone;
+  });
+});
+
 describe('restore, after a reboot of the host', () => {
   /** The manager of a new agent, and a sandbox of the boot before. */
   async function afterReboot(): Promise<SandboxManager> {

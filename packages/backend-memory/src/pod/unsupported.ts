@@ -39,7 +39,7 @@ export function checkSandboxConfig(config: PodSandboxConfig, runtimeHandlers: re
 
 /** Whether a kernel parameter is of a namespace that the pod has of its own. */
 function checkSysctl(name: string, { network, ipc }: PodSandboxConfig): void {
-  const isNetwork = /^net[./]/.test(name);
+  const isNetwork = /^(net[./]|kernel[./]domainname$)/.test(name);
   const isIpc = /^(kernel[./](shm|msg|sem)|fs[./]mqueue[./])/.test(name);
   if ((isNetwork && network === 'pod') || (isIpc && ipc === 'pod')) return;
   throw new PodwrightError(

@@ -13,6 +13,8 @@ describe('sysctlFiles', () => {
     ['kernel.shm_rmid_forced', 'kernel/shm_rmid_forced'],
     ['kernel.msgmax', 'kernel/msgmax'],
     ['kernel.sem', 'kernel/sem'],
+    ['kernel.sem_next_id', 'kernel/sem_next_id'],
+    ['kernel.domainname', 'kernel/domainname'],
     ['fs.mqueue.msg_max', 'fs/mqueue/msg_max'],
   ])('%s is %s', (name, path) => {
     expect(sysctlFiles({ [name]: '1' }, ALL)).toEqual([{ name, path, value: '1' }]);
@@ -26,6 +28,7 @@ describe('sysctlFiles', () => {
     ['no name', { net: '1' }, ALL],
     ['two lines', { 'net.core.somaxconn': '1\n2' }, ALL],
     ['one of the node’s network', { 'net.core.somaxconn': '1' }, new Set<NamespaceKind>(['ipc'])],
+    ['one of the node’s host names', { 'kernel.domainname': 'x' }, new Set<NamespaceKind>(['ipc'])],
     ['one of the node’s IPC', { 'kernel.sem': '1' }, new Set<NamespaceKind>(['network'])],
   ])('refuses %s', (_what, sysctls, own) => {
     expect(() => sysctlFiles(sysctls, own)).toThrow(PodwrightError);

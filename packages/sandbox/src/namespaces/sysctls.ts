@@ -12,8 +12,9 @@ export interface SysctlFile {
 const NAMESPACE_OF: readonly (readonly [RegExp, NamespaceKind])[] = [
   [/^net\//, 'network'],
   [/^kernel\/(shm|msg)[a-z_]+$/, 'ipc'],
-  [/^kernel\/sem$/, 'ipc'],
+  [/^kernel\/(sem|sem_next_id|auto_msgmni)$/, 'ipc'],
   [/^fs\/mqueue\//, 'ipc'],
+  [/^kernel\/domainname$/, 'uts'],
 ];
 
 /**
@@ -37,7 +38,7 @@ export function sysctlFiles(sysctls: StringMap, own: ReadonlySet<NamespaceKind>)
       throw new PodwrightError(
         'invalid-argument',
         `The kernel parameter ${name} belongs to the whole host; a pod may set net.*, fs.mqueue.* and kernel.shm*, ` +
-          `kernel.msg* and kernel.sem.`,
+          `kernel.msg*, kernel.sem and kernel.domainname.`,
         { details: { name } },
       );
     }
