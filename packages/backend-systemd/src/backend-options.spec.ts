@@ -6,6 +6,7 @@ describe('parseBackendOptions', () => {
   it('has a default for everything', () => {
     expect(parseBackendOptions({})).toEqual({
       binaries: {},
+      keepNetworkMs: 0,
       ociRuntime: 'crun',
       execHandler: 'oci',
       allowUnconfined: false,

@@ -55,7 +55,9 @@ export const systemdBackendOptionsSchema = z.strictObject({
   insecureRegistries: z
     .array(z.string().min(1))
     .default([])
-    .describe('registries reached without checking certificates, or over plain HTTP'),
+    .describe(
+      'registries reached without checking certificates, or over plain HTTP; those on loopback are, too',
+    ),
   insecurePolicy: z.boolean().default(false).describe('take images without asking policy.json'),
   signaturePolicy: absolutePath.optional().describe("path of a policy.json(5); default: the host's"),
   authFile: absolutePath
@@ -84,6 +86,12 @@ export const systemdBackendOptionsSchema = z.strictObject({
     .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/, 'has to be the name of an interface')
     .optional()
     .describe('interface of the default network; two agents on one host need one each, and a subnet'),
+  keepNetworkMs: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1)
+    .default(0)
+    .describe('how long the default network stays on the host after its last pod, for the next one'),
   seccompProfile: absolutePath.optional().describe("default: the host's /usr/share/containers/seccomp.json"),
   seccompProfileRoot: absolutePath
     .optional()

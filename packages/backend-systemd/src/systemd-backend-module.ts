@@ -126,6 +126,7 @@ function libraryModules(
       ...(options.cniBinDirs === undefined ? {} : { cniBinDirs: options.cniBinDirs }),
       ...(options.defaultSubnet === undefined ? {} : { defaultSubnet: options.defaultSubnet }),
       ...(options.defaultBridge === undefined ? {} : { defaultBridge: options.defaultBridge }),
+      keepSharedMs: options.keepNetworkMs,
       ...(options.userNamespaceIds === undefined ? {} : { userNamespaceIds: options.userNamespaceIds }),
     }),
     imagesModule({

@@ -53,8 +53,8 @@ describe('the log file of a container', () => {
 
   it('holds all lines of one that writes much and ends', async () => {
     const lines = await bed.runToEnd(await bed.runLoggingPod(), sh('seq 1 20000'));
-    expect(lines).toHaveLength(20_000);
-    expect([lines[0]?.text, lines.at(-1)?.text]).toEqual(['1', '20000']);
+    // Where a line lies across two reads of the runtime, it is in two entries.
+    expect(joined(lines)).toBe(Array.from({ length: 20_000 }, (_, index) => `${index + 1}\n`).join(''));
   });
 
   it('is opened anew on demand, and the one that was moved away is left alone', async () => {

@@ -44,7 +44,7 @@ export async function startCriTarget(): Promise<CriTarget> {
 async function startOwnServer(): Promise<CriTarget> {
   const folder = await makeAgentFolder();
   const socketPath = join(folder, 'cri', 'cri.sock');
-  const container = await createContainer(agentConfig(folder), {
+  const container = await createContainer(agentConfig(folder, { keepNetworkMs: 600_000 }), {
     modules: [criServerModule({ socketPath })],
   });
   const [service, server] = [container.get(RuntimeService), container.get(CriServer)];

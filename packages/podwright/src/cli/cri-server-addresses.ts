@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { PodwrightError } from '@podwright/core';
 import { InvalidArgumentError } from 'commander';
 
 /** @returns the path of `unix:///run/podwright/cri.sock` or `/run/podwright/cri.sock` */
@@ -27,7 +28,7 @@ const FIRST_FD = 3;
 
 /**
  * The listening socket that systemd has handed to this very process, if it has.
- * @throws InvalidArgumentError when there are several
+ * @throws PodwrightError kind `invalid-argument` when there are several
  */
 export function handedSocket(
   env: Readonly<Record<string, string | undefined>>,
@@ -36,7 +37,8 @@ export function handedSocket(
   const count = Number(env['LISTEN_FDS'] ?? 0);
   if (env['LISTEN_PID'] !== String(processId) || !(count > 0)) return undefined;
   if (count === 1) return FIRST_FD;
-  throw new InvalidArgumentError(
+  throw new PodwrightError(
+    'invalid-argument',
     `systemd has handed over ${count} sockets: the .socket unit may have one ListenStream= only.`,
   );
 }

@@ -2,6 +2,7 @@ import { ImageService, Logger, messageOf, PodStore, RuntimeService } from '@podw
 import { HostExecutor } from '@podwright/nsenter';
 import { type Command, Option } from 'commander';
 import type { Container } from 'inversify';
+import type { ResolvedRuntimeConfig } from '../runtime-config.js';
 import type { Cli } from './cli.js';
 import type { CliContext } from './cli-context.js';
 import { clientVersion } from './commands/version.js';
@@ -9,7 +10,11 @@ import { handedSocket, parseIp, parseListen, parsePort } from './cri-server-addr
 import { defineCommand } from './define-command.js';
 import type { GlobalFlags } from './global-flags.js';
 
+const DEFAULT_SOCKET = '/run/podwright/cri.sock';
+const KEEP_NETWORK_MS = 600_000;
+
 interface CriServerFlags extends GlobalFlags {
+  /** A path. */
   readonly listen: string;
   readonly streamingAddress: string;
   readonly streamingPort: number;
@@ -33,7 +38,9 @@ export function registerCriServer(program: Command, cli: Cli): void {
     'let a kubelet or crictl run pods here, until interrupted',
   )
     .addOption(
-      new Option('--listen <socket>', 'the unix socket to serve').default('unix:///run/podwright/cri.sock'),
+      new Option('--listen <socket>', 'the unix socket to serve')
+        .argParser(parseListen)
+        .default(DEFAULT_SOCKET, `unix://${DEFAULT_SOCKET}`),
     )
     .addOption(
       new Option('--streaming-address <ip>', 'where exec, attach and port-forward are served')
@@ -58,18 +65,17 @@ export function registerCriServer(program: Command, cli: Cli): void {
 
 async function serve(context: CliContext, flags: CriServerFlags): Promise<void> {
   const { listen, streamingAddress, streamingPort, cgroupDriver, lockTimeout = 10 } = flags;
-  const socketPath = parseListen(listen);
   const socketFd = handedSocket(context.env, process.pid);
   // Loaded for this command only: it is large.
   const { CriServer, criServerModule } = await import('@podwright/cri-server');
-  const container = await context.createContainer(context.config, {
+  const container = await context.createContainer(withKeptNetwork(context.config), {
     access: 'exclusive',
     lockTimeoutMs: lockTimeout * 1000,
   });
   if (!context.config.debug) (await container.rebind(Logger)).toConstantValue(logTo(context));
   await container.loadAsync(
     criServerModule({
-      socketPath,
+      socketPath: listen,
       ...(socketFd === undefined ? {} : { socketFd }),
       version: clientVersion(),
       ...(cgroupDriver === undefined ? {} : { cgroupDriver }),
@@ -95,6 +101,13 @@ async function serve(context: CliContext, flags: CriServerFlags): Promise<void> 
   } finally {
     await store.close();
   }
+}
+
+/** Pods come and go one by one under a kubelet: what they share need not be made anew for each. */
+function withKeptNetwork(config: ResolvedRuntimeConfig): ResolvedRuntimeConfig {
+  const { backend, backendOptions } = config;
+  if (backend !== 'systemd') return config;
+  return { ...config, backendOptions: { keepNetworkMs: KEEP_NETWORK_MS, ...backendOptions } };
 }
 
 /** Tells systemd, where it waits for that (sd_notify(3)): Node itself has no datagrams of unix sockets. */
