@@ -119,6 +119,7 @@ describe('the stats of containers', () => {
     );
     expect(stats?.attributes).toMatchObject({ id, metadata, labels: { foo: 'bar' } });
     expect(stats?.memory?.workingSetBytes?.value).toBeGreaterThan(0n);
+    expect(stats?.memory?.pageFaults?.value).toBeGreaterThan(0n);
     expect(stats?.writableLayer?.fsId?.mountpoint).toMatch(/^\//);
     expect(stats?.writableLayer?.inodesUsed?.value).toBeGreaterThan(0n);
     for (const part of [stats?.cpu, stats?.memory, stats?.writableLayer])

@@ -61,6 +61,15 @@ describe('a failed pull', () => {
     expect(error.message).toContain('insecureRegistries');
   });
 
+  it('does without a name for it where loopback is taken so', async () => {
+    const { pull } = await start({ insecureRegistries: [], insecureLoopback: true });
+    expect(imageOf(await pull(testImages.busybox)).repoTags).toEqual([testImages.busybox]);
+    const auth = { username: authRegistry.username, password: authRegistry.password };
+    await pull(authRegistry.busybox, { auth });
+    const remote = await failure(pull('no-such-host.invalid:5000/x:1'));
+    expect(remote).toMatchObject({ kind: 'unreachable' });
+  });
+
   it('honours the registries.conf it is given', async () => {
     writeFileSync(at('registries.conf'), `[[registry]]\nlocation = "${testRegistry}"\ninsecure = true\n`);
     const { pull } = await start({ insecureRegistries: [], registriesConf: at('registries.conf') });

@@ -62,6 +62,38 @@ describe('readCgroupUsage', () => {
       { ...V2, 'memory.max': '5000\n' },
       { ...USAGE, memory: { ...USAGE.memory, availableBytes: 1900 } },
     ],
+    [
+      'version 1 with swap and page faults',
+      1,
+      {
+        ...V1,
+        'memory/memory.stat': `${V1['memory/memory.stat']}total_swap 70\ntotal_pgfault 9\ntotal_pgmajfault 2\n`,
+      },
+      { ...USAGE, memory: { ...USAGE.memory, pageFaults: 9, majorPageFaults: 2, swapUsageBytes: 70 } },
+    ],
+    [
+      'version 2 with swap and page faults',
+      2,
+      {
+        ...V2,
+        'memory.stat': `${V2['memory.stat']}pgfault 9\npgmajfault 2\n`,
+        'memory.swap.current': '70\n',
+        'memory.swap.max': '100\n',
+      },
+      {
+        ...USAGE,
+        memory: {
+          ...USAGE.memory,
+          ...{ pageFaults: 9, majorPageFaults: 2, swapUsageBytes: 70, swapAvailableBytes: 30 },
+        },
+      },
+    ],
+    [
+      'version 2 with swap without a limit',
+      2,
+      { ...V2, 'memory.swap.current': '70\n', 'memory.swap.max': 'max\n' },
+      { ...USAGE, memory: { ...USAGE.memory, swapUsageBytes: 70 } },
+    ],
     ['no I/O yet', 2, { ...V2, 'io.stat': '' }, { ...USAGE, io: { readBytes: 0, writtenBytes: 0 } }],
     [
       'I/O on version 1, none yet',

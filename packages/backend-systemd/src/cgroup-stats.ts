@@ -58,11 +58,30 @@ function readMemory(version: CgroupVersion, path: string, read: ReadCgroupFile):
   const workingSetBytes = Math.max(0, usageBytes - (stat.get(names.inactiveFile) ?? 0));
   const limit = limitOf(text(names.limit));
   const rssBytes = stat.get(names.rss);
+  const [pageFaults, majorPageFaults] = [stat.get(names.faults), stat.get(names.majorFaults)];
   return {
     workingSetBytes,
     usageBytes,
     ...(limit === undefined ? {} : { availableBytes: Math.max(0, limit - workingSetBytes) }),
     ...(rssBytes === undefined ? {} : { rssBytes }),
+    ...(pageFaults === undefined ? {} : { pageFaults }),
+    ...(majorPageFaults === undefined ? {} : { majorPageFaults }),
+    ...readSwap(version, text, stat),
+  };
+}
+
+/** Version 1 has a limit of memory and swap together only, which says nothing of swap alone. */
+function readSwap(
+  version: CgroupVersion,
+  text: (name: string) => string | undefined,
+  stat: ReadonlyMap<string, number>,
+): Pick<MemoryStats, 'swapUsageBytes' | 'swapAvailableBytes'> {
+  const swapUsageBytes = version === 2 ? numberOf(text('memory.swap.current')) : stat.get('total_swap');
+  const limit = version === 2 ? limitOf(text('memory.swap.max')) : undefined;
+  if (swapUsageBytes === undefined) return {};
+  return {
+    swapUsageBytes,
+    ...(limit === undefined ? {} : { swapAvailableBytes: Math.max(0, limit - swapUsageBytes) }),
   };
 }
 
@@ -72,8 +91,17 @@ const MEMORY_NAMES = {
     limit: 'memory.limit_in_bytes',
     inactiveFile: 'total_inactive_file',
     rss: 'total_rss',
+    faults: 'total_pgfault',
+    majorFaults: 'total_pgmajfault',
   },
-  2: { usage: 'memory.current', limit: 'memory.max', inactiveFile: 'inactive_file', rss: 'anon' },
+  2: {
+    usage: 'memory.current',
+    limit: 'memory.max',
+    inactiveFile: 'inactive_file',
+    rss: 'anon',
+    faults: 'pgfault',
+    majorFaults: 'pgmajfault',
+  },
 } as const;
 
 /** A limit of memory as either version writes it; undefined for none. */

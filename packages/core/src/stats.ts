@@ -12,6 +12,13 @@ export interface MemoryStats {
   /** Limit less working set; absent without a limit. */
   readonly availableBytes?: number;
   readonly rssBytes?: number;
+  /** Accesses for which a page had to be brought in, and those of them that waited for a disk. Absent where not counted. */
+  readonly pageFaults?: number;
+  readonly majorPageFaults?: number;
+  /** Memory that lies in swap space; absent where the host does not account for it. */
+  readonly swapUsageBytes?: number;
+  /** Limit of swap space less its use; absent without a limit. */
+  readonly swapAvailableBytes?: number;
 }
 
 /** Bytes read from and written to block devices. */

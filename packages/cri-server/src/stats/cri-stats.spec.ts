@@ -168,7 +168,10 @@ describe('metrics', () => {
   });
 });
 
-const MEMORY = { workingSetBytes: 100, usageBytes: 150, availableBytes: 900, rssBytes: 80 };
+const MEMORY = {
+  ...{ workingSetBytes: 100, usageBytes: 150, availableBytes: 900, rssBytes: 80 },
+  ...{ pageFaults: 9, majorPageFaults: 2, swapUsageBytes: 70, swapAvailableBytes: 30 },
+};
 const CONTAINER: ContainerStats = {
   ...{ id: 'c', sandboxId: 's', podUid: 'u', name: 'main', timestampMs: 2500 },
   ...{ cpu: { usageNanoseconds: 3.9e9 }, memory: MEMORY, pids: 3 },
@@ -209,7 +212,10 @@ describe('toCriContainerStats', () => {
         usageBytes: { value: 150n },
         availableBytes: { value: 900n },
         rssBytes: { value: 80n },
+        pageFaults: { value: 9n },
+        majorPageFaults: { value: 2n },
       },
+      swap: { timestamp, swapUsageBytes: { value: 70n }, swapAvailableBytes: { value: 30n } },
       writableLayer: {
         timestamp,
         fsId: { mountpoint: '/upper' },

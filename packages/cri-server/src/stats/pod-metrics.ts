@@ -61,6 +61,13 @@ const USAGE: readonly MetricRule<Usage>[] = [
     values: ({ memory: { rssBytes } }) => (rssBytes === undefined ? [] : [{ value: rssBytes }]),
   },
   {
+    name: 'container_memory_swap',
+    help: 'Memory that lies in swap space, in bytes.',
+    type: GAUGE,
+    values: ({ memory: { swapUsageBytes } }) =>
+      swapUsageBytes === undefined ? [] : [{ value: swapUsageBytes }],
+  },
+  {
     name: 'container_threads',
     help: 'Threads of all processes.',
     type: GAUGE,

@@ -46,6 +46,7 @@ export function toCriContainerStats(
       usedBytes: uint64(usedBytes),
       inodesUsed: uint64(inodesUsed),
     },
+    ...toSwap(stats.memory, timestamp),
   };
 }
 
@@ -104,14 +105,24 @@ function toCpu(
   };
 }
 
-function toMemory({ workingSetBytes, usageBytes, availableBytes, rssBytes }: MemoryStats, timestamp: bigint) {
+function toMemory(memory: MemoryStats, timestamp: bigint) {
+  const { availableBytes, rssBytes, pageFaults, majorPageFaults } = memory;
   return {
     timestamp,
-    workingSetBytes: uint64(workingSetBytes),
-    usageBytes: uint64(usageBytes),
+    workingSetBytes: uint64(memory.workingSetBytes),
+    usageBytes: uint64(memory.usageBytes),
     ...(availableBytes === undefined ? {} : { availableBytes: uint64(availableBytes) }),
     ...(rssBytes === undefined ? {} : { rssBytes: uint64(rssBytes) }),
+    ...(pageFaults === undefined ? {} : { pageFaults: uint64(pageFaults) }),
+    ...(majorPageFaults === undefined ? {} : { majorPageFaults: uint64(majorPageFaults) }),
   };
+}
+
+function toSwap({ swapUsageBytes, swapAvailableBytes }: MemoryStats, timestamp: bigint) {
+  if (swapUsageBytes === undefined) return {};
+  const available =
+    swapAvailableBytes === undefined ? {} : { swapAvailableBytes: uint64(swapAvailableBytes) };
+  return { swap: { timestamp, swapUsageBytes: uint64(swapUsageBytes), ...available } };
 }
 
 function uint64(value: number): { value: bigint } {
