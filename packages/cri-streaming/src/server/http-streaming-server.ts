@@ -1,11 +1,10 @@
 import { setMaxListeners } from 'node:events';
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { isIPv6, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { Logger, messageOf, PodwrightError, systemErrorCode, systemErrorKind } from '@podwright/core';
 import { inject, injectable } from 'inversify';
-import { createWebSocketStream, type WebSocket, WebSocketServer } from 'ws';
-import { PROTOCOL_HEADER, SPDY_31 } from '../protocols.js';
+import { createWebSocketStream, type WebSocket } from 'ws';
 import {
   type AttachStreamRequest,
   type CommandRequest,
@@ -14,6 +13,7 @@ import {
   type StreamingServer,
   StreamingServerOptions,
 } from '../streaming-server.js';
+import { acceptWebSocket, refuse, switchToSpdy } from './handshake.js';
 import { PendingRequests } from './pending-requests.js';
 import type { ServeOptions } from './serve-options.js';
 import { serveSpdyCommand } from './spdy-command.js';
@@ -31,10 +31,6 @@ import { serveWebSocketPortForward } from './websocket-port-forward.js';
 const MINUTE_MS = 60_000;
 const DEFAULT_IDLE_MS = 4 * 60 * MINUTE_MS;
 const DEFAULT_STREAM_CREATION_MS = 30_000;
-/** How long a refused client may take to hang up. */
-const REFUSED_MS = 5_000;
-/** Longest WebSocket message taken. */
-const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
 
 /** `StreamingServer` on Node's HTTP server. */
 @injectable()
@@ -227,53 +223,6 @@ function checkStreams({ stdin, stdout, stderr, tty }: CommandRequest): void {
   if (!stdin && !stdout && !stderr) {
     throw new PodwrightError('invalid-argument', 'One of stdin, stdout and stderr must be set.');
   }
-}
-
-function switchToSpdy(socket: Duplex, head: Buffer, protocol: string): void {
-  const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade', `Upgrade: ${SPDY_31}`];
-  socket.write([...lines, `${PROTOCOL_HEADER}: ${protocol}`, '', ''].join('\r\n'));
-  if (head.length > 0) socket.unshift(head);
-}
-
-/** The handshake; one that fails is answered by the library. */
-function acceptWebSocket(
-  request: IncomingMessage,
-  socket: Duplex,
-  head: Buffer,
-  protocol: string,
-  accepted: (webSocket: WebSocket) => void,
-): void {
-  const server = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: MAX_MESSAGE_BYTES,
-  });
-  // The library takes no protocol with a slash, which the tunnel's has: it is agreed on without its help.
-  delete request.headers['sec-websocket-protocol'];
-  if (protocol !== '') {
-    server.on('headers', (headers) => headers.push(`Sec-WebSocket-Protocol: ${protocol}`));
-  }
-  server.handleUpgrade(request, socket, head, accepted);
-}
-
-/** Answers, and closes as soon as the client does, so that it can read the answer whatever it still sends. */
-function refuse(socket: Duplex, refusal: Refusal): void {
-  socket.end(httpAnswer(refusal));
-  socket.resume();
-  const timer = setTimeout(() => socket.destroy(), REFUSED_MS).unref();
-  socket.on('close', () => clearTimeout(timer));
-}
-
-function httpAnswer({ status, message, headers }: Refusal): string {
-  const all = {
-    ...headers,
-    'Content-Type': 'text/plain',
-    'Content-Length': String(Buffer.byteLength(message)),
-    Connection: 'close',
-  };
-  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
-  return [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...lines, '', message].join('\r\n');
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

@@ -1,9 +1,12 @@
 import type { Duplex } from 'node:stream';
 import { PodwrightError } from '@podwright/core';
+import { AwaitedReplies } from './awaited-replies.js';
 import { encodeFrame } from './frame-encoder.js';
 import { FrameParser } from './frame-parser.js';
 import { type Frame, GoAwayStatus, ResetStatus, SettingId } from './frames.js';
 import { HeaderDecoder, HeaderEncoder, type SpdyHeaders } from './header-codec.js';
+import { PeerWindow } from './peer-window.js';
+import { ReadHold } from './read-hold.js';
 import { connectionLost, protocolError, streamReset } from './spdy-error.js';
 import { RECEIVE_WINDOW_BYTES, SpdyStream, type SpdyStreamHost } from './spdy-stream.js';
 
@@ -20,10 +23,6 @@ export interface SpdyConnectionOptions {
   readonly probeIntervalMs?: number;
 }
 
-/** SPDY/3's own initial window (draft 3.1, 2.6.8), until the peer's settings say another. */
-const DEFAULT_WINDOW_BYTES = 64 * 1024;
-/** A window beyond this is a fault of the peer's. */
-const MAX_WINDOW_BYTES = 0x7fffffff;
 const MAX_STREAMS = 4096;
 /** What may wait to be sent when a control frame is added: data waits for its turn, answers do not. */
 const MAX_UNSENT_BYTES = 64 * 1024 * 1024;
@@ -46,17 +45,15 @@ export class SpdyConnection implements SpdyStreamHost {
   private readonly encoder = new HeaderEncoder();
   private readonly parser = new FrameParser(new HeaderDecoder());
   private readonly streams = new Map<number, SpdyStream>();
-  private readonly replies = new Map<number, { resolve: () => void; reject: (error: unknown) => void }>();
-  private readonly straining = new Set<SpdyStream>();
+  private readonly replies = new AwaitedReplies();
+  private readonly window = new PeerWindow();
+  private readonly readHold: ReadHold;
   private nextStreamId: number;
   private lastRemoteId = 0;
   private nextPingId: number;
-  /** Undefined: the peer has shown no flow control. */
-  private peerWindow: number | undefined;
   private goneAway = false;
   private gone = false;
   private idleTimer: NodeJS.Timeout | undefined;
-  private probeTimer: NodeJS.Timeout | undefined;
   private hangUpTimer: NodeJS.Timeout | undefined;
   private setClosed: () => void = () => undefined;
 
@@ -66,6 +63,10 @@ export class SpdyConnection implements SpdyStreamHost {
   ) {
     this.nextStreamId = options.role === 'client' ? 1 : 2;
     this.nextPingId = this.nextStreamId;
+    this.readHold = new ReadHold(transport, {
+      intervalMs: options.probeIntervalMs ?? DEFAULT_PROBE_MS,
+      ping: () => this.ping(),
+    });
     this.closed = new Promise((resolve) => {
       this.setClosed = resolve;
     });
@@ -117,35 +118,20 @@ export class SpdyConnection implements SpdyStreamHost {
     // Until it is replied to nobody else holds it; the errors it gives then go to the caller of this method.
     const ignore = () => undefined;
     stream.on('error', ignore);
-    const replied = new Promise<void>((resolve, reject) => {
-      this.replies.set(id, { resolve, reject });
+    this.send({
+      type: 'syn-stream',
+      streamId: id,
+      associatedTo: 0,
+      priority: 0,
+      fin: false,
+      unidirectional: false,
+      headers,
     });
-    const onAbort = () => {
-      this.replies.get(id)?.reject(
-        new PodwrightError('cancelled', 'Opening a stream was cancelled by its caller.', {
-          cause: options.signal?.reason,
-        }),
-      );
-    };
-    options.signal?.addEventListener('abort', onAbort, { once: true });
     try {
-      this.send({
-        type: 'syn-stream',
-        streamId: id,
-        associatedTo: 0,
-        priority: 0,
-        fin: false,
-        unidirectional: false,
-        headers,
-      });
-      if (options.signal?.aborted) onAbort();
-      await replied;
+      await this.replies.wait(id, options.signal);
     } catch (error) {
       stream.destroy();
       throw error;
-    } finally {
-      this.replies.delete(id);
-      options.signal?.removeEventListener('abort', onAbort);
     }
     stream.off('error', ignore);
     return stream;
@@ -189,23 +175,15 @@ export class SpdyConnection implements SpdyStreamHost {
   }
 
   sendable(stream: SpdyStream): number {
-    return this.peerWindow === undefined ? Number.POSITIVE_INFINITY : stream.sendWindow;
+    return this.window.sendable(stream);
   }
 
   strain(stream: SpdyStream): void {
-    this.straining.add(stream);
-    this.transport.pause();
-    this.probeTimer ??= setInterval(
-      () => this.probe(),
-      this.options.probeIntervalMs ?? DEFAULT_PROBE_MS,
-    ).unref();
+    this.readHold.hold(stream);
   }
 
   ease(stream: SpdyStream): void {
-    if (!this.straining.delete(stream) || this.straining.size > 0) return;
-    clearInterval(this.probeTimer);
-    this.probeTimer = undefined;
-    this.transport.resume();
+    this.readHold.release(stream);
   }
 
   release(stream: SpdyStream): void {
@@ -213,8 +191,7 @@ export class SpdyConnection implements SpdyStreamHost {
     if (this.goneAway) this.endWhenDone();
   }
 
-  /** While nothing is read, only a write can tell that the peer has gone. */
-  private probe(): void {
+  private ping(): void {
     this.send({ type: 'ping', id: this.nextPingId });
     this.nextPingId = this.nextPingId > 0x7ffffffd ? this.nextPingId % 2 || 2 : this.nextPingId + 2;
   }
@@ -244,32 +221,35 @@ export class SpdyConnection implements SpdyStreamHost {
         this.takeStream(frame);
         break;
       case 'syn-reply':
-        this.replies.get(frame.streamId)?.resolve();
+        this.replies.take(frame.streamId);
         if (frame.fin) this.streams.get(frame.streamId)?.takeData(Buffer.alloc(0), true);
         break;
       case 'headers':
         if (frame.fin) this.streams.get(frame.streamId)?.takeData(Buffer.alloc(0), true);
         break;
       case 'rst-stream':
-        this.replies.get(frame.streamId)?.reject(streamReset(frame.status));
+        this.replies.refuse(frame.streamId, streamReset(frame.status));
         this.streams.get(frame.streamId)?.takeReset(frame.status);
         break;
       case 'settings': {
         const window = frame.settings.find(({ id }) => id === SettingId.initialWindowSize)?.value;
-        if (window !== undefined) this.setPeerWindow(window);
+        if (window !== undefined) this.window.setInitial(window, this.streams.values());
         break;
       }
-      case 'window-update':
-        this.growWindow(frame.streamId, frame.delta);
+      case 'window-update': {
+        const stream = this.streams.get(frame.streamId);
+        const fault = this.window.grow(stream, frame.delta);
+        if (fault === undefined) break;
+        this.refuse(frame.streamId, fault);
+        stream?.takeReset(fault);
         break;
+      }
       case 'ping':
         if (frame.id % 2 !== this.nextPingId % 2) this.send(frame);
         break;
       case 'goaway':
         this.goneAway = true;
-        for (const [id, { reject }] of this.replies) {
-          if (id > frame.lastGoodStreamId) reject(connectionLost(undefined));
-        }
+        this.replies.refuseAbove(frame.lastGoodStreamId, connectionLost(undefined));
         this.endWhenDone();
         break;
     }
@@ -298,29 +278,9 @@ export class SpdyConnection implements SpdyStreamHost {
     headers: SpdyHeaders,
     ended: { local: boolean; remote: boolean },
   ): SpdyStream {
-    const stream = new SpdyStream(this, id, headers, this.peerWindow ?? DEFAULT_WINDOW_BYTES, ended);
+    const stream = new SpdyStream(this, id, headers, this.window.initial, ended);
     this.streams.set(id, stream);
     return stream;
-  }
-
-  private setPeerWindow(window: number): void {
-    const growth = window - (this.peerWindow ?? DEFAULT_WINDOW_BYTES);
-    this.peerWindow = window;
-    for (const stream of this.streams.values()) stream.sendWindow += growth;
-    for (const stream of this.streams.values()) stream.resumeSending();
-  }
-
-  private growWindow(streamId: number, delta: number): void {
-    this.peerWindow ??= DEFAULT_WINDOW_BYTES;
-    const stream = this.streams.get(streamId);
-    if (stream === undefined) return;
-    stream.sendWindow += delta;
-    if (stream.sendWindow > MAX_WINDOW_BYTES) {
-      this.refuse(streamId, ResetStatus.flowControlError);
-      stream.takeReset(ResetStatus.flowControlError);
-      return;
-    }
-    stream.resumeSending();
   }
 
   private refuse(streamId: number, status: number): void {
@@ -369,16 +329,14 @@ export class SpdyConnection implements SpdyStreamHost {
     if (this.gone) return;
     this.gone = true;
     this.goneAway = true;
-    this.straining.clear();
     this.clearTimers();
-    this.transport.resume();
-    for (const { reject } of this.replies.values()) reject(connectionLost(cause));
+    this.readHold.releaseAll();
+    this.replies.refuseAbove(0, connectionLost(cause));
     for (const stream of [...this.streams.values()]) stream.takeLoss(cause);
   }
 
   private clearTimers(): void {
     clearTimeout(this.idleTimer);
-    clearInterval(this.probeTimer);
     clearTimeout(this.hangUpTimer);
   }
 }
