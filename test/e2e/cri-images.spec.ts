@@ -1,7 +1,9 @@
 // Images over a CRI socket, as kubelets, `crictl pull`, `images`, `inspecti`, `rmi` and `imagefsinfo` ask for them.
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import type { cri } from '@podwright/cri-api';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { absentImage, authRegistry, deadRegistry, testImages } from '../host/images.js';
 import { CriBed, expectRefusal } from './support/cri-bed.js';
 import { itBeyondContainerd16 } from './support/cri-target.js';
@@ -101,6 +103,27 @@ describe('a pull', () => {
     ['of no name', '', [status.INVALID_ARGUMENT, status.UNKNOWN]],
   ])('%s says so', async (_, name, codes) => {
     await expectRefusal(pull(name), ...codes);
+  });
+
+  itBeyondContainerd16('of a public name comes from where registries.conf has it mirrored', async () => {
+    const path = '/etc/containers/registries.conf.d/podwright-test.conf';
+    onTestFinished(() => rmSync(path, { force: true }));
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(
+      path,
+      `[[registry]]\nprefix = "gcr.io/cri-test"\nlocation = "${REPOSITORY.replace(/\/busybox$/, '')}"\ninsecure = true\n`,
+    );
+    const id = await pull('gcr.io/cri-test/busybox');
+    expect(await statusOf('gcr.io/cri-test/busybox')).toMatchObject({
+      id,
+      repoTags: ['gcr.io/cri-test/busybox:latest'],
+      repoDigests: [`gcr.io/cri-test/busybox@${digest}`],
+    });
+    await remove(id);
+    await pull(`gcr.io/cri-test/busybox@${digest}`);
+    expect((await list()).map(({ repoTags, repoDigests }) => [repoTags, repoDigests])).toEqual([
+      [[], [`gcr.io/cri-test/busybox@${digest}`]],
+    ]);
   });
 
   it('ends with the time of its client, and can be done again', async () => {
