@@ -28,6 +28,7 @@ import { HostTools } from './host-tools.js';
 import { ImageUserFiles } from './image-user-files.js';
 import { type LaunchMounts, launchMounts } from './launch-mounts.js';
 import { type LaunchInput, launchScript, recordScript, stopScript } from './launch-scripts.js';
+import { MountSharing } from './mount-sharing.js';
 import { ociSandbox } from './oci-sandbox.js';
 import { PidTargets, type TargetNamespace } from './pid-target.js';
 import { checkRecursiveReadOnly } from './recursive-read-only.js';
@@ -58,6 +59,7 @@ export class ContainerFactory {
     @inject(ImageUserFiles) private readonly userFiles: ImageUserFiles,
     @inject(SeccompProfiles) private readonly seccomp: SeccompProfiles,
     @inject(PidTargets) private readonly pidTargets: PidTargets,
+    @inject(MountSharing) private readonly sharing: MountSharing,
     @inject(SystemdBackendOptions) private readonly options: SystemdBackendOptions,
     @inject(Clock) private readonly clock: Clock,
   ) {}
@@ -130,6 +132,7 @@ export class ContainerFactory {
     const seccomp = await this.seccomp.load(security, facts);
     checkRecursiveReadOnly(config.mounts);
     checkPropagation(config.mounts, sandbox);
+    await this.sharing.check(config.mounts);
     const mounts = launchMounts(config.mounts, image.config, paths);
     const spec = buildOciSpec({
       config: { ...config, mounts: [...mounts.mounts, ...terminationMount(config, paths)] },

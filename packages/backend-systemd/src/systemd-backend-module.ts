@@ -28,6 +28,7 @@ import { HostReadiness } from './host-readiness.js';
 import { HostRequirements } from './host-requirements.js';
 import { HostTools } from './host-tools.js';
 import { ImageUserFiles } from './image-user-files.js';
+import { MountSharing } from './mount-sharing.js';
 import { OrphanCollector } from './orphan-collector.js';
 import { OrphanMarksFile } from './orphan-marks-file.js';
 import { PersistentUnits, RestoreContext } from './persistent-units.js';
@@ -80,6 +81,7 @@ export const backendModule: BackendModuleFactory = (context) => {
       ContainerLogFiles,
       ContainerExec,
       PidTargets,
+      MountSharing,
       ContainerAttach,
       HostLock,
       PersistentUnits,
