@@ -157,12 +157,14 @@ export class SandboxBuilder {
       },
       signal,
     );
-    await allDone([pinned, this.files.writeNames(record)]);
+    // The node's network is there already.
+    const onNode = record.network === 'node' ? this.#furnishNetwork(record, undo, signal) : undefined;
+    await allDone([pinned, this.files.writeNames(record), ...(onNode === undefined ? [] : [onNode])]);
 
     throwIfAborted(signal, doing);
     // Side by side: neither needs the other, and the network takes long.
     await allDone([
-      this.#furnishNetwork(record, undo, signal).then((connected) => {
+      (onNode ?? this.#furnishNetwork(record, undo, signal)).then((connected) => {
         record = connected;
       }),
       this.#furnishInfra(sandbox, pidPath, undo, signal),
@@ -258,7 +260,7 @@ export class SandboxBuilder {
 }
 
 /** Waits for all, also when one fails: nothing may go on while what was made is undone. */
-async function allDone(works: readonly Promise<void>[]): Promise<void> {
+async function allDone(works: readonly Promise<unknown>[]): Promise<void> {
   for (const outcome of await Promise.allSettled(works)) {
     if (outcome.status === 'rejected') throw outcome.reason;
   }
