@@ -1,13 +1,14 @@
 import { PodwrightError } from '@podwright/core';
 
-/** Kinds that a client meets in the course of its work, as when what it looks at is gone meanwhile. */
-const ORDINARY: ReadonlySet<string> = new Set(['not-found', 'cancelled', 'image-not-found', 'timeout']);
+/** Calls that a client makes of what may be gone meanwhile, and goes on without. */
+const LOOKS = /(Status|Stats)$/;
 
 /**
- * How loudly a failed call is told of: a defect of ours as an error, what the client may want to know as a warning.
+ * How loudly a failed call is told of: a defect of ours as an error, what somebody may have to do something about as a
+ * warning.
  */
 export function failureLevel(method: string, error: unknown): 'debug' | 'warn' | 'error' {
   if (!PodwrightError.is(error) || error.kind === 'internal') return 'error';
-  if (!ORDINARY.has(error.kind)) return 'warn';
-  return method === 'PullImage' ? 'warn' : 'debug';
+  if (error.kind === 'cancelled') return 'debug';
+  return error.kind === 'not-found' && LOOKS.test(method) ? 'debug' : 'warn';
 }

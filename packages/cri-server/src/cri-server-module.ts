@@ -22,7 +22,7 @@ export interface CriServerModuleOptions
   readonly streaming?: StreamingServerOptions;
 }
 
-/** A little less than systemd waits before it kills (TimeoutStopSec), and far more than most calls take. */
+/** Less than systemd waits before it kills (TimeoutStopSec, 90 s), and more than most calls take. */
 const SHUTDOWN_GRACE_MS = 20_000;
 
 /**

@@ -1,9 +1,10 @@
-import { Logger, RuntimeService } from '@podwright/core';
+import { type ContainerConfig, Logger, PodwrightError, RuntimeService } from '@podwright/core';
 import type { cri, RpcContext } from '@podwright/cri-api';
 import { inject, injectable } from 'inversify';
 import { matchesId, toContainerFilter } from '../mapping/filters.js';
 import { inBatches } from '../mapping/in-batches.js';
 import { invalid, unsupported } from '../mapping/refusals.js';
+import { isContainerOf } from '../mapping/same-request.js';
 import { toContainerConfig } from '../mapping/to-container-config.js';
 import { toCriContainer } from '../mapping/to-cri-container.js';
 import { toResourcesChange } from '../mapping/to-resources.js';
@@ -39,7 +40,7 @@ export class ContainerCalls {
     const containerId = await this.creations.run(
       JSON.stringify([sandbox.id, name, attempt]),
       {
-        make: (all) => this.runtime.createContainer(sandbox.id, whole, { signal: all }),
+        make: (all) => this.make(sandbox.id, whole, all),
         undo: (id) => this.runtime.removeContainer(id),
       },
       signal,
@@ -122,6 +123,20 @@ export class ContainerCalls {
   /** Resolves when no container is half-made. */
   settled(): Promise<void> {
     return this.creations.settled();
+  }
+
+  /** Answers with the container that is there already when it must be this request's own, whose answer was lost. */
+  private async make(sandboxId: string, config: ContainerConfig, signal: AbortSignal): Promise<string> {
+    try {
+      return await this.runtime.createContainer(sandboxId, config, { signal });
+    } catch (error) {
+      if (!PodwrightError.is(error, 'already-exists')) throw error;
+      // Who has started it knows its id.
+      const created = await this.runtime.listContainers({ sandboxId, state: 'created' }, { signal });
+      const own = created.find((status) => isContainerOf(status, config));
+      if (own === undefined) throw error;
+      return own.id;
+    }
   }
 
   private async items(filter: cri.ContainerFilter | undefined, signal: AbortSignal) {

@@ -1,9 +1,10 @@
-import { Clock, Logger, RuntimeService } from '@podwright/core';
+import { Clock, Logger, type PodSandboxConfig, PodwrightError, RuntimeService } from '@podwright/core';
 import type { cri, RpcContext } from '@podwright/cri-api';
 import { inject, injectable } from 'inversify';
 import { matchesId, toSandboxFilter } from '../mapping/filters.js';
 import { inBatches } from '../mapping/in-batches.js';
 import { toNanoseconds } from '../mapping/nanoseconds.js';
+import { isSandboxOf } from '../mapping/same-request.js';
 import { toCriSandbox, toCriSandboxStatus } from '../mapping/to-cri-sandbox.js';
 import { toSandboxConfig } from '../mapping/to-sandbox-config.js';
 import { ContainerStatuses } from './container-statuses.js';
@@ -29,7 +30,7 @@ export class SandboxCalls {
     const podSandboxId = await this.creations.run(
       JSON.stringify([namespace, name, uid, attempt]),
       {
-        make: (all) => this.runtime.runPodSandbox(config, { signal: all }),
+        make: (all) => this.make(config, all),
         undo: (id) => this.runtime.removePodSandbox(id),
       },
       signal,
@@ -84,6 +85,23 @@ export class SandboxCalls {
   /** Resolves when no sandbox is half-made. */
   settled(): Promise<void> {
     return this.creations.settled();
+  }
+
+  /** Answers with the sandbox that is there already when it must be this request's own, whose answer was lost. */
+  private async make(config: PodSandboxConfig, signal: AbortSignal): Promise<string> {
+    try {
+      return await this.runtime.runPodSandbox(config, { signal });
+    } catch (error) {
+      if (!PodwrightError.is(error, 'already-exists')) throw error;
+      const podUid = config.metadata.uid;
+      const ready = await this.runtime.listPodSandboxes({ podUid, state: 'ready' }, { signal });
+      const own = ready.find((status) => isSandboxOf(status, config));
+      if (own === undefined) throw error;
+      // Who has put containers in it knows its id.
+      const containers = await this.runtime.listContainers({ sandboxId: own.id }, { signal });
+      if (containers.length > 0) throw error;
+      return own.id;
+    }
   }
 
   private async items(filter: cri.PodSandboxFilter | undefined, signal: AbortSignal) {
