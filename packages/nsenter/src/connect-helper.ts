@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
-import { PodwrightError, systemErrorCode } from '@podwright/core';
+import { PodwrightError } from '@podwright/core';
+import { execa } from 'execa';
 import { nsenterCommand } from './nsenter-command.js';
 
 /** What the helper is asked: a connection to a port of the first of these addresses that takes it. */
@@ -64,8 +64,6 @@ interface Waiting {
 /** A process in a network namespace that makes connections there for this process. */
 export class ConnectHelper {
   readonly #child;
-  /** Resolves with the system's error code when it could not be executed. */
-  readonly #closed: Promise<string | undefined>;
   readonly #waiting = new Map<number, Waiting>();
   readonly #ready: Promise<void>;
   #said = '';
@@ -85,12 +83,19 @@ export class ConnectHelper {
     const { command, args } = nsenterCommand({ namespaces: { net: netnsPath } }, argv);
     // Not a word of this process's own options: they may name a debugger's port or a loader.
     const env = { PATH: process.env['PATH'] ?? '', LC_ALL: 'C', ELECTRON_RUN_AS_NODE: '1' };
-    this.#child = spawn(command, args, {
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    this.#child = execa(command, args, {
+      stdin: 'ignore',
+      stdout: 'ignore',
+      stderr: 'pipe',
+      ipc: true,
+      serialization: 'json',
+      buffer: false,
+      reject: false,
       detached: true,
+      extendEnv: false,
       env,
     });
-    this.#child.stderr?.on('data', (chunk: Buffer) => {
+    this.#child.stderr.on('data', (chunk: Buffer) => {
       this.#said += chunk.toString('utf8');
     });
     let onReady: () => void = () => undefined;
@@ -104,16 +109,7 @@ export class ConnectHelper {
       if (isReady(message)) onReady();
       else if (isAnswer(message)) this.#answered(message, socket);
     });
-    const { stderr } = this.#child;
-    this.#closed = new Promise((resolve) => {
-      this.#child.once('error', (cause) => resolve(systemErrorCode(cause)));
-      // Not its `close`, which waits for sockets that were handed over.
-      this.#child.once('exit', () => {
-        if (stderr === null || stderr.readableEnded) resolve(undefined);
-        else stderr.once('close', () => resolve(undefined));
-      });
-    });
-    void this.#closed.then((code) => {
+    void this.#child.then(({ code }) => {
       const error = this.#failure(code);
       onFailed(error);
       for (const { reject } of this.#waiting.values()) reject(error);
@@ -151,7 +147,7 @@ export class ConnectHelper {
   async end(): Promise<void> {
     this.#over();
     if (this.#child.connected) this.#child.disconnect();
-    await this.#closed;
+    await this.#child;
   }
 
   #answered(answer: ConnectAnswer, socket: unknown): void {

@@ -1,8 +1,7 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { constants } from 'node:os';
 import { PassThrough, pipeline, type Readable, type Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { execa } from 'execa';
 
 /** Time between SIGTERM and SIGKILL, in milliseconds. */
 export const KILL_DELAY_MS = 2000;
@@ -60,29 +59,33 @@ export class ProcessGroup {
    * @throws the system's error (`code` such as `ENOENT`, `EACCES`) when it cannot be executed
    */
   static async spawn(request: SpawnRequest): Promise<ProcessGroup> {
-    const child = spawn(request.file, request.args, {
+    const child = execa(request.file, request.args, {
+      buffer: false,
       detached: true,
-      stdio: [request.stdin === 'pipe' ? 'pipe' : 'ignore', 'pipe', 'pipe'],
-      env: { ...process.env, ...request.env },
+      reject: false,
+      stdin: request.stdin === 'pipe' ? 'pipe' : 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+      stripFinalNewline: false,
+      env: request.env,
       ...(request.cwd === undefined ? {} : { cwd: request.cwd }),
     });
     if (child.pid === undefined) {
-      const [error] = await once(child, 'error');
-      throw error;
+      const result = await child;
+      throw result.cause ?? new Error(result.shortMessage ?? `${request.file} cannot be executed`);
     }
-    // A signal that cannot be sent: `kill` of this class has its own way.
-    child.on('error', () => undefined);
+    // Its own promise waits for the streams, which a left-behind child may hold open; the exit is awaited instead.
+    void child.then(undefined, () => undefined);
     if (!hooked) {
       hooked = true;
       process.once('exit', () => {
         for (const group of living) group.kill('SIGTERM');
       });
     }
-    // Through a stream of our own: Node throws away what nobody has begun to read when the command exits.
-    const throughPass = (source: Readable | null): Readable => {
+    // Through a stream of our own: execa throws away what nobody reads within a turn of the event loop.
+    const throughPass = (source: Readable): Readable => {
       const pass = new PassThrough();
-      if (source === null) pass.end();
-      else pipeline(source, pass, () => undefined);
+      pipeline(source, pass, () => undefined);
       return pass;
     };
     const stdin = child.stdin ?? undefined;
