@@ -35,6 +35,22 @@ describe('exec over SPDY, our client with our server', () => {
     expect(await all).toEqual(['to stdout', 'to stderr']);
   });
 
+  it('gives the exit code also when nobody reads the output, which can be read afterwards', async () => {
+    const server = await startServer();
+    const url = server.exec({
+      ...ALL_STREAMS,
+      run: async ({ stdout }) => {
+        stdout?.write(pattern(200_000));
+        return 3;
+      },
+    });
+    const command = await remoteExec(url, { stdin: true });
+    expect(await command.exitCode).toBe(3);
+    await sleep(20);
+    expect((await buffer(command.stdout as Readable)).equals(pattern(200_000))).toBe(true);
+    expect(await text(command.stderr as Readable)).toBe('');
+  });
+
   it('passes the end of stdin on and lets the command answer afterwards', async () => {
     const server = await startServer();
     const url = server.exec({

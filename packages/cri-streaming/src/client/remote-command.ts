@@ -18,8 +18,8 @@ export interface RemoteCommand {
   readonly stdout?: Readable;
   readonly stderr?: Readable;
   /**
-   * The command's exit code; 0 also when an attachment has ended well. After the output was given in full: read it, or
-   * this waits.
+   * The command's exit code; 0 also when an attachment has ended well. After all output has come, which can be read
+   * later; but beyond 256 KiB that nobody reads the server may be held up, and this waits.
    * @throws PodwrightError kind `command-failed` with the server's words, `unavailable` when the connection was lost,
    *   `cancelled`
    */

@@ -4,7 +4,7 @@ import { decodeStatus } from '../command-status.js';
 import { COMMAND_PROTOCOL_V4, StreamHeader, type StreamType } from '../protocols.js';
 import type { SpdyConnection } from '../spdy/spdy-connection.js';
 import type { SpdyStream } from '../spdy/spdy-stream.js';
-import { hush, readableDone } from '../stream-ends.js';
+import { hush } from '../stream-ends.js';
 import { encodeTerminalSize } from '../terminal-size.js';
 import type { RemoteCommand, RemoteCommandOptions } from './remote-command.js';
 import { connectSpdy } from './upgrade.js';
@@ -75,12 +75,12 @@ async function openCommand(
 async function waitForExit(
   connection: SpdyConnection,
   error: SpdyStream,
-  outputs: readonly Readable[],
+  outputs: readonly SpdyStream[],
   signal: AbortSignal | undefined,
 ): Promise<number> {
   try {
     const text = await readText(error);
-    await Promise.all(outputs.map(readableDone));
+    await Promise.all(outputs.map(received));
     const outcome = decodeStatus(text);
     if (outcome.type === 'exited') return outcome.exitCode;
     throw new PodwrightError('command-failed', outcome.message);
@@ -90,6 +90,14 @@ async function waitForExit(
   } finally {
     connection.hangUp();
   }
+}
+
+async function received(stream: SpdyStream): Promise<void> {
+  if (stream.isReceived || stream.destroyed) return;
+  await new Promise<void>((resolve) => {
+    stream.once('received', resolve);
+    stream.once('close', resolve);
+  });
 }
 
 async function readText(stream: Readable): Promise<string> {

@@ -147,10 +147,13 @@ export class SpdyConnection implements SpdyStreamHost {
     this.endWhenDone();
   }
 
-  /** Resets all streams there are, and ends the connection once that has gone out. */
+  /** Ends the connection. What has come in full can still be read; other streams are reset. */
   hangUp(): void {
     if (!this.gone) {
-      for (const stream of [...this.streams.values()]) stream.destroy();
+      for (const stream of [...this.streams.values()]) {
+        if (stream.isReceived) stream.end();
+        else stream.destroy();
+      }
       this.close();
     }
     this.endTransport();

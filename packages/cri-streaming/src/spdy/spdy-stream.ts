@@ -71,6 +71,11 @@ export class SpdyStream extends Duplex {
     return this.resetStatus !== undefined || this.lost !== undefined;
   }
 
+  /** Whether all that comes has come; it may still have to be read. The event `received` tells of it. */
+  get isReceived(): boolean {
+    return this.remoteEnded || this.isCut;
+  }
+
   /** A data frame, or a piece of one. */
   takeData(data: Buffer, fin: boolean): void {
     if (this.destroyed || this.remoteEnded || this.isCut) return;
@@ -78,7 +83,10 @@ export class SpdyStream extends Duplex {
       this.received.push(data);
       this.receivedBytes += data.length;
     }
-    if (fin) this.remoteEnded = true;
+    if (fin) {
+      this.remoteEnded = true;
+      this.emit('received');
+    }
     this.deliver();
     if (this.receivedBytes > STRAIN_BYTES && !this.strained) {
       this.strained = true;
@@ -150,6 +158,7 @@ export class SpdyStream extends Duplex {
     this.waiting?.sent();
     this.waiting = undefined;
     this.emit('cut');
+    if (!this.remoteEnded) this.emit('received');
     if (this.readableEnded) this.destroy(this.lost);
     else this.deliver();
   }
