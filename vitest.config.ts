@@ -34,7 +34,11 @@ export default defineConfig({
         ...fromSource,
         test: {
           name: 'host',
-          include: ['test/host/**/*.spec.ts', 'test/e2e/**/*.spec.ts', 'test/conformance/systemd*.spec.ts'],
+          include: [
+            'test/host/**/*.spec.ts',
+            'test/e2e/**/*.spec.ts',
+            'test/conformance/{systemd,cri}*.spec.ts',
+          ],
           setupFiles: ['test/setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
@@ -46,7 +50,7 @@ export default defineConfig({
         test: {
           name: 'conformance',
           include: ['test/conformance/*.spec.ts'],
-          exclude: ['test/conformance/systemd*.spec.ts'],
+          exclude: ['test/conformance/{systemd,cri}*.spec.ts'],
           setupFiles: ['test/setup.ts'],
           testTimeout: 20_000,
         },

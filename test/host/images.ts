@@ -3,12 +3,13 @@
 /** The loopback registry that serves the images to everybody, without TLS. */
 export const testRegistry = '127.0.0.1:5000';
 
-/** The loopback registry that asks for a name and a password, without TLS; it has `busybox` only. */
+/** The loopback registry that asks for a name and a password, without TLS; it has these two images only. */
 export const authRegistry = {
   address: '127.0.0.1:5001',
   username: 'podwright',
   password: 's3cret pass',
   busybox: '127.0.0.1:5001/podwright/busybox:1',
+  stdout: '127.0.0.1:5001/podwright/stdout:1',
 } as const;
 
 /** A loopback address on which nothing listens. */

@@ -20,7 +20,7 @@ const REGISTRIES = [
     port: 5001,
     storage: 'auth',
     password: true,
-    only: ['busybox'],
+    only: ['busybox', 'stdout'],
   },
 ];
 /** The password is `s3cret pass` (bcrypt). */

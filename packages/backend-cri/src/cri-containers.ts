@@ -314,8 +314,10 @@ export class CriContainers {
       config: toCriContainer(config, parts),
       sandboxConfig: toCriSandbox(sandbox.config, logs, sandbox.config.dns),
     };
+    const { runAsUserName } = config.security;
+    const asUser = runAsUserName === undefined ? '' : ` with user "${runAsUserName}"`;
     const { containerId: id } = await this.connection.call(
-      `Container "${config.metadata.name}" was not made`,
+      `Container "${config.metadata.name}" was not made${asUser}`,
       ({ runtime }, call) => runtime.createContainer(request, call),
       { ...options, kind: 'create' },
     );

@@ -7,6 +7,7 @@ import {
   type ImageService,
   messageOf,
   normalizeImageReference,
+  type OciImageConfig,
   PodwrightError,
   type PullEvent,
   type PullOptions,
@@ -55,6 +56,10 @@ export class CriImageService implements ImageService {
 
   async imageStatus(reference: string, options: CallOptions = {}): Promise<Image | undefined> {
     return await this.images.image(reference, options);
+  }
+
+  async imageConfig(reference: string, options: CallOptions = {}): Promise<OciImageConfig | undefined> {
+    return await this.images.config(reference, options);
   }
 
   async listImages(options: CallOptions = {}): Promise<readonly Image[]> {

@@ -1,4 +1,4 @@
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import {
   type AttachEnd,
   type AttachOptions,
@@ -22,12 +22,13 @@ import { CriConnection } from './cri-connection.js';
 import { CriContainers } from './cri-containers.js';
 import { toSeconds } from './cri-numbers.js';
 import { CriSandboxes } from './cri-sandboxes.js';
+import { sessionInput, sessionOutput } from './session-streams.js';
 import { unsupportedFields } from './unsupported-fields.js';
 
 /** The default of `ExecSyncOptions.outputLimitBytes`, and of runtimes. */
 const OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024;
 /** Beyond the time of a command, for the answer. */
-const EXEC_MARGIN_MS = 60_000;
+const EXEC_MARGIN_MS = 2_000;
 const LARGEST_SIZE = 65_535;
 
 /** Commands, attached clients and forwarded ports; with streams over the URLs that the runtime gives. */
@@ -83,6 +84,7 @@ export class CriStreams {
       { ...call, kind: 'exec' },
     );
     const remote = await remoteExec(url, { stdin, stdout: true, stderr: !tty, tty, ...call });
+    let closed = false;
     if (tty && terminalSize) await resize(remote, tty, terminalSize);
     const exitCode = remote.exitCode.catch((error: unknown) => {
       throw PodwrightError.is(error, 'command-failed')
@@ -92,11 +94,11 @@ export class CriStreams {
     exitCode.catch(() => undefined);
     return {
       ...(remote.stdin ? { stdin: remote.stdin } : {}),
-      stdout: outputOf(remote),
-      ...(remote.stderr ? { stderr: remote.stderr } : {}),
+      ...outputsOf(remote, () => closed),
       exitCode,
       resize: (size) => resize(remote, tty, size),
       kill: async () => {
+        closed = true;
         await remote.close();
         throw unsupportedField(
           unsupportedFields.killCommand,
@@ -136,9 +138,8 @@ export class CriStreams {
     );
     ended.catch(() => undefined);
     return {
-      ...(remote.stdin ? { stdin: remote.stdin } : {}),
-      stdout: outputOf(remote),
-      ...(remote.stderr ? { stderr: remote.stderr } : {}),
+      ...(remote.stdin ? { stdin: sessionInput(remote.stdin, config.stdinOnce === true) } : {}),
+      ...outputsOf(remote, () => left),
       ended,
       resize: (size) => resize(remote, tty, size),
       detach,
@@ -213,7 +214,10 @@ async function resize(remote: RemoteCommand, tty: boolean, size: TerminalSize): 
   await remote.resize(size);
 }
 
-function outputOf({ stdout }: RemoteCommand): Readable {
-  if (stdout) return stdout;
-  throw new PodwrightError('internal', 'There is no output, which was asked for.');
+function outputsOf({ stdout, stderr }: RemoteCommand, isLeft: () => boolean) {
+  if (!stdout) throw new PodwrightError('internal', 'There is no output, which was asked for.');
+  return {
+    stdout: sessionOutput(stdout, isLeft),
+    ...(stderr ? { stderr: sessionOutput(stderr, isLeft) } : {}),
+  };
 }

@@ -2,7 +2,7 @@ import {
   type CallOptions,
   declaredVolumes,
   type Image,
-  type OciImageExecution,
+  type OciImageConfig,
   PodwrightError,
   parseImageReference,
 } from '@podwright/core';
@@ -11,7 +11,8 @@ import { inject, injectable } from 'inversify';
 import { object, parse } from './container-info.js';
 import { CriConnection } from './cri-connection.js';
 import { toNumber } from './cri-numbers.js';
-import type { ImageUser } from './to-cri-security.js';
+import { RuntimeFacts } from './runtime-facts.js';
+import { type ImageUser, imageUser } from './to-cri-security.js';
 
 /** What a container needs to know of its image. */
 export interface FoundImage {
@@ -23,7 +24,7 @@ export interface FoundImage {
 
 /** What runtimes tell of an image's configuration when they are asked to be verbose; it never changes. */
 interface ImageDetails {
-  readonly execution?: OciImageExecution;
+  readonly config?: OciImageConfig;
   readonly labels: Readonly<Record<string, string>>;
   readonly createdAtMs?: number;
 }
@@ -35,7 +36,10 @@ const ID = /^(sha256:)?[a-f0-9]{64}$/;
 export class ImageLookup {
   private readonly details = new Map<string, ImageDetails>();
 
-  constructor(@inject(CriConnection) private readonly connection: CriConnection) {}
+  constructor(
+    @inject(CriConnection) private readonly connection: CriConnection,
+    @inject(RuntimeFacts) private readonly facts: RuntimeFacts,
+  ) {}
 
   /** @throws PodwrightError kind `invalid-argument` for what is no reference */
   async find(reference: string, options: CallOptions = {}): Promise<FoundImage | undefined> {
@@ -43,14 +47,11 @@ export class ImageLookup {
     if (!found) return undefined;
     const { image, details } = found;
     const uid = toNumber(image.uid);
-    const { Entrypoint, Cmd } = details.execution ?? {};
+    const { Entrypoint, Cmd, User } = details.config?.config ?? {};
     return {
       id: image.id,
-      user: {
-        ...(uid === undefined ? {} : { uid }),
-        ...(image.username === '' ? {} : { username: image.username }),
-      },
-      ...(details.execution === undefined
+      user: imageUser(User ?? (image.username || String(uid ?? ''))),
+      ...(details.config === undefined
         ? {}
         : { hasCommand: (Entrypoint ?? []).length + (Cmd ?? []).length > 0 }),
     };
@@ -58,7 +59,12 @@ export class ImageLookup {
 
   async image(reference: string, options: CallOptions = {}): Promise<Image | undefined> {
     const found = await this.ask(reference, options);
-    return found && toImage(found.image, found.details);
+    return found && this.toImage(found.image, found.details);
+  }
+
+  /** Where the runtime tells it. */
+  async config(reference: string, options: CallOptions): Promise<OciImageConfig | undefined> {
+    return (await this.ask(reference, options))?.details.config;
   }
 
   async list(options: CallOptions): Promise<readonly Image[]> {
@@ -70,10 +76,30 @@ export class ImageLookup {
     const all = await Promise.all(
       images.map(async (image) => {
         const details = this.details.get(image.id);
-        return details ? toImage(image, details) : await this.image(image.id, options);
+        return details ? this.toImage(image, details) : await this.image(image.id, options);
       }),
     );
-    return all.filter((image) => image !== undefined);
+    return all.filter((image) => image !== undefined).sort((a, b) => a.id.localeCompare(b.id));
+  }
+
+  private toImage(image: cri.Image, { config, labels, createdAtMs }: ImageDetails): Image {
+    const uid = toNumber(image.uid);
+    const volumes = declaredVolumes(config?.config);
+    const { sandboxImage } = this.facts;
+    const pinned = image.pinned || image.repoTags.some((tag) => tag === sandboxImage);
+    return {
+      id: image.id,
+      repoTags: image.repoTags,
+      repoDigests: image.repoDigests,
+      sizeBytes: Number(image.size),
+      ...(createdAtMs === undefined ? {} : { createdAtMs }),
+      // Runtimes give user 0 for an image without a user.
+      ...(uid === undefined || image.username !== '' ? {} : { uid }),
+      ...(image.username === '' ? {} : { username: image.username }),
+      labels,
+      ...(pinned ? { pinned: true } : {}),
+      ...(volumes.length === 0 ? {} : { volumes }),
+    };
   }
 
   private async ask(reference: string, options: CallOptions) {
@@ -95,32 +121,14 @@ export class ImageLookup {
 /** containerd and CRI-O: the image's configuration as `imageSpec`, with the names of the OCI image-spec. */
 function detailsOf(info: { readonly [key: string]: string }): ImageDetails {
   const spec = object(parse(info['info'])?.['imageSpec']);
-  const config = object(spec?.['config']);
+  const execution = object(spec?.['config']);
   const created = typeof spec?.['created'] === 'string' ? Date.parse(spec['created']) : Number.NaN;
-  const labels = Object.entries(object(config?.['Labels']) ?? {}).filter(
+  const labels = Object.entries(object(execution?.['Labels']) ?? {}).filter(
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
   return {
-    ...(config === undefined ? {} : { execution: config as OciImageExecution }),
+    ...(spec === undefined ? {} : { config: spec as OciImageConfig }),
     labels: Object.fromEntries(labels),
     ...(Number.isNaN(created) ? {} : { createdAtMs: created }),
-  };
-}
-
-function toImage(image: cri.Image, { execution, labels, createdAtMs }: ImageDetails): Image {
-  const uid = toNumber(image.uid);
-  const volumes = declaredVolumes(execution);
-  return {
-    id: image.id,
-    repoTags: image.repoTags,
-    repoDigests: image.repoDigests,
-    sizeBytes: Number(image.size),
-    ...(createdAtMs === undefined ? {} : { createdAtMs }),
-    // Runtimes give user 0 for an image without a user.
-    ...(uid === undefined || image.username !== '' ? {} : { uid }),
-    ...(image.username === '' ? {} : { username: image.username }),
-    labels,
-    ...(image.pinned ? { pinned: true } : {}),
-    ...(volumes.length === 0 ? {} : { volumes }),
   };
 }

@@ -34,7 +34,17 @@ const PULL_WORDS: readonly (readonly [RegExp, ErrorKind])[] = [
   ],
 ];
 
+/** What is said of containers that are being made. */
+const CREATE_WORDS: readonly (readonly [RegExp, ErrorKind])[] = [
+  [/no users found|unable to find user|no matching entries in passwd|no groups found/, 'invalid-argument'],
+];
+
 export type CallOfRuntime = 'pull' | 'exec' | 'start' | 'create' | 'other';
+
+const SPECIAL: Readonly<Partial<Record<CallOfRuntime, typeof WORDS>>> = {
+  pull: PULL_WORDS,
+  create: CREATE_WORDS,
+};
 
 /** The kind of a call's failure where neither its code nor its words tell. */
 const OTHERWISE: Readonly<Record<CallOfRuntime, ErrorKind>> = {
@@ -55,7 +65,7 @@ export function runtimeError(error: unknown, what: string, call: CallOfRuntime =
   if (!isServiceError(error)) return told;
   const [named] = error.metadata.get('podwright-error-kind');
   if (named !== undefined || told.kind === 'cancelled' || told.kind === 'timeout') return told;
-  const words = call === 'pull' ? [...PULL_WORDS, ...WORDS] : WORDS;
+  const words = [...(SPECIAL[call] ?? []), ...WORDS];
   const found = words.find(([pattern]) => pattern.test(error.details))?.[1];
   if (found === undefined || found === told.kind) return told;
   return new PodwrightError(found, told.message, { cause: error, details: told.details });

@@ -1,6 +1,7 @@
 import { type CallOptions, PodwrightError, type RuntimeStatus, type RuntimeVersion } from '@podwright/core';
 import type { cri } from '@podwright/cri-api';
 import { inject, injectable } from 'inversify';
+import { parse } from './container-info.js';
 import { CriConnection } from './cri-connection.js';
 
 const API_VERSION = 'v1';
@@ -10,6 +11,7 @@ const API_VERSION = 'v1';
 export class RuntimeFacts {
   private handlers: readonly cri.RuntimeHandler[] = [];
   private groupsPolicy = false;
+  private firstImage: string | undefined;
 
   constructor(@inject(CriConnection) private readonly connection: CriConnection) {}
 
@@ -24,9 +26,11 @@ export class RuntimeFacts {
         { details: { runtimeApiVersion } },
       );
     }
-    const { runtimeHandlers, features } = await this.askStatus({});
+    const { runtimeHandlers, features, info } = await this.askStatus({}, true);
     this.handlers = runtimeHandlers;
     this.groupsPolicy = features?.supplementalGroupsPolicy ?? false;
+    const sandboxImage: unknown = parse(info['config'])?.['sandboxImage'];
+    this.firstImage = typeof sandboxImage === 'string' ? sandboxImage : undefined;
   }
 
   get handlerNames(): readonly string[] {
@@ -39,6 +43,11 @@ export class RuntimeFacts {
 
   get recursiveReadOnly(): boolean {
     return this.handlers.some(({ features }) => features?.recursiveReadOnlyMounts);
+  }
+
+  /** The image of sandboxes' first processes, where the runtime tells; older ones do not say that it is pinned. */
+  get sandboxImage(): string | undefined {
+    return this.firstImage;
   }
 
   get supplementalGroupsPolicy(): boolean {
@@ -72,10 +81,10 @@ export class RuntimeFacts {
     );
   }
 
-  private askStatus(options: CallOptions) {
+  private askStatus(options: CallOptions, verbose = false) {
     return this.connection.call(
       'The status of the runtime cannot be asked',
-      ({ runtime }, call) => runtime.status({}, call),
+      ({ runtime }, call) => runtime.status({ verbose }, call),
       options,
     );
   }

@@ -44,6 +44,9 @@ export function toCriSandbox(
       sysctls: { ...sysctls },
       securityContext: {
         namespaceOptions: toCriNamespaces(config),
+        // Runtimes refuse privileged containers in others, and whether there are any is not known yet. Beyond that it is of
+        // the sandbox's first process alone, which is the runtime's own.
+        privileged: true,
         seccomp: { profileType: cri.SecurityProfile_ProfileType.RuntimeDefault },
       },
       ...(resources === undefined ? {} : { resources: toCriResources(resources) }),

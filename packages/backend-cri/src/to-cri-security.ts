@@ -19,10 +19,20 @@ const PID_MODES: Readonly<Record<PidMode, cri.NamespaceMode>> = {
   node: NamespaceMode.NODE,
 };
 
-/** The user of the image, for what the CRI takes only together with a user. */
+/** The user of an image; empty where it names its group by name. */
 export interface ImageUser {
   readonly uid?: number;
   readonly username?: string;
+  readonly gid?: number;
+}
+
+/** @param user of the image's configuration: `name`, `1000`, `name:1000`, `1000:group` */
+export function imageUser(user: string): ImageUser {
+  const [name = '', group] = user.split(':');
+  if (group !== undefined && !/^\d+$/.test(group)) return {};
+  const gid = group === undefined ? {} : { gid: Number(group) };
+  if (/^\d+$/.test(name)) return { uid: Number(name), ...gid };
+  return name === '' ? { uid: 0, ...gid } : { username: name, ...gid };
 }
 
 export type Namespaces = Pick<PodSandboxConfig, 'network' | 'ipc' | 'pid' | 'userNamespace' | 'idMappings'>;
@@ -132,16 +142,23 @@ function checkContradictions({ privileged, allowPrivilegeEscalation, ...rest }: 
   }
 }
 
-/** The CRI takes a group only with a user: with a group alone it is the image's own, or root. */
+/**
+ * Whom it runs as. Runtimes add the groups of the image's group file only for a user that is named in the call, and take a
+ * group only with a user: so the image's own user is named, as the kubelet does.
+ */
 function userOf({ runAsUser, runAsUserName, runAsGroup }: ContainerSecurity, image: ImageUser) {
-  const group = runAsGroup === undefined ? {} : { runAsGroup: { value: BigInt(runAsGroup) } };
-  if (runAsUser !== undefined) return { runAsUser: { value: BigInt(runAsUser) }, ...group };
-  if (runAsUserName !== undefined) return { runAsUsername: runAsUserName, ...group };
-  if (runAsGroup === undefined) return {};
-  if (image.username !== undefined && image.username !== '') {
-    return { runAsUsername: image.username, ...group };
+  const group = runAsGroup ?? image.gid;
+  const withGroup = group === undefined ? {} : { runAsGroup: { value: BigInt(group) } };
+  if (runAsUser !== undefined || runAsUserName !== undefined) {
+    const own = runAsGroup === undefined ? {} : withGroup;
+    return runAsUser === undefined
+      ? { runAsUsername: runAsUserName ?? '', ...own }
+      : { runAsUser: { value: BigInt(runAsUser) }, ...own };
   }
-  return { runAsUser: { value: BigInt(image.uid ?? 0) }, ...group };
+  if (image.username !== undefined) return { runAsUsername: image.username, ...withGroup };
+  if (image.uid !== undefined) return { runAsUser: { value: BigInt(image.uid) }, ...withGroup };
+  // The group of an image by name only the runtime can look up, with its user.
+  return runAsGroup === undefined ? {} : { runAsUser: { value: 0n }, ...withGroup };
 }
 
 /** Without `CAP_`, which runtimes put in front. */

@@ -12,6 +12,8 @@ export interface ConformanceOptions {
   readonly createTarget: () => Promise<ConformanceTarget>;
   /** What this backend cannot show, and why: such cases are listed with the reason instead of run. */
   readonly lacks?: Readonly<Partial<Record<Need, string>>>;
+  /** Cases that this backend cannot pass for what it stands on, by id, and why: they are listed instead of run. */
+  readonly unsupported?: Readonly<Record<string, string>>;
   /** Longest time of one case, in milliseconds. Default 60,000. */
   readonly caseTimeoutMs?: number;
   /** Default: all. */
@@ -20,9 +22,10 @@ export interface ConformanceOptions {
 
 /** Defines the suite as vitest tests, one for each case, grouped by section. */
 export function defineConformance(options: ConformanceOptions): void {
-  const { name, createTarget, lacks = {}, caseTimeoutMs = 60_000, cases = conformanceCases } = options;
-  const reasonAgainst = ({ needs }: ConformanceCase) =>
-    needs.map((need) => lacks[need]).find((reason) => reason);
+  const { name, createTarget, lacks = {}, unsupported = {}, caseTimeoutMs = 60_000 } = options;
+  const { cases = conformanceCases } = options;
+  const reasonAgainst = ({ id, needs }: ConformanceCase) =>
+    needs.map((need) => lacks[need]).find((reason) => reason) ?? unsupported[id];
   const left = cases.filter((each) => reasonAgainst(each) !== undefined);
 
   describe(`conformance of ${name}`, () => {
@@ -44,7 +47,7 @@ export function defineConformance(options: ConformanceOptions): void {
 
     afterAll(async () => {
       await target?.[Symbol.asyncDispose]();
-      console.log(report(name, cases.length - left.length, left, lacks));
+      console.log(report(name, cases.length - left.length, left, lacks, unsupported));
     }, caseTimeoutMs);
 
     const applying = cases.filter((each) => reasonAgainst(each) === undefined);
@@ -67,6 +70,11 @@ export function defineConformance(options: ConformanceOptions): void {
         expect(reason, `why it lacks ${need}`).not.toBe('');
         expect(features[need] ?? false, `its features say that it has ${need}`).toBe(false);
       }
+      const ids = new Set(conformanceCases.map(({ id }) => id));
+      for (const [id, reason] of Object.entries(unsupported)) {
+        expect(reason, `why ${id} is unsupported`).not.toBe('');
+        expect(ids, 'the cases that are told to be unsupported').toContain(id);
+      }
     });
   });
 }
@@ -76,10 +84,15 @@ function report(
   ran: number,
   left: readonly ConformanceCase[],
   lacks: Readonly<Partial<Record<Need, string>>>,
+  unsupported: Readonly<Record<string, string>>,
 ): string {
-  const lines = Object.entries(lacks).map(([need, reason]) => {
+  const byNeed = Object.entries(lacks).map(([need, reason]) => {
     const ids = left.filter(({ needs }) => needs.some((each) => each === need)).map(({ id }) => id);
     return `  not applicable for want of ${need} (${reason}): ${ids.join(', ')}`;
   });
-  return [`conformance of ${name}: ${ran} cases ran, ${left.length} do not apply`, ...lines].join('\n');
+  const others = left.filter(({ needs }) => needs.every((need) => lacks[need] === undefined));
+  const single = others.map(({ id }) => `  unsupported: ${id} (${unsupported[id]})`);
+  return [`conformance of ${name}: ${ran} cases ran, ${left.length} do not apply`, ...byNeed, ...single].join(
+    '\n',
+  );
 }

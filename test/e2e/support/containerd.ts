@@ -177,6 +177,7 @@ path = "${join(folder, 'opt')}"
 sandbox_image = "${testImages.pause}"
 stream_server_address = "127.0.0.1"
 stream_server_port = "0"
+stats_collect_period = 1
 disable_apparmor = true
 restrict_oom_score_adj = true
 [${cri}.cni]

@@ -1,0 +1,33 @@
+import { defineConformance } from '@podwright/conformance';
+import { Containerd } from '../e2e/support/containerd.js';
+import { slowness } from '../slowness.js';
+import { createCriTarget } from './cri-target.js';
+
+const LOADING = 'the CRI has only pulls, no loading of archives';
+const GROUPS_POLICY = 'containerd has supplementalGroupsPolicy from 2.0 on';
+
+defineConformance({
+  name: 'cri over containerd 1.6',
+  createTarget: async () => createCriTarget(await Containerd.start()),
+  caseTimeoutMs: 60_000 * slowness,
+  lacks: {
+    supervisedRestart: 'the CRI has no restarts: the caller restarts',
+    userNamespaces: 'containerd has them from 2.0 on',
+    recursiveReadOnly: 'containerd has them from 2.0 on',
+    persist: 'the CRI has no pods that come back after a reboot',
+    execRefusal: 'the exec handler oci leaves nothing out',
+  },
+  unsupported: {
+    'stop/own-signal': 'the CRI has stop signals of containers from Kubernetes 1.33 on',
+    'exec/timeout': 'containerd 1.6 kills the command at its time, and not its children',
+    'exec/kill': 'the CRI cannot end a command that was started with streams',
+    'exec-handler/resource-limits': 'the CRI has no resource limits of processes',
+    'volumes/image-volume': 'the CRI has images as volumes from Kubernetes 1.31 on',
+    'images/load': LOADING,
+    'images/load-oci': LOADING,
+    'images/load-wrong': LOADING,
+    'pods/runtime-images': LOADING,
+    'security/groups-strict': GROUPS_POLICY,
+    'security/pod-groups-strict': GROUPS_POLICY,
+  },
+});
