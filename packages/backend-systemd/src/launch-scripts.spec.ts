@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,6 +14,7 @@ import {
   recordScript,
   stopScript,
 } from './launch-scripts.js';
+import { UNWRITABLE_VARIABLE } from './runtime-mount.js';
 
 const run = promisify(execFile);
 const ID = 'a'.repeat(64);
@@ -155,6 +156,23 @@ describe('the launch script', () => {
     expect(await readdir(paths.upper)).toEqual(['old']);
     await launch();
     expect(await readdir(paths.upper)).toEqual([]);
+  });
+
+  it.each([
+    ['is mounted', true, 'run time', 'told: 1'],
+    ['is not, as after a reboot', false, 'crun', 'told: '],
+  ])('runs the mounted OCI runtime when it %s', async (_when, isMounted, name, told) => {
+    const mountedRuntime = join(folder, 'run time');
+    await program('conmon', `echo "told: \${${UNWRITABLE_VARIABLE}-}" >>"$CALLS"; echo 1 >&3`);
+    if (isMounted) await symlink(join(programs, 'crun'), mountedRuntime);
+    const conmon = [join(programs, 'conmon'), '--runtime', join(programs, 'crun')];
+    await sh(launchScript(input({ mountedRuntime, conmon })));
+    const runtime = isMounted ? mountedRuntime : join(programs, 'crun');
+    expect((await called()).slice(1)).toEqual([
+      `conmon <--runtime> <${runtime}> <--log-tag> <>`,
+      told,
+      `${name} <--root=/x y> <start> <${ID}>`,
+    ]);
   });
 
   it.each<[string, () => Promise<void>, RegExp]>([

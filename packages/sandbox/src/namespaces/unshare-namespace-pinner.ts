@@ -156,17 +156,19 @@ export class UnshareNamespacePinner implements NamespacePinner, UsesHostPrograms
       ...sysctls.flatMap(({ path, value }) => [path, value]),
     ];
     const owner = idMappings.find(({ containerId }) => containerId === 0)?.hostId ?? 0;
-    const shmArgs = [
-      shm?.path ?? '',
-      `size=${shm?.sizeBytes ?? 0},mode=1777,uid=${owner},gid=${owner},nosuid,nodev,noexec`,
-    ];
+    const shmOptions = `size=${shm?.sizeBytes ?? 0},mode=1777,uid=${owner},gid=${owner},nosuid,nodev,noexec`;
+    const shmArgs = [shm?.path ?? '', shmOptions];
     const making =
       paths.user === undefined
         ? {
             command: 'unshare',
             args: [
               ...kinds.map(([kind, path]) => `${FLAGS[kind]}=${path}`),
-              ...['--', 'sh', '-c', `${MOUNT_SHM}\n${SET_UP}`, 'sandbox', ...shmArgs, ...setUp],
+              '--',
+              // The shell would only make it longer where there is nothing to set up.
+              ...(shm !== undefined && setUp.join('') === 'no'
+                ? ['mount', '-t', 'tmpfs', '-o', shmOptions, 'shm', shm.path]
+                : ['sh', '-c', `${MOUNT_SHM}\n${SET_UP}`, 'sandbox', ...shmArgs, ...setUp]),
             ],
           }
         : {
