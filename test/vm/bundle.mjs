@@ -1,7 +1,7 @@
 // The tests for the virtual machine as plain JavaScript in a few files: to transform and load hundreds of files one by
 // one takes minutes under emulation.
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build } from 'vite';
 import { REPOSITORY } from '../host/throwaway-host.mjs';
@@ -22,7 +22,7 @@ export async function writeBundle(files, plan) {
   writeFileSync(join(folder, 'plan.json'), JSON.stringify(plan));
   if (files.length === 0) return folder;
   const input = Object.fromEntries(
-    files.map((file) => [basename(file).replace(/\.ts$/, ''), join(REPOSITORY, file)]),
+    files.map((file) => [file.replace(/\.ts$/, '').replaceAll('/', '-'), join(REPOSITORY, file)]),
   );
   await build({
     ...{ root: REPOSITORY, configFile: false, logLevel: 'error', plugins: [keepLocations()] },

@@ -4,6 +4,7 @@ import { status } from '@grpc/grpc-js';
 import { cri } from '@podwright/cri-api';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { testImages } from '../../host/images.js';
+import { slowness } from '../../slowness.js';
 import { type ContainerInit, CriBed, eventually, expectRefusal } from '../support/cri-bed.js';
 import { itBeyondContainerd16 } from '../support/cri-target.js';
 
@@ -175,7 +176,7 @@ describe('the stop of a container', () => {
     const containerId = await startStubborn();
     const begin = Date.now();
     await bed.runtime.stopContainer({ containerId, timeout: 0n });
-    expect(Date.now() - begin).toBeLessThan(3_000);
+    expect(Date.now() - begin).toBeLessThan(3_000 * slowness);
     expect(await bed.status(containerId)).toMatchObject({ state: CONTAINER_EXITED, exitCode: 137 });
   });
 
@@ -184,7 +185,7 @@ describe('the stop of a container', () => {
     const begin = Date.now();
     await bed.runtime.stopContainer({ containerId, timeout: 1n });
     expect(Date.now() - begin).toBeGreaterThanOrEqual(950);
-    expect(Date.now() - begin).toBeLessThan(5_000);
+    expect(Date.now() - begin).toBeLessThan(5_000 * slowness);
     expect(await bed.status(containerId)).toMatchObject({ state: CONTAINER_EXITED, exitCode: 137 });
   });
 
