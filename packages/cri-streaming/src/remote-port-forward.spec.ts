@@ -1,11 +1,15 @@
 import { once } from 'node:events';
+import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { Duplex, type Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { connectPortForward, remotePortForward } from './client/remote-port-forward.js';
 import { Deferred } from './deferred.js';
 import { serveConnection } from './serve-session.js';
+import { switchToSpdy } from './server/handshake.js';
+import { SpdyConnection } from './spdy/spdy-connection.js';
+import type { SpdyStream } from './spdy/spdy-stream.js';
 import { hush } from './stream-ends.js';
 import { disposeServers, pattern, startServer } from './streaming.spec-helper.js';
 import type { PortForwardStreamRequest } from './streaming-server.js';
@@ -109,7 +113,7 @@ describe('port-forward over SPDY, our client with our server', () => {
       expect(String(await talk(await forward.open(80), Buffer.from(String(count))))).toBe(String(count));
     }
     await forward.close();
-  });
+  }, 120_000);
 
   it('goes on with the others while one is not read', async () => {
     const server = await startServer();
@@ -170,6 +174,48 @@ describe('port-forward over SPDY, our client with our server', () => {
     expect(String(await buffer(stream))).toBe('');
     hush(stream).write('too late');
     expect(await outcome.promise).toBe('fine');
+  });
+
+  it.each([
+    { what: 'says so after the end of the data, as containerd', words: 'connection refused', ends: true },
+    { what: 'says nothing', words: '', ends: true },
+    { what: 'leaves it open', words: undefined, ends: false },
+  ])('a server that gives nothing and $what', async ({ words, ends }) => {
+    const streams = new Map<string, SpdyStream>();
+    const serving = createHttpServer();
+    serving.on('upgrade', (_request: IncomingMessage, socket: Socket, head: Buffer) => {
+      switchToSpdy(socket, head, 'portforward.k8s.io');
+      const connection = new SpdyConnection(socket, {
+        role: 'server',
+        accept: () => true,
+        onStream: (stream) => {
+          hush(stream).resume();
+          streams.set(stream.headers['streamtype'] ?? '', stream);
+          const error = streams.get('error');
+          const data = streams.get('data');
+          data?.end();
+          data?.once('finish', () => {
+            if (ends) setTimeout(() => error?.end(words), 20);
+          });
+        },
+      });
+      connection.start();
+    });
+    serving.listen(0, '127.0.0.1');
+    await once(serving, 'listening');
+    onTestFinished(() => {
+      serving.close();
+      serving.closeAllConnections();
+    });
+    const address = serving.address();
+    const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+    const reading = buffer(await remotePortForward(`http://127.0.0.1:${port}/`, 80));
+    if (words === 'connection refused') {
+      await expect(reading).rejects.toMatchObject({
+        kind: 'unreachable',
+        message: expect.stringContaining(words),
+      });
+    } else expect(String(await reading)).toBe('');
   });
 
   it('drops the connection to the pod when its client drops its own', async () => {

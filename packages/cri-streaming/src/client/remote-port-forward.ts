@@ -1,11 +1,15 @@
 import type { Duplex } from 'node:stream';
+import { setTimeout } from 'node:timers/promises';
 import { type CallOptions, PodwrightError, throwIfAborted } from '@podwright/core';
+import { Deferred } from '../deferred.js';
 import { PORT_FORWARD_PROTOCOL, parsePort, StreamHeader } from '../protocols.js';
 import type { SpdyConnection } from '../spdy/spdy-connection.js';
 import type { SpdyStream } from '../spdy/spdy-stream.js';
 import { hush } from '../stream-ends.js';
 import { connectSpdy } from './upgrade.js';
 
+/** How long the end of a connection that gave nothing waits for the server's words on it. */
+const JUDGE_MS = 1_000;
 /** How much of the server's words is kept. */
 const MAX_PROBLEM_BYTES = 4096;
 
@@ -88,11 +92,18 @@ async function openForward(
   error.on('data', (chunk: Buffer) => {
     problem = (problem + chunk.toString('utf8')).slice(0, MAX_PROBLEM_BYTES);
   });
-  // The server says what is wrong before it ends the data: here before anybody reads of that end.
+  const judged = new Deferred<void>();
   error.once('end', () => {
-    if (problem === '') return;
-    const message = `Port ${port} of the pod cannot be reached, or was lost: ${problem.trim()}`;
-    data.destroy(new PodwrightError('unreachable', message, { details: { port } }));
+    if (problem !== '') {
+      const message = `Port ${port} of the pod cannot be reached, or was lost: ${problem.trim()}`;
+      data.destroy(new PodwrightError('unreachable', message, { details: { port } }));
+    }
+    judged.resolve();
+  });
+  error.once('close', () => judged.resolve());
+  // containerd ends the data first, and says only then that nobody listens there.
+  data.gateEmptyEnd(async () => {
+    await Promise.race([judged.promise, setTimeout(JUDGE_MS, undefined, { ref: false })]);
   });
   data.once('close', () => error.destroy());
   return data;

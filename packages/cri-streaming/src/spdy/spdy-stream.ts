@@ -47,6 +47,9 @@ export class SpdyStream extends Duplex {
   private remoteEnded = false;
   private localEnded = false;
   private lost: Error | undefined;
+  private hasData = false;
+  private emptyEndGate: (() => Promise<void>) | undefined;
+  private isGated = false;
   private waiting: { chunk: Buffer; sent: (error?: Error | null) => void } | undefined;
 
   constructor(
@@ -76,10 +79,16 @@ export class SpdyStream extends Duplex {
     return this.remoteEnded || this.isCut;
   }
 
+  /** Before an end that comes with no data before it, waits for this: whoever waits may destroy the stream instead. */
+  gateEmptyEnd(gate: () => Promise<void>): void {
+    this.emptyEndGate = gate;
+  }
+
   /** A data frame, or a piece of one. */
   takeData(data: Buffer, fin: boolean): void {
     if (this.destroyed || this.remoteEnded || this.isCut) return;
     if (data.length > 0) {
+      this.hasData = true;
       this.received.push(data);
       this.receivedBytes += data.length;
     }
@@ -200,7 +209,15 @@ export class SpdyStream extends Duplex {
   }
 
   private deliverEnd(): void {
-    if (this.remoteEnded || (this.isCut && this.lost === undefined)) {
+    if (this.isGated || this.destroyed) return;
+    if (this.remoteEnded && !this.hasData && this.emptyEndGate !== undefined) {
+      this.isGated = true;
+      void this.emptyEndGate().then(() => {
+        this.isGated = false;
+        this.emptyEndGate = undefined;
+        this.deliver();
+      });
+    } else if (this.remoteEnded || (this.isCut && this.lost === undefined)) {
       if (this.isCut) this.once('end', () => this.destroy(this.lost));
       this.wanted = false;
       this.push(null);
