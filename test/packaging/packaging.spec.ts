@@ -17,14 +17,14 @@ afterAll(async () => {
 const allPackages = () => [...project.packages, project.backend];
 
 describe('the packages, packed and installed in an empty project', () => {
-  it('are all there, each with its README, its types and its sources, and without tests', async () => {
+  it('are all there, each with its licence, its README, its types and its sources, and without tests', async () => {
     expect(project.packages.map(({ name }) => name.replace('@podwright/', '')).sort()).toEqual(
       (await readdir('packages')).sort(),
     );
     for (const { name, files } of project.packages) {
       const paths = files.map(({ path }) => path);
       expect(paths, name).toEqual(
-        expect.arrayContaining(['README.md', 'dist/index.js', 'dist/index.d.ts', 'src/index.ts']),
+        expect.arrayContaining(['LICENSE', 'README.md', 'dist/index.js', 'dist/index.d.ts', 'src/index.ts']),
       );
       expect(
         paths.filter((path) => /\.spec\b|\.test\.|-spec-|spec-helper|tsbuildinfo|(^|\/)tests?\//.test(path)),
