@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /**
  * Does something for all items at once. When one fails the others' signal fires, and the first failure is thrown after
  * all have settled, so that nothing is still being made while its maker undoes it.
@@ -9,6 +11,8 @@ export async function allOrNone<T, R>(
 ): Promise<readonly R[]> {
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
+  // Each item has a few; Node would take those of a dozen for a leak.
+  setMaxListeners(0, either);
   let failure: { readonly error: unknown } | undefined;
   const results = await Promise.all(
     items.map(async (item) => {
