@@ -21,6 +21,8 @@ const PACKAGES = [
   ],
   ...['crun', 'runc', 'conmon', 'skopeo', 'containers-storage', 'umoci', 'socat', 'docker-registry'],
   ...['containernetworking-plugins', 'iproute2', 'nftables', 'iptables', 'busybox-static', 'uidmap'],
+  // The first process of PID namespaces, and of an image that the tests are made with.
+  'catatonit',
 ];
 /** Debian's release that is tested. */
 const SUITE = 'bookworm';
