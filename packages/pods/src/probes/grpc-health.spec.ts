@@ -1,6 +1,8 @@
 import { createServer } from 'node:http2';
 import { type AddressInfo, connect, type Server } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { promisify } from 'node:util';
+import { Server as GrpcServer, ServerCredentials, type sendUnaryData, status } from '@grpc/grpc-js';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkGrpcHealth, decodeResponse, encodeRequest } from './grpc-health.js';
 
 let server: { close(): void } | undefined;
@@ -64,6 +66,45 @@ describe('checkGrpcHealth', () => {
     const silent = await listening(createPlain(() => undefined));
     await expect(check(silent, '', AbortSignal.timeout(50))).rejects.toThrow();
   });
+});
+
+describe('checkGrpcHealth of a server of grpc-js', () => {
+  /** Of the service that a probe asks for; others are not known to it. */
+  const states: ReadonlyMap<string, number> = new Map([
+    ['', 1],
+    ['db', 2],
+  ]);
+
+  beforeEach(async () => {
+    const same = (bytes: Buffer) => bytes;
+    const method = { requestStream: false, responseStream: false } as const;
+    const codec = {
+      ...{ requestSerialize: same, requestDeserialize: same },
+      ...{ responseSerialize: same, responseDeserialize: same },
+    };
+    const grpc = new GrpcServer();
+    grpc.addService(
+      { Check: { path: '/grpc.health.v1.Health/Check', ...method, ...codec } },
+      {
+        Check: ({ request }: { request: Buffer }, done: sendUnaryData<Buffer>) => {
+          const state = states.get(request.subarray(2).toString());
+          if (state === undefined) done({ code: status.NOT_FOUND, details: 'unknown service' });
+          else done(null, Buffer.from([0x08, state]));
+        },
+      },
+    );
+    const address = '127.0.0.1:0';
+    port = await promisify(grpc.bindAsync.bind(grpc))(address, ServerCredentials.createInsecure());
+    server = { close: () => grpc.forceShutdown() };
+  });
+
+  let port: number;
+
+  it.each([
+    ['', { grpcStatus: 0, serving: 'SERVING' }],
+    ['db', { grpcStatus: 0, serving: 'NOT_SERVING' }],
+    ['other', { grpcStatus: 5, grpcMessage: 'unknown service' }],
+  ])('%j', async (service, expected) => expect(await check(port, service)).toMatchObject(expected));
 });
 
 describe('the messages', () => {

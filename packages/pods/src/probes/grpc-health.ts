@@ -63,11 +63,20 @@ function call(session: ClientHttp2Session, body: Buffer, signal: AbortSignal): P
         reject(new Error(`it answered with HTTP status ${String(headers[':status'])} and no gRPC status`));
         return;
       }
-      const grpcMessage = String(headers['grpc-message'] ?? '');
+      const grpcMessage = percentDecoded(String(headers['grpc-message'] ?? ''));
       resolve({ grpcStatus, grpcMessage, serving: decodeResponse(Buffer.concat(chunks)) });
     });
     stream.end(body);
   });
+}
+
+/** As `grpc-message` is written (grpc/doc/PROTOCOL-HTTP2.md); what is no such text is told as it is. */
+function percentDecoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** A gRPC message is framed by a byte for compression and four of its length; field 1 of the request is the name. */
