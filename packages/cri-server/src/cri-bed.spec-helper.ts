@@ -15,9 +15,10 @@ export class CriBed implements AsyncDisposable {
   readonly logged: string[] = [];
   readonly runtime: RpcClient<typeof cri.RuntimeService>;
   readonly images: RpcClient<typeof cri.ImageService>;
+  #server: CriServer | undefined;
 
   private constructor(
-    readonly container: Container,
+    private readonly container: Container,
     readonly directory: string,
     readonly socketPath: string,
     private readonly channel: RpcChannel,
@@ -40,23 +41,33 @@ export class CriBed implements AsyncDisposable {
     container
       .bind(Logger)
       .toConstantValue({ debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') });
-    await container.loadAsync(backend, criServerModule({ socketPath, shutdownGraceMs: 1000 }));
+    await container.loadAsync(backend);
     await prepare(container);
-    await container.get(RuntimeService).start();
-    await container.get(CriServer).start();
+    await bed.backend.start();
+    await bed.startServer();
     return bed;
+  }
+
+  /** Another server in front of the same machine. */
+  async startServer(): Promise<void> {
+    const { container, socketPath } = this;
+    const own = new Container({ defaultScope: 'Singleton' });
+    own.bind(Clock).toConstantValue(container.get(Clock));
+    own.bind(Logger).toConstantValue(container.get(Logger));
+    own.bind(RuntimeService).toConstantValue(this.backend);
+    own.bind(ImageService).toConstantValue(container.get(ImageService));
+    await own.loadAsync(criServerModule({ socketPath, shutdownGraceMs: 1000 }));
+    this.#server = own.get(CriServer);
+    await this.#server.start();
   }
 
   get backend(): RuntimeService {
     return this.container.get(RuntimeService);
   }
 
-  get store(): ImageService {
-    return this.container.get(ImageService);
-  }
-
   get server(): CriServer {
-    return this.container.get(CriServer);
+    if (this.#server === undefined) throw new Error('No server was started.');
+    return this.#server;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -354,16 +354,31 @@ describe('repeated calls', () => {
     expect(containers[0]).toBe(containers[1]);
   });
 
-  it('get what was made for a call whose answer was lost', async () => {
+  const restart = async () => {
+    await bed.server[Symbol.asyncDispose]();
+    await bed.startServer();
+  };
+
+  it('that were answered are an error', async () => {
     const podSandboxId = await bed.runSandbox();
+    await expect(bed.runSandbox()).rejects.toMatchObject({ code: status.ALREADY_EXISTS });
+    await bed.createContainer(podSandboxId);
+    await expect(bed.createContainer(podSandboxId)).rejects.toMatchObject({ code: status.ALREADY_EXISTS });
+  });
+
+  it('get what an earlier server may have made without an answer', async () => {
+    const podSandboxId = await bed.runSandbox();
+    await restart();
     expect(await bed.runSandbox()).toBe(podSandboxId);
     const containerId = await bed.createContainer(podSandboxId);
+    await restart();
     expect(await bed.createContainer(podSandboxId)).toBe(containerId);
   });
 
   it('of who has the id already are an error', async () => {
     const podSandboxId = await bed.runSandbox();
     const containerId = await bed.runScript(podSandboxId, 'sleep 1000');
+    await restart();
     for (const call of [bed.runSandbox(), bed.runScript(podSandboxId, 'sleep 1000')]) {
       await expect(call).rejects.toMatchObject({ code: status.ALREADY_EXISTS });
     }
@@ -372,10 +387,12 @@ describe('repeated calls', () => {
 
   it('that ask for something else are an error', async () => {
     const podSandboxId = await bed.runSandbox();
+    await restart();
     await expect(bed.runSandbox({ labels: { other: 'one' } })).rejects.toMatchObject({
       code: status.ALREADY_EXISTS,
     });
     await bed.createContainer(podSandboxId);
+    await restart();
     await expect(bed.createContainer(podSandboxId, { labels: { other: 'one' } })).rejects.toMatchObject({
       code: status.ALREADY_EXISTS,
     });

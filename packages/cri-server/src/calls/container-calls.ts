@@ -1,4 +1,4 @@
-import { type ContainerConfig, Logger, PodwrightError, RuntimeService } from '@podwright/core';
+import { Clock, type ContainerConfig, Logger, PodwrightError, RuntimeService } from '@podwright/core';
 import type { cri, RpcContext } from '@podwright/cri-api';
 import { inject, injectable } from 'inversify';
 import { matchesId, toContainerFilter } from '../mapping/filters.js';
@@ -16,13 +16,17 @@ import { SharedCreations } from './shared-creations.js';
 @injectable()
 export class ContainerCalls {
   private readonly creations = new SharedCreations();
+  private readonly sinceMs: number;
 
   constructor(
     @inject(RuntimeService) private readonly runtime: RuntimeService,
     @inject(IdFinder) private readonly ids: IdFinder,
     @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(Logger) private readonly logger: Logger,
-  ) {}
+    @inject(Clock) clock: Clock,
+  ) {
+    this.sinceMs = clock.nowMs();
+  }
 
   async create(
     { podSandboxId, config: asked, sandboxConfig }: cri.CreateContainerRequest,
@@ -125,7 +129,7 @@ export class ContainerCalls {
     return this.creations.settled();
   }
 
-  /** Answers with the container that is there already when it must be this request's own, whose answer was lost. */
+  /** Answers with the container that is there already when an earlier server may have made it and not lived to answer. */
   private async make(sandboxId: string, config: ContainerConfig, signal: AbortSignal): Promise<string> {
     try {
       return await this.runtime.createContainer(sandboxId, config, { signal });
@@ -133,9 +137,9 @@ export class ContainerCalls {
       if (!PodwrightError.is(error, 'already-exists')) throw error;
       // Who has started it knows its id.
       const created = await this.runtime.listContainers({ sandboxId, state: 'created' }, { signal });
-      const own = created.find((status) => isContainerOf(status, config));
-      if (own === undefined) throw error;
-      return own.id;
+      const made = created.find((status) => isContainerOf(status, config));
+      if (made === undefined || made.createdAtMs >= this.sinceMs) throw error;
+      return made.id;
     }
   }
 

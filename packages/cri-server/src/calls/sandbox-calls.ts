@@ -15,6 +15,7 @@ import { SharedCreations } from './shared-creations.js';
 @injectable()
 export class SandboxCalls {
   private readonly creations = new SharedCreations();
+  private readonly sinceMs: number;
 
   constructor(
     @inject(RuntimeService) private readonly runtime: RuntimeService,
@@ -22,7 +23,9 @@ export class SandboxCalls {
     @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
-  ) {}
+  ) {
+    this.sinceMs = clock.nowMs();
+  }
 
   async run({ config: asked, runtimeHandler }: cri.RunPodSandboxRequest, { signal }: RpcContext) {
     const config = toSandboxConfig(asked, runtimeHandler);
@@ -87,7 +90,7 @@ export class SandboxCalls {
     return this.creations.settled();
   }
 
-  /** Answers with the sandbox that is there already when it must be this request's own, whose answer was lost. */
+  /** Answers with the sandbox that is there already when an earlier server may have made it and not lived to answer. */
   private async make(config: PodSandboxConfig, signal: AbortSignal): Promise<string> {
     try {
       return await this.runtime.runPodSandbox(config, { signal });
@@ -95,12 +98,12 @@ export class SandboxCalls {
       if (!PodwrightError.is(error, 'already-exists')) throw error;
       const podUid = config.metadata.uid;
       const ready = await this.runtime.listPodSandboxes({ podUid, state: 'ready' }, { signal });
-      const own = ready.find((status) => isSandboxOf(status, config));
-      if (own === undefined) throw error;
+      const made = ready.find((status) => isSandboxOf(status, config));
+      if (made === undefined || made.createdAtMs >= this.sinceMs) throw error;
       // Who has put containers in it knows its id.
-      const containers = await this.runtime.listContainers({ sandboxId: own.id }, { signal });
+      const containers = await this.runtime.listContainers({ sandboxId: made.id }, { signal });
       if (containers.length > 0) throw error;
-      return own.id;
+      return made.id;
     }
   }
 
