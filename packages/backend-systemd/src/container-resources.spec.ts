@@ -1,6 +1,11 @@
 import { type ContainerResources, PodwrightError } from '@podwright/core';
 import { describe, expect, it } from 'vitest';
-import { type CgroupAbilities, checkResources, resourceProperties } from './container-resources.js';
+import {
+  type CgroupAbilities,
+  checkResources,
+  containerProperties,
+  resourceProperties,
+} from './container-resources.js';
 
 describe('resourceProperties', () => {
   it.each<[ContainerResources, readonly (readonly [string, unknown])[]]>([
@@ -26,6 +31,27 @@ describe('resourceProperties', () => {
     const seen = resourceProperties(resources).map(({ name, value }) => [name, value]);
     expect(seen).toEqual(expected);
   });
+});
+
+describe('containerProperties', () => {
+  it.each([
+    [2, 1000, { CPUWeight: 100 }],
+    [1, 1000, { CPUShares: 1024 }],
+    [1, 125, { CPUShares: 128 }],
+    [1, 0, { CPUShares: 2 }],
+    [1, 1_000_000, { CPUShares: 262_144 }],
+    [1, undefined, {}],
+  ] as const)(
+    'on version %i with a request of %s thousandths of a core',
+    (version, cpuRequestMillis, expected) => {
+      const properties = containerProperties(
+        { pidsLimit: 1, ...(cpuRequestMillis === undefined ? {} : { cpuRequestMillis }) },
+        version,
+      );
+      const seen = Object.fromEntries(properties.map(({ name, value }) => [name, value]));
+      expect(seen).toEqual({ TasksMax: 1, ...expected });
+    },
+  );
 });
 
 describe('checkResources', () => {

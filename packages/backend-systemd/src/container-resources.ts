@@ -56,6 +56,21 @@ export function resourceProperties(resources: ContainerResources): readonly Unit
   ];
 }
 
+/** Bounds of the kernel for CPU shares on version 1. */
+const MIN_SHARES = 2;
+const MAX_SHARES = 262_144;
+
+/** The same of a container's unit: version 1 has shares that are finer than weights, and systemd hands them on there. */
+export function containerProperties(
+  { cpuRequestMillis, ...others }: ContainerResources,
+  version: CgroupVersion,
+): readonly UnitProperty[] {
+  if (cpuRequestMillis === undefined) return resourceProperties(others);
+  if (version === 2) return resourceProperties({ ...others, cpuRequestMillis });
+  const shares = Math.min(MAX_SHARES, Math.max(MIN_SHARES, Math.round((cpuRequestMillis * 1024) / 1000)));
+  return [...resourceProperties(others), unitProperty('CPUShares', shares)];
+}
+
 /**
  * Refuses what is wrong by itself, and what systemd cannot enforce on this host.
  * @param what whose they are, for messages

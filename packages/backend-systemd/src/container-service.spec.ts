@@ -92,6 +92,7 @@ beforeEach(async () => {
     { covers: () => false, removeContainer: async () => undefined },
     systemd,
     { warm: () => undefined },
+    { version: async () => 2 },
     parseBackendOptions({ startTimeoutMs: 5000 }),
     clock,
     silentLogger,

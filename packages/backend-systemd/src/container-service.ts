@@ -31,6 +31,7 @@ import {
 import { toAttempts } from './attempt-log.js';
 import { SystemdBackendOptions } from './backend-options.js';
 import { CgroupLock } from './cgroup-lock.js';
+import { CgroupTree } from './cgroup-tree.js';
 import type { ContainerRecord } from './container-record.js';
 import { deriveState } from './container-state.js';
 import { ContainerStore, type WrittenAttempts } from './container-store.js';
@@ -58,6 +59,7 @@ export class ContainerService {
     @inject(PersistentUnits) private readonly persistent: PersistentUnits,
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(CgroupLock) private readonly cgroupLock: CgroupLock,
+    @inject(CgroupTree) private readonly cgroups: CgroupTree,
     @inject(SystemdBackendOptions) private readonly options: SystemdBackendOptions,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
@@ -95,6 +97,7 @@ export class ContainerService {
       this.layout.container(id),
       await this.tools.find(),
       `${metadata.namespace}/${metadata.name}`,
+      await this.cgroups.version(),
     );
     const sandbox = this.sandboxes.get(record.sandboxId);
     const isPersistent = this.persistent.covers(sandbox, record);

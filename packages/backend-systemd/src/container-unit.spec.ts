@@ -12,7 +12,7 @@ const STATE = `/state/containers/${CONTAINER_ID}`;
 
 function unit(config: Partial<ContainerConfig> = {}, stopSignal = 'TERM') {
   const record = { ...containerRecord(), stopSignal, config: containerConfig(config) };
-  return containerUnit(record, PATHS, PROGRAMS, 'default/web');
+  return containerUnit(record, PATHS, PROGRAMS, 'default/web', 2);
 }
 
 /** Values of the named properties. */

@@ -1,6 +1,6 @@
 import { type ExecCommand, type UnitProperty, unitProperty } from '@podwright/systemd';
 import type { ContainerRecord } from './container-record.js';
-import { ACCOUNTING, resourceProperties } from './container-resources.js';
+import { ACCOUNTING, type CgroupVersion, containerProperties } from './container-resources.js';
 import type { ContainerPaths } from './host-layout.js';
 
 /** Programs that the unit runs, by their paths on the host. */
@@ -33,6 +33,7 @@ export function containerUnit(
   paths: ContainerPaths,
   programs: UnitPrograms,
   podName: string,
+  cgroupVersion: CgroupVersion,
 ): readonly UnitProperty[] {
   const { config } = record;
   const graceMs = config.terminationGraceMs;
@@ -62,7 +63,7 @@ export function containerUnit(
     ...ACCOUNTING,
     // Without a limit of its own, systemd gives a unit a share of the host's.
     ...(config.resources.pidsLimit === undefined ? [unitProperty('TasksMax', 'infinity')] : []),
-    ...resourceProperties(config.resources),
+    ...containerProperties(config.resources, cgroupVersion),
     unitProperty('ExecStartEx', [
       exec(programs.unshare, ['-m', '--propagation', 'unchanged', '--', programs.sh, paths.launchScript]),
     ]),

@@ -15,7 +15,7 @@ import { SystemdManager, type UnitProperty, unitProperty } from '@podwright/syst
 import { inject, injectable } from 'inversify';
 import { CgroupTree } from './cgroup-tree.js';
 import type { ContainerRecord } from './container-record.js';
-import { checkResources, resourceProperties, type SwapControl } from './container-resources.js';
+import { checkResources, containerProperties, type SwapControl } from './container-resources.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
@@ -147,13 +147,15 @@ export class ResourceUpdater {
       after.memorySwapLimitBytes !== undefined && (await this.cgroups.swapControl()) === 'file';
     // The kernel refuses a limit of memory above this one: it is out of the way until that is set.
     if (hasSwapFile) await this.cgroups.setSwapLimit(record, undefined);
-    await this.set(record, resourceProperties(after));
+    const version = await this.cgroups.version();
+    await this.set(record, containerProperties(after, version));
     if (hasSwapFile) await this.cgroups.setSwapLimit(record, after.memorySwapLimitBytes);
     const applied = await this.cgroups.memoryLimit(path);
     // On version 1 the kernel refuses what it cannot make room for, and systemd only logs that.
     if (wanted === undefined || usage === undefined || (applied ?? wanted) <= wanted + LARGEST_PAGE_BYTES)
       return;
-    const restored = [unitProperty('MemoryMax', 'infinity'), ...resourceProperties(record.config.resources)];
+    const before = containerProperties(record.config.resources, version);
+    const restored = [unitProperty('MemoryMax', 'infinity'), ...before];
     await this.set(record, restored);
     throw tooMuch(what, 'memory', `${usage.memory.usageBytes} bytes`, `${wanted} bytes`);
   }
