@@ -4,6 +4,7 @@ import { slowness } from '../slowness.js';
 import { createCriTarget } from './cri-target.js';
 
 const LOADING = 'the CRI has only pulls, no loading of archives';
+const STOP_SIGNAL = 'the CRI has stop signals of containers from Kubernetes 1.33 on';
 const GROUPS_POLICY = 'containerd has supplementalGroupsPolicy from 2.0 on';
 
 defineConformance({
@@ -18,8 +19,10 @@ defineConformance({
     execRefusal: 'the exec handler oci leaves nothing out',
   },
   unsupported: {
-    'stop/own-signal': 'the CRI has stop signals of containers from Kubernetes 1.33 on',
+    'stop/own-signal': STOP_SIGNAL,
+    'lifecycle/stop-signal': STOP_SIGNAL,
     'exec/timeout': 'containerd 1.6 kills the command at its time, and not its children',
+    'exec/terminal': 'containerd sets the size of a terminal after the command has begun',
     'exec/kill': 'the CRI cannot end a command that was started with streams',
     'exec-handler/resource-limits': 'the CRI has no resource limits of processes',
     'volumes/image-volume': 'the CRI has images as volumes from Kubernetes 1.31 on',

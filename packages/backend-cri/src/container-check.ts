@@ -5,6 +5,7 @@ import {
   checkContainerResources,
   type Mount,
   messageOf,
+  type PodSandboxConfig,
   PodwrightError,
   systemErrorCode,
   unsupportedField,
@@ -48,9 +49,26 @@ export class ContainerCheck {
         `${what} has the stop signal "${stopSignal}", which is none.`,
       );
     }
+    checkLogPath(config.logPath, what);
     await this.resources(resources, `container "${metadata.name}"`);
     await this.confinement(config, what);
     for (const mount of mounts) await this.mount(mount, what);
+  }
+
+  /** @throws PodwrightError kind `invalid-argument`, `failed-precondition` */
+  processes({ pid, pidTarget, metadata }: ContainerConfig, sandbox: Pick<PodSandboxConfig, 'pid'>): void {
+    const what = `Container "${metadata.name}"`;
+    if (pid !== undefined && pidTarget !== undefined) {
+      throw new PodwrightError(
+        'invalid-argument',
+        `${what} has one PID namespace: leave out pid "${pid}" or pidTarget ${pidTarget}.`,
+      );
+    }
+    if (pid !== 'pod' || sandbox.pid === 'pod') return;
+    throw new PodwrightError(
+      'failed-precondition',
+      `${what} cannot share the processes of its pod: the pod was made without a PID namespace of its own.`,
+    );
   }
 
   /** @param what whose they are */
@@ -117,6 +135,15 @@ export class ContainerCheck {
       { details: { path: hostPath } },
     );
   }
+}
+
+function checkLogPath(path: string | undefined, what: string): void {
+  if (path === undefined || (path.startsWith('/') && !path.endsWith('/'))) return;
+  throw new PodwrightError(
+    'invalid-argument',
+    `${what} has the logPath "${path}": it has to be the absolute path of a file.`,
+    { details: { path } },
+  );
 }
 
 async function isThere(path: string): Promise<boolean> {

@@ -1,8 +1,14 @@
-import { type CallOptions, PodwrightError, throwIfAborted } from '@podwright/core';
+import { type CallOptions, Clock, messageOf, PodwrightError, throwIfAborted } from '@podwright/core';
 import { cri, openChannel, type RpcChannel, type RpcClient, type RpcOptions } from '@podwright/cri-api';
 import { inject, injectable } from 'inversify';
 import { CriBackendOptions } from './backend-options.js';
 import { type CallOfRuntime, runtimeError } from './runtime-errors.js';
+
+/** In the words of containerd. */
+const STARTING = /is in (starting|removing) state|already in removing state/;
+/** How long such a state is waited for, and how often it is looked at, in milliseconds. */
+const SETTLE_MS = 30_000;
+const SETTLE_LOOK_MS = 50;
 
 interface CallSettings extends CallOptions {
   /** Which errors it has. Default `other`. */
@@ -22,7 +28,10 @@ export class CriConnection {
   private channel: (RpcChannel & { readonly clients: Clients }) | undefined;
   private closed = false;
 
-  constructor(@inject(CriBackendOptions) private readonly options: CriBackendOptions) {}
+  constructor(
+    @inject(CriBackendOptions) private readonly options: CriBackendOptions,
+    @inject(Clock) private readonly clock: Clock,
+  ) {}
 
   /**
    * Calls the runtime.
@@ -56,6 +65,22 @@ export class CriConnection {
     } catch (error) {
       if (PodwrightError.is(error, 'not-found')) return undefined;
       throw error;
+    }
+  }
+
+  /** As `callIfThere`, for what the runtime refuses while it is still starting it: then it is tried again for a while. */
+  async callWhenSettled<T>(
+    what: string,
+    action: (clients: Clients, options: RpcOptions) => Promise<T>,
+    settings: CallSettings = {},
+  ): Promise<T | undefined> {
+    for (let waitedMs = 0; ; waitedMs += SETTLE_LOOK_MS) {
+      try {
+        return await this.callIfThere(what, action, settings);
+      } catch (error) {
+        if (waitedMs >= SETTLE_MS || !STARTING.test(messageOf(error))) throw error;
+        await this.clock.sleep(SETTLE_LOOK_MS, settings.signal);
+      }
     }
   }
 

@@ -69,6 +69,8 @@ export class CriContainers {
         `Container "${name}" was not made: its sandbox ${sandboxId} is not ready.`,
       );
     }
+    this.check.processes(config, sandbox);
+    await this.checkTarget(sandboxId, config, options);
     await this.check.config(config);
     const image = await this.images.find(config.image, options);
     if (!image) {
@@ -135,7 +137,7 @@ export class CriContainers {
     await this.stop(id, { ...options, graceMs: 0 });
     const record = await this.find(id);
     if (!record) return;
-    await this.connection.callIfThere(
+    await this.connection.callWhenSettled(
       `Container "${record.config.metadata.name}" was not removed`,
       ({ runtime }, call) => runtime.removeContainer({ containerId: id }, call),
       options,
@@ -204,7 +206,13 @@ export class CriContainers {
   }
 
   async reopenLog(id: string, options: CallOptions): Promise<void> {
-    const { state, metadata } = await this.status(id, options);
+    const { state, metadata, logPath } = await this.status(id, options);
+    if (logPath === undefined) {
+      throw new PodwrightError(
+        'failed-precondition',
+        `The log of container "${metadata.name}" is this backend's own: only a container made with logPath has one to be opened anew.`,
+      );
+    }
     if (state !== 'running') {
       throw new PodwrightError(
         'failed-precondition',
@@ -235,6 +243,21 @@ export class CriContainers {
   /** What an agent that ended in the middle of it may have made. */
   async settle(): Promise<void> {
     for (const record of this.records.containers.pending()) await this.undo(record);
+  }
+
+  private async checkTarget(
+    sandboxId: string,
+    { metadata, pidTarget }: ContainerConfig,
+    options: CallOptions,
+  ): Promise<void> {
+    if (pidTarget === undefined) return;
+    const target = await this.find(pidTarget);
+    if (target?.sandboxId === sandboxId && (await this.stateOf(target, options)) === 'running') return;
+    throw new PodwrightError(
+      'invalid-argument',
+      `Container "${metadata.name}" cannot see the processes of ${pidTarget}: no container of that id runs in its sandbox.`,
+      { details: { pidTarget } },
+    );
   }
 
   private async make(
@@ -359,7 +382,7 @@ export class CriContainers {
     const { name, attempt } = record.config.metadata;
     for (const { id, metadata } of containers) {
       if (metadata?.name !== name || metadata.attempt !== attempt) continue;
-      await this.connection.callIfThere(`Container "${name}" was not removed`, ({ runtime }, call) =>
+      await this.connection.callWhenSettled(`Container "${name}" was not removed`, ({ runtime }, call) =>
         runtime.removeContainer({ containerId: id }, call),
       );
       this.states.forget(id);

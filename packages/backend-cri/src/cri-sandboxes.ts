@@ -71,7 +71,7 @@ export class CriSandboxes {
     await this.stop(id, options);
     const record = await this.find(id);
     if (!record) return;
-    await this.connection.callIfThere(
+    await this.connection.callWhenSettled(
       `Sandbox ${id} was not removed`,
       ({ runtime }, call) => runtime.removePodSandbox({ podSandboxId: id }, call),
       options,
@@ -127,11 +127,17 @@ export class CriSandboxes {
   }
 
   private check(config: PodSandboxConfig): void {
-    const { network, ipc, sysctls = {}, persist, userNamespace } = config;
+    const { network, ipc, sysctls = {}, persist, userNamespace, idMappings } = config;
     const own = new Set<'network' | 'ipc'>();
     if (network === 'pod') own.add('network');
     if (ipc === 'pod') own.add('ipc');
     sysctlFiles(sysctls, own);
+    if (idMappings !== undefined && userNamespace !== 'pod') {
+      throw new PodwrightError(
+        'invalid-argument',
+        `The pod "${config.metadata.name}" has idMappings and no users of its own: leave them out, or set userNamespace to "pod".`,
+      );
+    }
     if (persist === true) {
       throw unsupportedField(
         unsupportedFields.persist,
@@ -212,7 +218,7 @@ export class CriSandboxes {
         metadata.namespace === namespace,
     );
     for (const { id } of own) {
-      await this.connection.callIfThere(`Sandbox ${id} was not removed`, async ({ runtime }, call) => {
+      await this.connection.callWhenSettled(`Sandbox ${id} was not removed`, async ({ runtime }, call) => {
         await runtime.stopPodSandbox({ podSandboxId: id }, call);
         await runtime.removePodSandbox({ podSandboxId: id }, call);
       });

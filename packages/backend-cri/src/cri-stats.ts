@@ -7,11 +7,14 @@ import {
   type ContainerStats,
   type ContainerStatus,
   type FilesystemUsage,
+  Logger,
   type MemoryStats,
+  messageOf,
   type NetworkInterfaceStats,
   type PodSandboxFilter,
   type PodSandboxStats,
   type PodSandboxStatus,
+  PodwrightError,
 } from '@podwright/core';
 import type { cri } from '@podwright/cri-api';
 import { inject, injectable } from 'inversify';
@@ -28,6 +31,7 @@ export class CriStats {
     @inject(CriContainers) private readonly containers: CriContainers,
     @inject(CriSandboxes) private readonly sandboxes: CriSandboxes,
     @inject(Clock) private readonly clock: Clock,
+    @inject(Logger) private readonly logger: Logger,
   ) {}
 
   async ofContainers(filter: ContainerFilter, options: CallOptions): Promise<readonly ContainerStats[]> {
@@ -56,16 +60,30 @@ export class CriStats {
     const statuses = await this.sandboxes.list({ ...filter, state: 'ready' }, options);
     if (statuses.length === 0) return [];
     const containers = await this.ofContainers({}, options);
-    const { stats } = await this.connection.call(
-      'What pods use cannot be asked',
-      ({ runtime }, call) => runtime.listPodSandboxStats({}, call),
-      options,
+    return await Promise.all(
+      statuses.map(async (status) => {
+        const own = containers.filter(({ sandboxId }) => sandboxId === status.id);
+        return toSandboxStats(status, await this.ofPod(status.id, options), own, this.clock.nowMs());
+      }),
     );
-    const byId = new Map(stats.map((each) => [each.attributes?.id, each]));
-    return statuses.map((status) => {
-      const own = containers.filter(({ sandboxId }) => sandboxId === status.id);
-      return toSandboxStats(status, byId.get(status.id)?.linux, own, this.clock.nowMs());
-    });
+  }
+
+  /** One by one: for a list of all, runtimes fail with the first of which they know nothing. */
+  private async ofPod(id: string, options: CallOptions): Promise<cri.LinuxPodSandboxStats | undefined> {
+    try {
+      const { stats } = await this.connection.call(
+        `What pod ${id} uses cannot be asked`,
+        ({ runtime }, call) => runtime.podSandboxStats({ podSandboxId: id }, call),
+        options,
+      );
+      return stats?.linux;
+    } catch (error) {
+      if (PodwrightError.is(error, 'closed') || PodwrightError.is(error, 'cancelled')) throw error;
+      if (PodwrightError.is(error, 'unavailable')) throw error;
+      // What its containers use is known.
+      this.logger.debug(messageOf(error));
+      return undefined;
+    }
   }
 }
 

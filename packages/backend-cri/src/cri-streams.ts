@@ -4,6 +4,7 @@ import {
   type AttachOptions,
   type AttachSession,
   type CallOptions,
+  Clock,
   type ContainerStatus,
   type ExecOptions,
   type ExecSession,
@@ -18,6 +19,7 @@ import {
 } from '@podwright/core';
 import { type RemoteCommand, remoteExec, remotePortForward } from '@podwright/cri-streaming';
 import { inject, injectable } from 'inversify';
+import { connectTo } from './connect-to.js';
 import { CriConnection } from './cri-connection.js';
 import { CriContainers } from './cri-containers.js';
 import { toSeconds } from './cri-numbers.js';
@@ -29,6 +31,10 @@ import { unsupportedFields } from './unsupported-fields.js';
 const OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024;
 /** Beyond the time of a command, for the answer. */
 const EXEC_MARGIN_MS = 2_000;
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '::1']);
+/** How long after the end of an attachment its container's end is looked for, and how often, in milliseconds. */
+const EXIT_PATIENCE_MS = 3_000;
+const EXIT_LOOK_MS = 25;
 const LARGEST_SIZE = 65_535;
 
 /** Commands, attached clients and forwarded ports; with streams over the URLs that the runtime gives. */
@@ -38,6 +44,7 @@ export class CriStreams {
     @inject(CriConnection) private readonly connection: CriConnection,
     @inject(CriContainers) private readonly containers: CriContainers,
     @inject(CriSandboxes) private readonly sandboxes: CriSandboxes,
+    @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
@@ -147,18 +154,20 @@ export class CriStreams {
   }
 
   async portForward(sandboxId: string, port: number, { host, signal }: PortForwardOptions): Promise<Duplex> {
-    if (host !== undefined && !['127.0.0.1', 'localhost', '::1'].includes(host)) {
-      throw unsupportedField(
-        unsupportedFields.forwardHost,
-        `Port ${port} of ${host} cannot be forwarded: through the CRI only the loopback address of a pod can be reached.`,
-      );
-    }
     const call = signal ? { signal } : {};
-    const { state } = await this.sandboxes.status(sandboxId, call);
+    const { state, ips } = await this.sandboxes.status(sandboxId, call);
     if (state !== 'ready') {
       throw new PodwrightError(
         'failed-precondition',
         `Port ${port} cannot be forwarded: the sandbox ${sandboxId} is not ready.`,
+      );
+    }
+    if (host !== undefined && ips.includes(host)) return await connectTo(host, port, signal);
+    if (host !== undefined && !LOOPBACK.has(host)) {
+      throw unsupportedField(
+        unsupportedFields.forwardHost,
+        `Port ${port} of ${host} cannot be forwarded: through the CRI only a pod's loopback address can be reached, and ` +
+          'from the host its own.',
       );
     }
     const { url } = await this.connection.call(
@@ -174,9 +183,14 @@ export class CriStreams {
     await remote.exitCode.catch((error: unknown) => {
       if (!left() && !PodwrightError.is(error, 'unavailable')) throw error;
     });
-    if (left()) return { type: 'detached' };
-    const exitCode = await this.containers.exitCode(id);
-    return exitCode === undefined ? { type: 'detached' } : { type: 'exited', exitCode };
+    // The streams end a moment before the runtime says that the container has.
+    for (const end = this.clock.nowMs() + EXIT_PATIENCE_MS; !left(); ) {
+      const exitCode = await this.containers.exitCode(id);
+      if (exitCode !== undefined) return { type: 'exited', exitCode };
+      if (this.clock.nowMs() > end) break;
+      await this.clock.sleep(EXIT_LOOK_MS);
+    }
+    return { type: 'detached' };
   }
 
   private async running(id: string, options: CallOptions): Promise<ContainerStatus> {

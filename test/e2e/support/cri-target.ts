@@ -41,7 +41,7 @@ export async function startCriTarget(): Promise<CriTarget> {
 }
 
 /** A server in this process, in front of a systemd backend that has a directory of its own. */
-async function startOwnServer(): Promise<CriTarget> {
+export async function startOwnServer(): Promise<CriTarget> {
   const folder = await makeAgentFolder();
   const socketPath = join(folder, 'cri', 'cri.sock');
   const container = await createContainer(agentConfig(folder, { keepNetworkMs: 600_000 }), {
