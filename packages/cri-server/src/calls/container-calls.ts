@@ -16,6 +16,7 @@ import { SharedCreations } from './shared-creations.js';
 @injectable()
 export class ContainerCalls {
   private readonly creations = new SharedCreations();
+  private readonly starts = new Set<Promise<void>>();
   private readonly sinceMs: number;
 
   constructor(
@@ -53,9 +54,19 @@ export class ContainerCalls {
     return { containerId };
   }
 
+  /**
+   * Goes on when its client has gone: what was seen running in a list is not to end because of a call before. The
+   * backend sets a limit to it.
+   */
   async start({ containerId }: cri.StartContainerRequest, { signal }: RpcContext) {
     const { id, metadata } = await this.ids.container(containerId, { signal });
-    await this.runtime.startContainer(id, { signal });
+    const start = this.runtime.startContainer(id);
+    this.starts.add(start);
+    try {
+      await start;
+    } finally {
+      this.starts.delete(start);
+    }
     this.logger.info(`Container ${id}, ${metadata.name}, is started`);
     return {};
   }
@@ -124,9 +135,10 @@ export class ContainerCalls {
     return {};
   }
 
-  /** Resolves when no container is half-made. */
-  settled(): Promise<void> {
-    return this.creations.settled();
+  /** Resolves when no container is half-made or half-started. */
+  async settled(): Promise<void> {
+    await this.creations.settled();
+    await Promise.allSettled(this.starts);
   }
 
   /** Answers with the container that is there already when an earlier server may have made it and not lived to answer. */
