@@ -227,7 +227,7 @@ export const serviceMutants: Mutants<RuntimeService> = {
     },
     {
       what: 'any runtime handler is taken',
-      fails: 'kubelet/modes',
+      fails: 'kubelet/runtime-handler',
       members: (service) => ({
         runPodSandbox: ({ runtimeHandler: _handler, ...config }) => service.runPodSandbox(config),
       }),
@@ -310,7 +310,7 @@ export const serviceMutants: Mutants<RuntimeService> = {
     })),
     sandboxStatusMutant(
       'the runtime handler is lost',
-      'kubelet/modes',
+      'kubelet/runtime-handler',
       ({ runtimeHandler: _, ...status }) => status,
     ),
     sandboxStatusMutant('labels are lost', 'sandbox/ready', (status) => ({ ...status, labels: {} })),
