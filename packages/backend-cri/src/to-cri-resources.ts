@@ -10,12 +10,13 @@ const LEAST_QUOTA_US = 1000;
 const SHARES_PER_CORE = 1024;
 const LEAST_SHARES = 2;
 
-/** Limits as the CRI has them. A limit of processes goes by the name of the unified hierarchy's file. */
+/** Limits as the CRI has them. Limits of processes and of swap alone go by the names of the unified hierarchy's files. */
 export function toCriResources(
   resources: ContainerResources,
 ): MessageInitShape<typeof cri.LinuxContainerResourcesSchema> {
   const { cpuLimitMillis, cpuRequestMillis, memoryLimitBytes, memorySwapLimitBytes } = resources;
-  const { oomScoreAdj, cpusetCpus = '', cpusetMems = '', hugepageLimits = {}, pidsLimit } = resources;
+  const { oomScoreAdj, cpusetCpus = '', cpusetMems = '', hugepageLimits = {} } = resources;
+  const { pidsLimit, swapLimitBytes } = resources;
   return {
     ...(cpuLimitMillis === undefined
       ? {}
@@ -37,6 +38,9 @@ export function toCriResources(
       pageSize,
       limit: BigInt(limit),
     })),
-    unified: pidsLimit === undefined ? {} : { 'pids.max': String(pidsLimit) },
+    unified: {
+      ...(pidsLimit === undefined ? {} : { 'pids.max': String(pidsLimit) }),
+      ...(swapLimitBytes === undefined ? {} : { 'memory.swap.max': String(swapLimitBytes) }),
+    },
   };
 }

@@ -19,6 +19,7 @@ describe('resourceProperties', () => {
         ['MemorySwapMax', 512],
       ],
     ],
+    [{ swapLimitBytes: 0 }, [['MemorySwapMax', 0]]],
     [{ pidsLimit: 7 }, [['TasksMax', 7]]],
     [{ cpuLimitMillis: 250 }, [['CPUQuotaPerSecUSec', 250_000]]],
     [{ cpuRequestMillis: 1000 }, [['CPUWeight', 100]]],
@@ -65,6 +66,8 @@ describe('checkResources', () => {
     ],
     [{ version: 1, swap: 'file' }, swap],
     [{ version: 1, swap: 'no-swap' }, swap],
+    [{ version: 1, swap: 'no-swap' }, { swapLimitBytes: 0 }],
+    [unified, { swapLimitBytes: 0 }],
     [unified, { ...swap, cpusetCpus: '0', cpusetMems: '0' }],
   ])('takes with %j %j', (abilities, resources) => {
     expect(() => checkResources(resources, abilities, 'container a')).not.toThrow();
@@ -72,6 +75,7 @@ describe('checkResources', () => {
 
   it.each<[CgroupAbilities, ContainerResources, string]>([
     [{ version: 1, swap: 'missing' }, swap, 'MemorySwapMax='],
+    [{ version: 1, swap: 'file' }, { swapLimitBytes: 0 }, 'MemorySwapMax='],
     [{ version: 1, swap: 'file' }, { cpusetCpus: '0' }, 'AllowedCPUs='],
     [{ version: 1, swap: 'file' }, { cpusetMems: '0' }, 'cpuset controller'],
     [unified, { hugepageLimits: { '2MB': 1 } }, 'hugetlb'],

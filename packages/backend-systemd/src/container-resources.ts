@@ -37,15 +37,13 @@ export const ACCOUNTING: readonly UnitProperty[] = [
  */
 export function resourceProperties(resources: ContainerResources): readonly UnitProperty[] {
   const { cpuLimitMillis, cpuRequestMillis, memoryLimitBytes, memoryRequestBytes, pidsLimit } = resources;
-  const { memorySwapLimitBytes, cpusetCpus, cpusetMems } = resources;
+  const { cpusetCpus, cpusetMems } = resources;
+  const swapBytes = swapLimitOf(resources);
   return [
     ...(pidsLimit === undefined ? [] : [unitProperty('TasksMax', pidsLimit)]),
     ...(memoryLimitBytes === undefined ? [] : [unitProperty('MemoryMax', memoryLimitBytes)]),
     ...(memoryRequestBytes === undefined ? [] : [unitProperty('MemoryLow', memoryRequestBytes)]),
-    // The contract's is memory and swap together, systemd's is swap alone.
-    ...(memorySwapLimitBytes === undefined || memoryLimitBytes === undefined
-      ? []
-      : [unitProperty('MemorySwapMax', memorySwapLimitBytes - memoryLimitBytes)]),
+    ...(swapBytes === undefined ? [] : [unitProperty('MemorySwapMax', swapBytes)]),
     ...(cpuLimitMillis === undefined ? [] : [unitProperty('CPUQuotaPerSecUSec', cpuLimitMillis * 1000)]),
     // systemd's default weight, 100, is what a whole core gets. On cgroup v1 it makes shares of it: 100 are 1024.
     ...(cpuRequestMillis === undefined
@@ -54,6 +52,13 @@ export function resourceProperties(resources: ContainerResources): readonly Unit
     ...(cpusetCpus === undefined ? [] : [unitProperty('AllowedCPUs', cpusetMask(cpusetCpus))]),
     ...(cpusetMems === undefined ? [] : [unitProperty('AllowedMemoryNodes', cpusetMask(cpusetMems))]),
   ];
+}
+
+/** Swap alone, as systemd limits it. */
+function swapLimitOf(resources: ContainerResources): number | undefined {
+  const { memoryLimitBytes, memorySwapLimitBytes, swapLimitBytes } = resources;
+  if (memorySwapLimitBytes === undefined || memoryLimitBytes === undefined) return swapLimitBytes;
+  return memorySwapLimitBytes - memoryLimitBytes;
 }
 
 /** Bounds of the kernel for CPU shares on version 1. */
@@ -82,7 +87,7 @@ export function checkResources(
   what: string,
 ): void {
   checkContainerResources(resources, what);
-  const { memorySwapLimitBytes, cpusetCpus, cpusetMems, hugepageLimits = {} } = resources;
+  const { memorySwapLimitBytes, swapLimitBytes, cpusetCpus, cpusetMems, hugepageLimits = {} } = resources;
   const refuse = (field: UnsupportedField, limit: string, why: string): never => {
     throw unsupportedField(
       field,
@@ -102,6 +107,13 @@ export function checkResources(
       'memory and swap (memorySwapLimitBytes)',
       "systemd's MemorySwapMax= takes the unified cgroup hierarchy (v2); this host has version 1, and swap, which its " +
         'kernel does not count there (swapaccount=1)',
+    );
+  }
+  if (swapLimitBytes !== undefined && version === 1 && swap !== 'no-swap') {
+    refuse(
+      unsupportedFields.swapLimit,
+      'swap alone (swapLimitBytes)',
+      "systemd's MemorySwapMax= takes the unified cgroup hierarchy (v2), and this host has version 1, and swap",
     );
   }
   if (version === 2) return;

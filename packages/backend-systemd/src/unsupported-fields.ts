@@ -50,7 +50,7 @@ export const unsupportedFields = {
     byHost: true,
   },
   swapLimit: {
-    paths: ['ContainerResources.memorySwapLimitBytes'],
+    paths: ['ContainerResources.memorySwapLimitBytes', 'ContainerResources.swapLimitBytes'],
     missing: 'the unified cgroup hierarchy (v2)',
     byHost: true,
   },

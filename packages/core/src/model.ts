@@ -136,6 +136,8 @@ export interface ContainerResources {
   readonly pidsLimit?: number;
   /** Memory and swap together; not below `memoryLimitBytes`. */
   readonly memorySwapLimitBytes?: number;
+  /** Swap alone, 0 for none, also without a limit of memory; instead of `memorySwapLimitBytes`. */
+  readonly swapLimitBytes?: number;
   /** Cores and memory nodes it may use, as in cpuset(7): `0-2,4`. */
   readonly cpusetCpus?: string;
   readonly cpusetMems?: string;

@@ -12,6 +12,7 @@ describe('checkContainerResources', () => {
       { cpuLimitMillis: 2, cpuRequestMillis: 1, memoryLimitBytes: 2, memoryRequestBytes: 2, pidsLimit: 1 },
     ],
     ['swap', { memoryLimitBytes: 5, memorySwapLimitBytes: 5 }],
+    ['swap alone', { swapLimitBytes: 0 }],
     ['the rest', { cpusetCpus: '0-1', cpusetMems: '0', oomScoreAdj: -1000, hugepageLimits: { '2MB': 0 } }],
   ])('takes %s', (_what, resources) => {
     expect(() => checkContainerResources(resources, 'container a')).not.toThrow();
@@ -28,6 +29,8 @@ describe('checkContainerResources', () => {
     ],
     [{ memoryLimitBytes: 1, memoryRequestBytes: 2 }, 'memoryRequestBytes is 2'],
     [{ memorySwapLimitBytes: 1 }, 'needs memoryLimitBytes'],
+    [{ memorySwapLimitBytes: 2, memoryLimitBytes: 1, swapLimitBytes: 1 }, 'exclude each other'],
+    [{ swapLimitBytes: -1 }, 'swapLimitBytes is -1'],
     [{ memorySwapLimitBytes: 1, memoryLimitBytes: 2 }, 'memory and swap together'],
     [{ oomScoreAdj: 1001 }, 'oomScoreAdj is 1001'],
     [{ cpusetCpus: '3-1' }, 'cpusetCpus is "3-1"'],
@@ -57,6 +60,10 @@ it.each<[string, readonly number[] | undefined]>([
 it('merges limits: what a change leaves out stays', () => {
   const before = { cpuLimitMillis: 1, memoryLimitBytes: 2 };
   expect(mergeResources(before, { memoryLimitBytes: 3 })).toEqual({ cpuLimitMillis: 1, memoryLimitBytes: 3 });
+  const together = { memoryLimitBytes: 3, memorySwapLimitBytes: 3 };
+  const alone = { memoryLimitBytes: 3, swapLimitBytes: 0 };
+  expect(mergeResources(together, { swapLimitBytes: 0 })).toEqual(alone);
+  expect(mergeResources(alone, { memorySwapLimitBytes: 3 })).toEqual(together);
 });
 
 describe('oomScoreAdj', () => {

@@ -31,7 +31,7 @@ export function checkContainerResources(resources: ContainerResources, what: str
     if (value === undefined || (Number.isSafeInteger(value) && value > 0)) continue;
     refuse(`${name} is ${value} and has to be a whole number above 0`);
   }
-  const { memoryLimitBytes, memorySwapLimitBytes, oomScoreAdj } = resources;
+  const { memoryLimitBytes, memorySwapLimitBytes, swapLimitBytes, oomScoreAdj } = resources;
   for (const [request, limit] of [
     ['cpuRequestMillis', 'cpuLimitMillis'],
     ['memoryRequestBytes', 'memoryLimitBytes'],
@@ -46,6 +46,13 @@ export function checkContainerResources(resources: ContainerResources, what: str
         `memorySwapLimitBytes is memory and swap together, and at ${memorySwapLimitBytes} below ` +
           `memoryLimitBytes, ${memoryLimitBytes}`,
       );
+    }
+  }
+  if (swapLimitBytes !== undefined) {
+    if (memorySwapLimitBytes !== undefined)
+      refuse('swapLimitBytes and memorySwapLimitBytes exclude each other');
+    if (!Number.isSafeInteger(swapLimitBytes) || swapLimitBytes < 0) {
+      refuse(`swapLimitBytes is ${swapLimitBytes} and has to be a whole number`);
     }
   }
   if (oomScoreAdj !== undefined && !(Number.isInteger(oomScoreAdj) && Math.abs(oomScoreAdj) <= 1000)) {
@@ -79,10 +86,12 @@ export function parseCpuset(text: string): readonly number[] | undefined {
   return [...numbers].sort((a, b) => a - b);
 }
 
-/** Limits after a change: what it leaves out stays. */
+/** Limits after a change: what it leaves out stays, but for swap, whose limit may be told in another way than before. */
 export function mergeResources(before: ContainerResources, change: ContainerResources): ContainerResources {
   const given = Object.entries(change).filter(([, value]) => value !== undefined);
-  return { ...before, ...Object.fromEntries(given) };
+  const { swapLimitBytes, memorySwapLimitBytes, ...others } = before;
+  const isSwapGiven = change.swapLimitBytes !== undefined || change.memorySwapLimitBytes !== undefined;
+  return { ...(isSwapGiven ? others : before), ...Object.fromEntries(given) };
 }
 
 const GUARANTEED_OOM_SCORE_ADJ = -997;

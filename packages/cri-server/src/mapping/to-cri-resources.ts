@@ -8,12 +8,16 @@ export const CPU_PERIOD_US = 100_000;
 /** CPU shares of a whole core (cgroup v1's cpu.shares). */
 export const SHARES_PER_CORE = 1024;
 
+/** The limit of swap on cgroup v2; kubelets since 1.32 send it with every container of such a host. */
+export const SWAP_KEY = 'memory.swap.max';
+
 /** Limits as the CRI has them; the counterpart of `toResources`. */
 export function toCriResources({
   cpuLimitMillis,
   cpuRequestMillis,
   memoryLimitBytes,
   memorySwapLimitBytes,
+  swapLimitBytes,
   cpusetCpus,
   cpusetMems,
   hugepageLimits,
@@ -31,6 +35,7 @@ export function toCriResources({
       : { cpuShares: BigInt(Math.floor((cpuRequestMillis * SHARES_PER_CORE) / 1000)) }),
     ...(memoryLimitBytes === undefined ? {} : { memoryLimitInBytes: BigInt(memoryLimitBytes) }),
     ...(memorySwapLimitBytes === undefined ? {} : { memorySwapLimitInBytes: BigInt(memorySwapLimitBytes) }),
+    ...(swapLimitBytes === undefined ? {} : { unified: { [SWAP_KEY]: String(swapLimitBytes) } }),
     ...(oomScoreAdj === undefined ? {} : { oomScoreAdj: BigInt(oomScoreAdj) }),
     ...(cpusetCpus === undefined ? {} : { cpusetCpus }),
     ...(cpusetMems === undefined ? {} : { cpusetMems }),

@@ -32,7 +32,12 @@ describe('toResources', () => {
     ],
     ['cores', { cpusetCpus: '0-1', cpusetMems: '0' }, { cpusetCpus: '0-1', cpusetMems: '0' }],
     ['huge pages', { hugepageLimits: [{ pageSize: '2MB', limit: 4n }] }, { hugepageLimits: { '2MB': 4 } }],
-    ['what a kubelet says of every container', { unified: { 'memory.oom.group': '1' } }, {}],
+    [
+      'what a kubelet says of every container on cgroup v2',
+      { unified: { 'memory.oom.group': '1', 'memory.swap.max': '0' } },
+      { swapLimitBytes: 0 },
+    ],
+    ['swap without end on cgroup v2', { unified: { 'memory.swap.max': 'max' } }, {}],
   ])('%s', (_name, init, expected) => {
     expect(toResources(resources(init), 'container a')).toEqual({ oomScoreAdj: 0, ...expected });
   });
@@ -47,6 +52,7 @@ describe('toResources', () => {
 
   it.each<[string, MessageInitShape<typeof cri.LinuxContainerResourcesSchema>, string]>([
     ['keys of cgroup v2', { unified: { 'memory.high': '1', 'memory.min': '2' } }, 'unsupported'],
+    ['swap that is no number', { unified: { 'memory.swap.max': '1Gi' } }, 'invalid-argument'],
     ['negative memory', { memoryLimitInBytes: -5n }, 'invalid-argument'],
     ['negative shares', { cpuShares: -5n }, 'invalid-argument'],
   ])('refuses %s', (_name, init, kind) => {
@@ -83,6 +89,7 @@ describe('toCriResources', () => {
         cpuPeriod: 100_000n,
         memoryLimitInBytes: 5n,
         hugepageLimits: [{ pageSize: '2MB', limit: 0n }],
+        unified: { 'memory.swap.max': '0' },
       };
       expect(toCriResources(toResources(resources(sent), 'container a'))).toMatchObject(sent);
     },

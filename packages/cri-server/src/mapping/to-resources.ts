@@ -1,13 +1,13 @@
 import type { ContainerResources } from '@podwright/core';
 import type { cri } from '@podwright/cri-api';
 import { invalid, unsupported } from './refusals.js';
-import { CPU_PERIOD_US, SHARES_PER_CORE } from './to-cri-resources.js';
+import { CPU_PERIOD_US, SHARES_PER_CORE, SWAP_KEY } from './to-cri-resources.js';
 
 /**
- * Keys of cgroup v2 that are taken and left to the backend. A kubelet sends `memory.oom.group` with every container of a
+ * A key of cgroup v2 that is taken and left to the backend. A kubelet sends `memory.oom.group` with every container of a
  * host with cgroup v2; the backend decides by itself what the kernel ends besides the process that was too large.
  */
-const LEFT_TO_BACKEND: ReadonlySet<string> = new Set(['memory.oom.group']);
+const LEFT_TO_BACKEND = 'memory.oom.group';
 
 /**
  * Limits of a container that is created. Zero and empty mean "not set" everywhere in this message, but for the OOM score.
@@ -48,12 +48,18 @@ export function toResourcesChange(
 
 function limitsOf(resources: cri.LinuxContainerResources, what: string): ContainerResources {
   const { memoryLimitInBytes, memorySwapLimitInBytes, cpusetCpus, cpusetMems, hugepageLimits } = resources;
-  const refused = Object.keys(resources.unified).filter((key) => !LEFT_TO_BACKEND.has(key));
+  const { [LEFT_TO_BACKEND]: _, [SWAP_KEY]: swap = 'max', ...others } = resources.unified;
+  const refused = Object.keys(others);
   if (refused.length > 0) {
     throw unsupported(
       'LinuxContainerResources.unified',
       `The keys ${refused.join(', ')} in "unified" of ${what} cannot be set: only systemd writes to the container's ` +
         "cgroup. Leave them out; of a kubelet's, turn off the feature gate MemoryQoS.",
+    );
+  }
+  if (!/^(max|\d+)$/.test(swap)) {
+    throw invalid(
+      `The key ${SWAP_KEY} in "unified" of ${what} is "${swap}": it has to be a number of bytes, or max.`,
     );
   }
   if (memoryLimitInBytes < 0n) {
@@ -64,6 +70,7 @@ function limitsOf(resources: cri.LinuxContainerResources, what: string): Contain
     ...(memoryLimitInBytes === 0n ? {} : { memoryLimitBytes: Number(memoryLimitInBytes) }),
     // -1 is the kernel's word for no limit, which is what absent means here.
     ...(memorySwapLimitInBytes <= 0n ? {} : { memorySwapLimitBytes: Number(memorySwapLimitInBytes) }),
+    ...(swap === 'max' ? {} : { swapLimitBytes: Number(swap) }),
     ...(cpusetCpus === '' ? {} : { cpusetCpus }),
     ...(cpusetMems === '' ? {} : { cpusetMems }),
     ...(hugepageLimits.length === 0
