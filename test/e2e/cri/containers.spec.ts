@@ -5,7 +5,7 @@ import { cri } from '@podwright/cri-api';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { testImages } from '../../host/images.js';
 import { slowness } from '../../slowness.js';
-import { type ContainerInit, CriBed, eventually, expectRefusal } from '../support/cri-bed.js';
+import { type ContainerInit, CriBed, eventually, expectNoOther, expectRefusal } from '../support/cri-bed.js';
 import { itBeyondContainerd16 } from '../support/cri-target.js';
 
 const { CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_EXITED } = cri.ContainerState;
@@ -145,7 +145,7 @@ describe('a container', () => {
     const pod = await bed.runPod();
     const metadata = { name: 'main', attempt: 0 };
     const first = await bed.create(pod, { metadata });
-    await expectRefusal(bed.create(pod, { metadata }));
+    await expectNoOther(bed.create(pod, { metadata }), first);
     const second = await bed.create(pod, { metadata: { ...metadata, attempt: 1 } });
     expect(new Set(await found({ podSandboxId: pod.id }))).toEqual(new Set([first, second]));
     await bed.runtime.removeContainer({ containerId: first });

@@ -96,7 +96,7 @@ describe('ports', () => {
     const ip = (await bed.podStatus(server)).network?.ip;
     const id = await bed.start(client);
     await eventually(
-      () => bed.exec(id, 'wget', '-T', '2', '-qO-', `http://${ip}:8080/`),
+      () => bed.exec(id, 'wget', '-qO-', `http://${ip}:8080/`),
       ({ stdout }) => stdout === PAGE,
     );
   });

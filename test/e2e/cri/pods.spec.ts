@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { cri } from '@podwright/cri-api';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { CriBed, expectRefusal } from '../support/cri-bed.js';
+import { CriBed, expectNoOther, expectRefusal } from '../support/cri-bed.js';
 import { itBeyondContainerd16 } from '../support/cri-target.js';
 
 const { SANDBOX_READY, SANDBOX_NOTREADY } = cri.PodSandboxState;
@@ -134,7 +134,10 @@ describe('a pod', () => {
 
   it('is made once for a name, a namespace, a uid and an attempt', async () => {
     const pod = await bed.runPod();
-    await expectRefusal(bed.runtime.runPodSandbox({ config: pod.config }));
+    await expectNoOther(
+      bed.runtime.runPodSandbox({ config: pod.config }).then(({ podSandboxId }) => podSandboxId),
+      pod.id,
+    );
     const { metadata } = pod.config;
     const next = await bed.runPod({ metadata: { ...metadata, attempt: 3 } });
     expect(new Set(await idsOf())).toEqual(new Set([pod.id, next.id]));

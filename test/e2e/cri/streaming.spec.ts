@@ -67,9 +67,9 @@ describe('a command by its URL', () => {
     const command = await exec(id, { cmd: ['sh'], ...TERMINAL });
     const seen = collected(command.stdout);
     await command.resize({ columns: 123, rows: 45 });
-    command.stdin?.write('tty && stty size; echo do"ne"\n');
-    await shows(seen, 'done');
-    expect(seen()).toMatch(/\/dev\/pts\/\d+\r\n45 123\r\n/);
+    command.stdin?.write('tty; until [ "$(stty size)" = "45 123" ]; do sleep 0.1; done; echo rea"dy"\n');
+    await shows(seen, 'ready');
+    expect(seen()).toMatch(/\/dev\/pts\/\d+\r\n/);
     command.stdin?.write('exit 4\n');
     expect(await command.exitCode).toBe(4);
   });
@@ -163,9 +163,8 @@ describe('an attachment', () => {
     const session = await attach(id, TERMINAL);
     const seen = collected(session.stdout);
     await session.resize({ columns: 101, rows: 33 });
-    session.stdin?.write('stty size; echo do"ne"\n');
-    await shows(seen, 'done');
-    expect(seen()).toContain('33 101\r\n');
+    session.stdin?.write('until [ "$(stty size)" = "33 101" ]; do sleep 0.1; done; echo rea"dy"\n');
+    await shows(seen, 'ready');
     await session.close();
     expect((await bed.status(id)).state).toBe(cri.ContainerState.CONTAINER_RUNNING);
   });
@@ -208,7 +207,7 @@ describe('a forwarded port', () => {
 
   itBeyondContainerd16('carries many connections at once, each both ways and to its end', async () => {
     const pod = await bed.runPod();
-    await bed.start(pod, { command: ['nc', '-lk', '-p', '7000', '-e', 'sh', '-c', 'cat; echo end'] });
+    await bed.start(pod, { command: ['nc', '-ll', '-p', '7000', '-e', 'sh', '-c', 'cat; echo end'] });
     const { url } = await bed.runtime.portForward({ podSandboxId: pod.id });
     const forward = await connectPortForward(url);
     const talk = async (index: number) => {

@@ -175,8 +175,10 @@ export class CriBed implements AsyncDisposable {
     this.#pods.delete(podSandboxId);
   }
 
-  /** Removes all that was made here. */
+  /** Removes all that was made here, and all pods of an endpoint that is for these tests only. */
   async clean(): Promise<void> {
+    if (this.target.name !== 'other')
+      for (const { id } of (await this.runtime.listPodSandbox()).items) this.#pods.add(id);
     await Promise.all([...this.#pods].map((id) => this.removePod(id)));
     for (const folder of this.#folders) await rm(folder, { recursive: true, force: true });
     this.#folders.clear();
@@ -214,6 +216,20 @@ export async function expectRefusal(call: Promise<unknown>, ...codes: readonly s
       error.details,
     ).toContain(status[error.code]);
   return error.details;
+}
+
+/** Expects a call that was made before to be refused, or answered with what that one has made. */
+export async function expectNoOther(call: Promise<string>, id: string): Promise<void> {
+  const answer = await call.catch((error: unknown) => {
+    if (isServiceError(error)) return id;
+    throw error;
+  });
+  expect(answer).toBe(id);
+}
+
+/** Whether a runtime says that it does not have what is asked for, rather than that it failed. */
+export function isUnsupported(error: unknown): boolean {
+  return isServiceError(error) && error.code === status.UNIMPLEMENTED;
 }
 
 /** The lines of a log file in the format of Kubernetes: time, stream, tag, text. */
