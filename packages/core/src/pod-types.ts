@@ -106,6 +106,7 @@ export interface PodActionResult {
     | 'kill-container'
     | 'start-container'
     | 'resize-container'
+    | 'resize-pod'
     | 'wait';
   /** Absent when it is about the whole pod. */
   readonly container?: string;

@@ -6,6 +6,7 @@ import {
   type PodRecord,
   PodStore,
   PodwrightError,
+  RESOURCES_ANNOTATION,
   SANDBOX_HASH_ANNOTATION,
   toApiPodStatus,
 } from '@podwright/core';
@@ -133,6 +134,7 @@ describe('runPod', () => {
       annotations: {
         'example.org/Note': ' \u00e4\n\t"%',
         [SANDBOX_HASH_ANNOTATION]: expect.stringMatching(/^[0-9a-f]{16}$/),
+        [RESOURCES_ANNOTATION]: expect.stringContaining('"memoryLimitBytes":67108864'),
       },
       ...{ hostname: 'site', network: 'pod', ipc: 'pod', pid: 'container' },
       portMappings: [{ protocol: 'TCP', containerPort: 80, hostPort: 8080, hostIp: '127.0.0.1' }],

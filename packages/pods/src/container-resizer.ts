@@ -58,20 +58,33 @@ export class ContainerResizer {
     await this.resizePod(record, options);
   }
 
+  /** Gives a pod as a whole what its manifest says now. The caller holds the pod's lock. */
+  async followPod({ uid }: PodRecord, options: CallOptions): Promise<void> {
+    const record = await this.store.get(uid);
+    if (record) await this.resizePod(record, options);
+  }
+
   /** What was changed is no difference from the manifest any more. */
   private async note(record: PodRecord, id: string, resources: ContainerResources): Promise<void> {
-    const containers = await this.service.listContainers({ podUid: record.uid });
-    const alive = new Set(containers.map((container) => container.id));
-    const kept = Object.entries(record.resized ?? {}).filter(([container]) => alive.has(container));
+    const [containers, sandboxes] = await Promise.all([
+      this.service.listContainers({ podUid: record.uid }),
+      this.service.listPodSandboxes({ podUid: record.uid }),
+    ]);
+    const alive = new Set([...containers, ...sandboxes].map((each) => each.id));
+    const before = (await this.store.get(record.uid))?.resized ?? record.resized ?? {};
+    const kept = Object.entries(before).filter(([other]) => alive.has(other));
     await this.store.put({ ...record, resized: { ...Object.fromEntries(kept), [id]: resources } });
   }
 
-  private async resizePod({ uid, manifest }: PodRecord, options: CallOptions): Promise<void> {
+  private async resizePod(record: PodRecord, options: CallOptions): Promise<void> {
+    const { uid, manifest } = record;
     const resources = podResources(manifest);
     if (Object.keys(resources).length === 0) return;
     const sandboxes = await this.service.listPodSandboxes({ podUid: uid }, options);
     const ready = sandboxes.find(({ state }) => state === 'ready');
-    if (ready) await this.service.updatePodSandboxResources(ready.id, resources, options);
+    if (ready === undefined) return;
+    await this.service.updatePodSandboxResources(ready.id, resources, options);
+    await this.note((await this.store.get(uid)) ?? record, ready.id, resources);
   }
 }
 

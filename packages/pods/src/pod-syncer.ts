@@ -128,8 +128,10 @@ export class PodSyncer {
       // Once each in a sync: what fails is tried by the next one, and what ends at once has its back-off there.
       const open = actions.filter((action) => {
         if (action.action === 'wait' || failed.has(undefined)) return false;
-        const name = 'container' in action ? action.container : undefined;
-        return !failed.has(name) && !(action.action === 'start-container' && started.has(action.container));
+        return (
+          !failed.has(nameOf(action)) &&
+          !(action.action === 'start-container' && started.has(action.container))
+        );
       });
       const ready = sandboxes.find(({ state }) => state === 'ready');
       if (open.length === 0) {
@@ -139,8 +141,7 @@ export class PodSyncer {
         return { actions: results, waits, ips, ...(deadlineMs === undefined ? {} : { deadlineMs }) };
       }
       const report = (action: PodAction, error?: unknown) => {
-        const name = 'container' in action ? action.container : undefined;
-        if (error !== undefined) failed.add(name);
+        if (error !== undefined) failed.add(nameOf(action));
         else if (action.action === 'start-container') started.add(action.container);
         results.push({ ...resultOf(action), ...(error === undefined ? {} : { error: errorOf(error) }) });
       };
@@ -220,8 +221,11 @@ export class PodSyncer {
     }
     const unkilled = await this.killContainers(actions.filter(isKill), round);
     for (const action of actions) {
-      if (action.action !== 'resize-container') continue;
-      await this.attempt(action, round, () => this.resize(action, round));
+      if (action.action === 'resize-pod') {
+        await this.attempt(action, round, () => this.resizer.followPod(round.record, round));
+      } else if (action.action === 'resize-container') {
+        await this.attempt(action, round, () => this.resize(action, round));
+      }
     }
     const starts = actions.filter(isStart).filter(({ container }) => !unkilled.has(container));
     await Promise.all(
@@ -361,6 +365,15 @@ function isActive(containers: readonly ContainerStatus[], actions: readonly PodA
     actions.some(({ action }) => action === 'start-container' || action === 'wait')
   );
 }
+
+/** What fails with an action and is not tried again in the same sync; undefined: all of the pod. */
+function nameOf(action: PodAction): string | undefined {
+  if (action.action === 'resize-pod') return RESIZE;
+  return 'container' in action ? action.container : undefined;
+}
+
+/** No container has this name. A pod whose limits could not be changed runs on, and its containers are started. */
+const RESIZE = '/limits';
 
 function isKill(action: PodAction): action is KillAction {
   return action.action === 'kill-container';

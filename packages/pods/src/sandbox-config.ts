@@ -4,6 +4,7 @@ import {
   type PodSandboxConfig,
   type PortMapping,
   podResources,
+  RESOURCES_ANNOTATION,
   SANDBOX_HASH_ANNOTATION,
   sandboxHash,
 } from '@podwright/core';
@@ -14,7 +15,11 @@ const CLUSTER_DOMAIN = 'cluster.local';
 /** A pod's sandbox, from its manifest. @param attempt which sandbox of this pod it is, counted from 0 */
 export function sandboxConfig(pod: Pod, attempt: number): PodSandboxConfig {
   const config = fromManifest(pod, attempt);
-  const annotations = { ...config.annotations, [SANDBOX_HASH_ANNOTATION]: sandboxHash(config) };
+  const annotations = {
+    ...config.annotations,
+    [SANDBOX_HASH_ANNOTATION]: sandboxHash(config),
+    [RESOURCES_ANNOTATION]: JSON.stringify(config.resources ?? {}),
+  };
   return { ...config, annotations };
 }
 

@@ -204,6 +204,28 @@ export const resourceCases = section('resources', {
       assert.equal(await memoryLimit(t, container.id), 96 * MIB);
     },
   },
+  'sync-resize-pod': {
+    title: 'syncPod with other limits or an overhead of the pod as a whole changes those live',
+    needs: ['updateResources', 'stats'],
+    run: async (t) => {
+      const podWith = (spec: Readonly<Record<string, unknown>>, metadata = {}) =>
+        t.pod([{ command: sleepForever() }], { hostNetwork: true, ...spec }, metadata);
+      const pod = podWith({ resources: { limits: { memory: '64Mi' } } });
+      const { uid } = await t.runPod(pod);
+      const { name } = pod.metadata;
+      const sync = async (spec: Readonly<Record<string, unknown>>) => {
+        const { actions } = await t.runtime.syncPod(podWith(spec, { uid, name }));
+        return actions.map(({ action, error }) => [action, error]);
+      };
+      const larger = { resources: { limits: { memory: '96Mi' } } };
+      assert.deepEqual(await sync(larger), [['resize-pod', undefined]]);
+      assert.equal(await podMemoryLimit(t, uid), 96 * MIB);
+      assert.deepEqual(await sync(larger), []);
+      const withOverhead = { ...larger, overhead: { memory: '8Mi' } };
+      assert.deepEqual(await sync(withOverhead), [['resize-pod', undefined]]);
+      assert.equal(await podMemoryLimit(t, uid), 104 * MIB);
+    },
+  },
   'update-pod-wrong': {
     title: 'limits that the manifest cannot have are refused, and nothing changes',
     needs: ['updateResources', 'stats'],

@@ -139,7 +139,11 @@ function mayResize(input: PodActionsInput, container: Container, current: Contai
   });
 }
 
-function differences(a: ContainerResources, b: ContainerResources): readonly (keyof ContainerResources)[] {
+/** Names of what is not the same in both. */
+export function differences(
+  a: ContainerResources,
+  b: ContainerResources,
+): readonly (keyof ContainerResources)[] {
   return keysOf({ ...a, ...b }).filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]));
 }
 

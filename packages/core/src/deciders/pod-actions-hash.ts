@@ -5,7 +5,7 @@ import type { PodSandboxConfig } from '../sandbox-types.js';
 
 /** Annotation of a container: `containerHash` of the manifest it was made of. */
 export const CONTAINER_HASH_ANNOTATION = 'podwright.dev/spec-hash';
-/** Annotation of a container: the limits and requests it was made with, as JSON of `ContainerResources`. */
+/** Annotation of a container, and of a sandbox: limits and requests it was made with, as JSON of `ContainerResources`. */
 export const RESOURCES_ANNOTATION = 'podwright.dev/resources';
 /** Annotation of a sandbox: `sandboxHash` of its configuration. */
 export const SANDBOX_HASH_ANNOTATION = 'podwright.dev/sandbox-hash';

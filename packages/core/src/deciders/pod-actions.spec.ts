@@ -17,7 +17,7 @@ import {
   SANDBOX_HASH_ANNOTATION,
 } from './pod-actions-hash.js';
 import { restartOwner, SERIES_ANNOTATION } from './pod-actions-restart.js';
-import { containerResources } from './resources.js';
+import { containerResources, podResources } from './resources.js';
 
 const NOW = 1_700_000_000_000;
 const POLICIES = ['Always', 'OnFailure', 'Never'] as const;
@@ -138,6 +138,8 @@ function short(actions: readonly PodAction[]): readonly string[] {
         return `start ${action.container}#${action.attempt}${action.replaces ? ` for ${action.replaces}` : ''}`;
       case 'resize-container':
         return `resize ${action.id} ${JSON.stringify(action.resources)}`;
+      case 'resize-pod':
+        return `resize pod ${action.id} ${JSON.stringify(action.resources)}`;
       case 'wait':
         return `wait ${action.container} ${(action.untilMs - NOW) / 1000}`;
       default:
@@ -145,6 +147,37 @@ function short(actions: readonly PodAction[]): readonly string[] {
     }
   });
 }
+
+describe('computePodActions: limits of the pod as a whole', () => {
+  const pod = podOf({ resources: { limits: { memory: '96Mi' } }, containers: [app('a')] });
+  const wanted = podResources(pod);
+  const resized = [`resize pod s0 ${JSON.stringify(wanted)}`];
+  const made = (resources: unknown) => {
+    const sandbox = sandboxOf();
+    const annotations = { ...sandbox.annotations, [RESOURCES_ANNOTATION]: JSON.stringify(resources) };
+    return { sandboxes: [{ ...sandbox, annotations }] };
+  };
+  const other = made({ ...wanted, memoryLimitBytes: 1 });
+
+  it.each<[string, readonly ContainerStatus[], Partial<PodActionsInput>, readonly string[]]>([
+    ['have changed', [had(pod, 'a')], other, resized],
+    ['are new', [had(pod, 'a')], made({}), resized],
+    ['have changed, and a container has to be started', [], other, [...resized, 'start a#0']],
+    ['are the same', [had(pod, 'a')], made(wanted), []],
+    ['were changed before', [had(pod, 'a')], { ...other, resized: { s0: wanted } }, []],
+    ['were changed back', [had(pod, 'a')], { ...made(wanted), resized: { s0: {} } }, resized],
+    ['had one more, which stays', [had(pod, 'a')], made({ ...wanted, cpuLimitMillis: 100 }), []],
+    ['are not known of an old sandbox', [had(pod, 'a')], {}, []],
+    ['cannot be changed live', [had(pod, 'a')], { ...other, canResize: false }, []],
+    ['are of a pod that is over', [had(pod, 'a', { exits: [0] })], { ...other, pod: over(pod) }, []],
+  ])('%s', (_what, containers, more, expected) => {
+    expect(short(decide(pod, containers, more))).toEqual(expected);
+  });
+
+  function over(of: Pod): Pod {
+    return { ...of, spec: { ...of.spec, restartPolicy: 'Never' } };
+  }
+});
 
 describe('computePodActions: the pod as a whole', () => {
   const pod = podOf();

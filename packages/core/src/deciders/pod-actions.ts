@@ -4,9 +4,10 @@ import type { ContainerResources } from '../model.js';
 import type { ProbeResult } from '../pod-plugs.js';
 import type { PodSandboxStatus } from '../sandbox-types.js';
 import type { RestartBackoff } from './crash-loop.js';
-import { decide, type Subject, startOf } from './pod-actions-container.js';
-import { SANDBOX_HASH_ANNOTATION } from './pod-actions-hash.js';
+import { decide, differences, type Subject, startOf } from './pod-actions-container.js';
+import { RESOURCES_ANNOTATION, resourcesOf, SANDBOX_HASH_ANNOTATION } from './pod-actions-hash.js';
 import { isSidecar, nextAttempt, restartAtMs, restartPolicyOf } from './pod-actions-restart.js';
+import { podResources } from './resources.js';
 
 /** Annotation of each container that says what it is in its pod, for the time when the manifest is lost. */
 export const CONTAINER_KIND_ANNOTATION = 'podwright.dev/container-kind';
@@ -38,7 +39,7 @@ export interface PodActionsInput {
   /** `features.updateResources` of the backend. */
   readonly canResize: boolean;
   readonly health: (container: ContainerStatus) => ContainerHealth;
-  /** Limits that were changed since a container was made, by its id. */
+  /** Limits that were changed since a container or a sandbox was made, by its id. */
   readonly resized: Readonly<Record<string, ContainerResources>>;
   /** Names of containers that were ended to be started again whatever the policy, and were not yet. */
   readonly owed: readonly string[];
@@ -70,6 +71,14 @@ export type PodAction =
       readonly id: string;
       readonly resources: ContainerResources;
     })
+  /** The limits of all that runs in its sandbox. */
+  | {
+      readonly action: 'resize-pod';
+      /** Of the sandbox. */
+      readonly id: string;
+      readonly resources: ContainerResources;
+      readonly message: string;
+    }
   /** It is started again then. */
   | (ContainerAction & { readonly action: 'wait'; readonly untilMs: number });
 
@@ -84,8 +93,9 @@ export function computePodActions(input: PodActionsInput): readonly PodAction[] 
   if (!input.wanted) return killIfAlive(input, 'The pod is not to run.');
   const flaw = sandboxFlaw(input, sandbox);
   if (flaw === undefined) {
-    const actions = containerActions(input, sandbox);
-    return input.keepUpOnly ? actions.filter((action) => !isFirstStart(action)) : actions;
+    const decided = containerActions(input, sandbox);
+    const actions = input.keepUpOnly ? decided.filter((action) => !isFirstStart(action)) : decided;
+    return [...podResize(input, sandbox, actions), ...actions];
   }
   if (input.keepUpOnly) return [];
   if (sandbox && !mayBeginAnew(input)) return killIfAlive(input, flaw);
@@ -95,6 +105,26 @@ export function computePodActions(input: PodActionsInput): readonly PodAction[] 
   if (starts.length === 0) return kill;
   const attempt = sandbox ? sandbox.metadata.attempt + 1 : 0;
   return [...kill, { action: 'create-sandbox', attempt, message: flaw }, ...starts];
+}
+
+/**
+ * Gives a pod that runs other limits as a whole, when nothing else does: what changes a container's limits does it with
+ * them. A limit that is to go stays until the pod has a new sandbox, for what a call leaves out stays.
+ */
+function podResize(
+  { pod, canResize, resized, containers }: PodActionsInput,
+  sandbox: PodSandboxStatus | undefined,
+  actions: readonly PodAction[],
+): readonly PodAction[] {
+  if (!canResize || sandbox === undefined) return [];
+  const had = resized[sandbox.id] ?? resourcesOf(sandbox.annotations[RESOURCES_ANNOTATION]);
+  const resources = podResources(pod);
+  const isChanged =
+    had !== undefined && differences(had, resources).some((key) => resources[key] !== undefined);
+  const runs = containers.some(isRunning) || actions.some(({ action }) => action === 'start-container');
+  const isDone = actions.some(({ action }) => action === 'resize-container' || action === 'kill-pod');
+  if (!isChanged || !runs || isDone) return [];
+  return [{ action: 'resize-pod', id: sandbox.id, resources, message: 'Its resources have changed.' }];
 }
 
 /** A container of which there is nothing: it is new, or garbage collection took what was left of it. */
