@@ -51,7 +51,8 @@ export const unsupportedFields = {
   },
   swapLimit: {
     paths: ['ContainerResources.memorySwapLimitBytes', 'ContainerResources.swapLimitBytes'],
-    missing: 'the unified cgroup hierarchy (v2)',
+    missing:
+      'the unified cgroup hierarchy (v2), a host without swap, or for memorySwapLimitBytes a kernel that counts it',
     byHost: true,
   },
   cpusets: {
