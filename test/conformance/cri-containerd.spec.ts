@@ -4,6 +4,8 @@ import { slowness } from '../slowness.js';
 import { createCriTarget } from './cri-target.js';
 
 const LOADING = 'the CRI has only pulls, no loading of archives';
+const PIDS = 'the CRI can limit processes on the unified cgroup hierarchy (v2) only';
+const POD_LIMITS = 'the CRI leaves the limits of a whole pod to its client, who makes its control group';
 const STOP_SIGNAL = 'the CRI has stop signals of containers from Kubernetes 1.33 on';
 const GROUPS_POLICY = 'containerd has supplementalGroupsPolicy from 2.0 on';
 
@@ -30,6 +32,16 @@ defineConformance({
     'images/load-oci': LOADING,
     'images/load-wrong': LOADING,
     'pods/runtime-images': LOADING,
+    'resources/update': PIDS,
+    'resources/update-kernel': PIDS,
+    'kernel/limits': PIDS,
+    'kubelet/resources': PIDS,
+    'resources/update-sandbox': POD_LIMITS,
+    'resources/update-pod': POD_LIMITS,
+    'resources/sync-resize': POD_LIMITS,
+    'resources/update-pod-wrong': POD_LIMITS,
+    'kernel/no-host-mounts': 'containerd mounts root file systems on the host',
+    'kubelet/pid-node': 'containerd gives a container the PID namespace of its sandbox',
     'security/groups-strict': GROUPS_POLICY,
     'security/pod-groups-strict': GROUPS_POLICY,
   },

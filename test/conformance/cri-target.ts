@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { ConformanceTarget, KernelView } from '@podwright/conformance';
 import { ContainerRuntime, ImageService, PodwrightError, RuntimeService } from '@podwright/core';
 import { createContainer } from 'podwright';
+import { lastValueFrom } from 'rxjs';
 import { authRegistry } from '../host/images.js';
 import { slowness } from '../slowness.js';
 import { hostView, images, kernelView, unmountBelow } from './host-target.js';
@@ -19,7 +20,10 @@ export async function createCriTarget(runtime: RuntimeUnderTest): Promise<Confor
   const folder = await mkdtemp('/run/podwright-conformance-');
   // Users of other ids pass through it to what is mounted.
   await chmod(folder, 0o711);
-  return startAgent(folder, runtime);
+  const target = await startAgent(folder, runtime);
+  // Also for the first case after one that failed.
+  await lastValueFrom(target.imageService.pullImage(target.images.busybox));
+  return target;
 }
 
 async function startAgent(folder: string, under: RuntimeUnderTest): Promise<ConformanceTarget> {

@@ -64,6 +64,12 @@ export class ContainerCheck {
         `${what} has one PID namespace: leave out pid "${pid}" or pidTarget ${pidTarget}.`,
       );
     }
+    if (pid === 'node' && sandbox.pid !== 'node' && this.facts.name === 'containerd') {
+      throw unsupportedField(
+        unsupportedFields.nodeProcesses,
+        `${what} cannot see the processes of the node: containerd has that for whole pods only. Make its pod with hostPID.`,
+      );
+    }
     if (pid !== 'pod' || sandbox.pid === 'pod') return;
     throw new PodwrightError(
       'failed-precondition',

@@ -182,7 +182,6 @@ export class CriContainers {
     const record = await this.record(id);
     const { name } = record.config.metadata;
     const resources = mergeResources(record.config.resources, change);
-    await this.check.resources(resources, `container "${name}"`);
     await this.mutex.run(
       id,
       async () => {
@@ -193,11 +192,12 @@ export class CriContainers {
             `Container "${name}" has ended: it has no limits any more.`,
           );
         }
+        await this.check.resources(resources, `container "${name}"`);
         await this.connection.call(
           `The limits of container "${name}" were not changed`,
           ({ runtime }, call) =>
             runtime.updateContainerResources({ containerId: id, linux: toCriResources(resources) }, call),
-          options,
+          { ...options, kind: 'update' },
         );
         await this.records.containers.put({ ...record, config: { ...record.config, resources } });
       },

@@ -15,6 +15,7 @@ import {
   type ExecSyncOptions,
   type ExecSyncResult,
   type LogEntry,
+  Logger,
   type LogOptions,
   type OrphanOptions,
   type OrphanReport,
@@ -69,6 +70,7 @@ export class CriRuntimeService implements RuntimeService {
     @inject(CriStats) private readonly stats: CriStats,
     @inject(StateWatcher) private readonly watcher: StateWatcher,
     @inject(OrphanCollector) private readonly orphans: OrphanCollector,
+    @inject(Logger) private readonly logger: Logger,
   ) {}
 
   /** What depends on the runtime is known after `start()`. */
@@ -199,7 +201,10 @@ export class CriRuntimeService implements RuntimeService {
     return this.containers.update(id, resources, options);
   }
 
-  /** Told to the runtime, for which the CRI makes it no duty to enforce them (UpdatePodSandboxResources). */
+  /**
+   * Told to the runtime. The CRI leaves a pod's limits to its client, who may give a `cgroupParent` with them; runtimes
+   * before CRI 1.32 take none.
+   */
   async updatePodSandboxResources(
     id: string,
     resources: ContainerResources,
@@ -210,12 +215,18 @@ export class CriRuntimeService implements RuntimeService {
     if (state !== 'ready') {
       throw new PodwrightError('failed-precondition', `The sandbox of pod "${metadata.name}" is not ready.`);
     }
-    await this.connection.call(
-      `The limits of pod "${metadata.name}" were not changed`,
-      ({ runtime }, call) =>
-        runtime.updatePodSandboxResources({ podSandboxId: id, resources: toCriResources(resources) }, call),
-      options,
-    );
+    try {
+      await this.connection.call(
+        `The limits of pod "${metadata.name}" were not changed`,
+        ({ runtime }, call) =>
+          runtime.updatePodSandboxResources({ podSandboxId: id, resources: toCriResources(resources) }, call),
+        options,
+      );
+    } catch (error) {
+      // It never had the pod's limits either: those of its containers are what holds.
+      if (!PodwrightError.is(error, 'unsupported')) throw error;
+      this.logger.info('the runtime takes no limits of whole pods; those of their containers hold', { id });
+    }
   }
 
   listContainerStats(

@@ -14,6 +14,7 @@ const WORDS: readonly (readonly [RegExp, ErrorKind])[] = [
   ],
   [/sandbox .*(is not running|not ready|is not ready)/, 'failed-precondition'],
   [/no space left on device|disk quota exceeded/, 'no-space'],
+  [/no runtime for .* is configured|runtime handler .* not (found|supported)/, 'invalid-argument'],
 ];
 
 /** What is said of pulls. */
@@ -39,11 +40,17 @@ const CREATE_WORDS: readonly (readonly [RegExp, ErrorKind])[] = [
   [/no users found|unable to find user|no matching entries in passwd|no groups found/, 'invalid-argument'],
 ];
 
-export type CallOfRuntime = 'pull' | 'exec' | 'start' | 'create' | 'other';
+/** What is said of limits that are changed: more is in use, which the kernel says. */
+const UPDATE_WORDS: readonly (readonly [RegExp, ErrorKind])[] = [
+  [/device or resource busy/i, 'failed-precondition'],
+];
+
+export type CallOfRuntime = 'pull' | 'exec' | 'start' | 'create' | 'update' | 'other';
 
 const SPECIAL: Readonly<Partial<Record<CallOfRuntime, typeof WORDS>>> = {
   pull: PULL_WORDS,
   create: CREATE_WORDS,
+  update: UPDATE_WORDS,
 };
 
 /** The kind of a call's failure where neither its code nor its words tell. */
@@ -52,6 +59,7 @@ const OTHERWISE: Readonly<Record<CallOfRuntime, ErrorKind>> = {
   exec: 'command-failed',
   start: 'container-start-failed',
   create: 'internal',
+  update: 'internal',
   other: 'internal',
 };
 

@@ -12,6 +12,7 @@ export class RuntimeFacts {
   private handlers: readonly cri.RuntimeHandler[] = [];
   private groupsPolicy = false;
   private firstImage: string | undefined;
+  private runtimeName = '';
 
   constructor(@inject(CriConnection) private readonly connection: CriConnection) {}
 
@@ -26,11 +27,17 @@ export class RuntimeFacts {
         { details: { runtimeApiVersion } },
       );
     }
+    this.runtimeName = runtimeName;
     const { runtimeHandlers, features, info } = await this.askStatus({}, true);
     this.handlers = runtimeHandlers;
     this.groupsPolicy = features?.supplementalGroupsPolicy ?? false;
     const sandboxImage: unknown = parse(info['config'])?.['sandboxImage'];
     this.firstImage = typeof sandboxImage === 'string' ? sandboxImage : undefined;
+  }
+
+  /** As the runtime calls itself: `containerd`, `cri-o`. */
+  get name(): string {
+    return this.runtimeName;
   }
 
   get handlerNames(): readonly string[] {

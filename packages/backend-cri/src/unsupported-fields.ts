@@ -46,6 +46,12 @@ export const unsupportedFields = {
     missing: 'a stop signal of the container: a runtime of CRI 1.33 or newer',
     byHost: true,
   },
+  nodeProcesses: {
+    paths: ['ContainerConfig.pid'],
+    values: 'node, in a sandbox of another',
+    missing: 'another runtime than containerd, which gives a container the PID namespace of its sandbox',
+    byHost: true,
+  },
   appArmor: {
     paths: ['spec.securityContext.appArmorProfile', 'spec.containers.securityContext.appArmorProfile'],
     values: 'RuntimeDefault, Localhost',
