@@ -1,4 +1,4 @@
-import { Clock, type ContainerConfig, Logger, PodwrightError, RuntimeService } from '@podwright/core';
+import { type ContainerConfig, Logger, PodwrightError, RuntimeService } from '@podwright/core';
 import type { cri, RpcContext } from '@podwright/cri-api';
 import { inject, injectable } from 'inversify';
 import { matchesId, toContainerFilter } from '../mapping/filters.js';
@@ -17,17 +17,13 @@ import { SharedCreations } from './shared-creations.js';
 export class ContainerCalls {
   private readonly creations = new SharedCreations();
   private readonly starts = new Set<Promise<void>>();
-  private readonly sinceMs: number;
 
   constructor(
     @inject(RuntimeService) private readonly runtime: RuntimeService,
     @inject(IdFinder) private readonly ids: IdFinder,
     @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(Logger) private readonly logger: Logger,
-    @inject(Clock) clock: Clock,
-  ) {
-    this.sinceMs = clock.nowMs();
-  }
+  ) {}
 
   async create(
     { podSandboxId, config: asked, sandboxConfig }: cri.CreateContainerRequest,
@@ -141,7 +137,7 @@ export class ContainerCalls {
     await Promise.allSettled(this.starts);
   }
 
-  /** Answers with the container that is there already when an earlier server may have made it and not lived to answer. */
+  /** Answers with the container that is there already when it may be this request's own, whose answer was lost. */
   private async make(sandboxId: string, config: ContainerConfig, signal: AbortSignal): Promise<string> {
     try {
       return await this.runtime.createContainer(sandboxId, config, { signal });
@@ -150,7 +146,7 @@ export class ContainerCalls {
       // Who has started it knows its id.
       const created = await this.runtime.listContainers({ sandboxId, state: 'created' }, { signal });
       const made = created.find((status) => isContainerOf(status, config));
-      if (made === undefined || made.createdAtMs >= this.sinceMs) throw error;
+      if (made === undefined) throw error;
       return made.id;
     }
   }

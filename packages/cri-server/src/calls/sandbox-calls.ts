@@ -15,7 +15,6 @@ import { SharedCreations } from './shared-creations.js';
 @injectable()
 export class SandboxCalls {
   private readonly creations = new SharedCreations();
-  private readonly sinceMs: number;
 
   constructor(
     @inject(RuntimeService) private readonly runtime: RuntimeService,
@@ -23,9 +22,7 @@ export class SandboxCalls {
     @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
-  ) {
-    this.sinceMs = clock.nowMs();
-  }
+  ) {}
 
   async run({ config: asked, runtimeHandler }: cri.RunPodSandboxRequest, { signal }: RpcContext) {
     const config = toSandboxConfig(asked, runtimeHandler);
@@ -90,7 +87,7 @@ export class SandboxCalls {
     return this.creations.settled();
   }
 
-  /** Answers with the sandbox that is there already when an earlier server may have made it and not lived to answer. */
+  /** Answers with the sandbox that is there already when it may be this request's own, whose answer was lost. */
   private async make(config: PodSandboxConfig, signal: AbortSignal): Promise<string> {
     try {
       return await this.runtime.runPodSandbox(config, { signal });
@@ -99,7 +96,7 @@ export class SandboxCalls {
       const podUid = config.metadata.uid;
       const ready = await this.runtime.listPodSandboxes({ podUid, state: 'ready' }, { signal });
       const made = ready.find((status) => isSandboxOf(status, config));
-      if (made === undefined || made.createdAtMs >= this.sinceMs) throw error;
+      if (made === undefined) throw error;
       // Who has put containers in it knows its id.
       const containers = await this.runtime.listContainers({ sandboxId: made.id }, { signal });
       if (containers.length > 0) throw error;
