@@ -25,8 +25,8 @@ export function addGlobalFlags(command: Command): Command {
     new Option('--config-dir <dir>', 'further configuration (default: /etc/podwright)'),
     new Option('--debug', 'log every command to standard error, with secrets masked'),
     new Option(
-      '--lock-timeout <seconds>',
-      'how long to wait while another process changes pods (default: 10)',
+      '--lock-timeout <span>',
+      'how long to wait while another process changes pods: 30s, or 30 (default: 10)',
     ).argParser(parseSeconds),
   ]) {
     command.addOption(option.helpGroup(GROUP));

@@ -4,11 +4,12 @@ import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
 import { defineCommand, type NamespaceFlags, namespaceOption } from '../define-command.js';
 import { print } from '../output.js';
-import { parseSeconds } from '../parse/parse-numbers.js';
+import { parseDuration } from '../parse/parse-time.js';
 import { parsePodRef } from '../parse/pod-ref.js';
 import { forEach } from './for-each.js';
 
 interface KillFlags extends NamespaceFlags {
+  /** Milliseconds. */
   readonly grace?: number;
 }
 
@@ -24,9 +25,9 @@ export function registerKill(program: Command, cli: Cli): void {
   )
     .alias('stop')
     .option(
-      '--grace <seconds>',
-      'time to end by itself; 0 kills at once (default: the manifest’s terminationGracePeriodSeconds)',
-      parseSeconds,
+      '--grace <span>',
+      'time to end by itself: 10s, or 10; 0 kills at once (default: the manifest’s terminationGracePeriodSeconds)',
+      parseDuration,
     )
     .addOption(namespaceOption());
   command.action((pods: readonly string[], flags: KillFlags) =>
@@ -37,7 +38,7 @@ export function registerKill(program: Command, cli: Cli): void {
 export function registerRm(program: Command, cli: Cli): void {
   const command = defineCommand(program, 'rm <pod...>', 'remove pods and all that is left of them')
     .option('-f, --force', 'kill what still runs; a pod that is not there is no failure')
-    .option('--grace <seconds>', 'with -f: time to end by itself; 0 kills at once', parseSeconds)
+    .option('--grace <span>', 'with -f: time to end by itself: 10s, or 10; 0 kills at once', parseDuration)
     .addOption(namespaceOption());
   command.action((pods: readonly string[], flags: RmFlags) =>
     cli.run(command, (context) => rm(context, pods, flags)),
@@ -93,5 +94,5 @@ async function removable(
 }
 
 function graceOf({ grace }: KillFlags): { readonly graceMs?: number } {
-  return grace === undefined ? {} : { graceMs: grace * 1000 };
+  return grace === undefined ? {} : { graceMs: grace };
 }

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander';
+import { parseDuration } from './parse-time.js';
 
 /** A whole number, 0 or more. */
 export function parseCount(text: string): number {
@@ -12,10 +13,9 @@ export function parseLimit(text: string): number {
   throw new InvalidArgumentError('It has to be a whole number; a negative one means no limit.');
 }
 
-/** Seconds, with or without a fraction. */
+/** A number of seconds, or a span such as `1m30s`, in seconds. */
 export function parseSeconds(text: string): number {
-  if (/^\d{1,9}(\.\d+)?$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('It has to be a number of seconds, such as 10 or 0.5.');
+  return parseDuration(text) / 1000;
 }
 
 /** A TCP port. */

@@ -16,9 +16,11 @@ describe('parseDuration', () => {
     ['10m', 600_000],
     ['1h30m', 5_400_000],
     ['2d', 172_800_000],
+    ['5', 5000],
+    ['0.5', 500],
   ])('%s is %d ms', (text, ms) => expect(parseDuration(text)).toBe(ms));
 
-  it.each(['', '5', '-5m', 'm', '1w', '5 m', '1h-3m'])('%j is none', (text) =>
+  it.each(['', '-5', '-5m', 'm', '1w', '5 m', '1h-3m'])('%j is none', (text) =>
     expect(() => parseDuration(text)).toThrow(/time span/),
   );
 });
@@ -31,7 +33,7 @@ describe('parseMoment', () => {
     ['2026-01-31 12:00:00.25+02:00', Date.parse('2026-01-31T10:00:00.25Z')],
   ])('%s', (text, ms) => expect(parseMoment(text, now)).toBe(ms));
 
-  it.each(['yesterday', '2026-01-31', '2026-13-31T12:00:00Z'])('%s is none', (text) =>
+  it.each(['yesterday', '5', '2026-01-31', '2026-13-31T12:00:00Z'])('%s is none', (text) =>
     expect(() => parseMoment(text, now)).toThrow(/moment/),
   );
 });
@@ -41,6 +43,7 @@ describe('numbers', () => {
     expect([parseCount('0'), parseLimit('-1'), parseSeconds('0.5'), parsePort('65535')]).toEqual([
       0, -1, 0.5, 65535,
     ]);
+    expect(parseSeconds('1m')).toBe(60);
     expect([parseTail('all'), parseTail('-1'), parseTail('7')]).toEqual(['all', 'all', 7]);
   });
 
