@@ -4,6 +4,9 @@ import { type ErrorKind, messageOf, PodwrightError } from '@podwright/core';
 /** Trailing metadata in which our server says the kind of an error, which is finer than a gRPC code. */
 const KIND_KEY = 'podwright-error-kind';
 
+/** Longest message told, in UTF-16 units. */
+const MAX_DETAILS = 4096;
+
 /** The gRPC code of each kind, as CRI-O and containerd answer. */
 const CODES: Readonly<Record<ErrorKind, status>> = {
   'invalid-argument': status.INVALID_ARGUMENT,
@@ -59,7 +62,18 @@ export function statusOfError(error: unknown): StatusObject {
   const metadata = new Metadata();
   const kind = PodwrightError.is(error) ? error.kind : 'internal';
   metadata.set(KIND_KEY, kind);
-  return { code: CODES[kind], details: messageOf(error), metadata };
+  return { code: CODES[kind], details: toDetails(messageOf(error)), metadata };
+}
+
+/**
+ * A message as trailers can carry it: they have 64 KiB at most, in which a letter may take nine bytes, and a call with
+ * longer ones would never be answered. What says what to do comes last, and so the middle is left out. Half a letter,
+ * which a message that was cut may end with, becomes a replacement character: gRPC's encoding throws at it.
+ */
+function toDetails(message: string): string {
+  const half = MAX_DETAILS / 2;
+  const cut = message.length <= MAX_DETAILS ? message : `${message.slice(0, half)} … ${message.slice(-half)}`;
+  return Buffer.from(cut, 'utf8').toString('utf8');
 }
 
 /** Whether something thrown is the failure of a gRPC call. */

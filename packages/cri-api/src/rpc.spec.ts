@@ -124,6 +124,23 @@ describe('a service over a unix socket', () => {
     },
   );
 
+  it.each([
+    ['is long', 'x'.repeat(200_000)],
+    ['is long in other letters', '\u{1F433}'.repeat(100_000)],
+    ['is cut in the middle of a letter', '\u{1F433}'.slice(0, 1)],
+  ])('answers with an error whose message %s', async (_what, message) => {
+    const client = await serve({
+      pullImage: () => Promise.reject(new PodwrightError('not-found', `why ${message} what to do`)),
+    });
+    const thrown = await client.pullImage({}, { timeoutMs: 5000 }).catch((error: unknown) => error);
+    const { kind, message: told } = errorOfStatus(thrown, 'x');
+    expect([kind, told.startsWith('x: why '), told.endsWith(' what to do')]).toEqual([
+      'not-found',
+      true,
+      true,
+    ]);
+  });
+
   it('tells the handler when the client cancels, and when its time is over', async () => {
     const seen: boolean[] = [];
     const client = await serve({
