@@ -172,12 +172,14 @@ export const resourceCases = section('resources', {
       const { actions } = await t.runtime.syncPod(pod);
       assert.deepEqual(
         actions.map(({ action, error }) => [action, error]),
-        // The old manifest has no limit of CPU, and a limit is taken away by a restart only.
+        // The old manifest has no limit of CPU, and a limit is taken away by a restart only; the pod's follow.
         [
           ['kill-container', undefined],
+          ['resize-pod', undefined],
           ['start-container', undefined],
         ],
       );
+      assert.equal(await podMemoryLimit(t, uid), 64 * MIB);
     },
   },
   'sync-resize': {
