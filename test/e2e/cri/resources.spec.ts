@@ -71,8 +71,8 @@ describe('the resources of a container', () => {
     expect(await limitOf(pid, 'memory')).toBe(String(96n * MEBIBYTE));
     expect(await limitOf(pid, 'cpuQuota')).toBe(isUnified ? '25000 100000' : '25000');
     if (!isUnified) expect(await limitOf(pid, 'cpuShares')).toBe('256');
-    await bed.runtime.updateContainerResources({ containerId: id, linux: { cpuShares: 128n } });
-    if (!isUnified) expect(await limitOf(pid, 'cpuShares')).toBe('128');
+    await bed.runtime.updateContainerResources({ containerId: id, linux: { cpuShares: 512n } });
+    if (!isUnified) expect(await limitOf(pid, 'cpuShares')).toBe('512');
     expect(await limitOf(pid, 'memory')).toBe(String(96n * MEBIBYTE));
   });
 
