@@ -1,6 +1,7 @@
 import { PodwrightError, parseOptions } from '@podwright/core';
 import type { ServiceIdentifier } from 'inversify';
 import { z } from 'zod';
+import { checkBinaries } from './host-binaries.js';
 
 const absolutePath = z.string().startsWith('/', 'has to be an absolute path on the host');
 
@@ -123,6 +124,7 @@ export const SystemdBackendOptions: ServiceIdentifier<SystemdBackendOptions> = S
 /** @throws PodwrightError kind `invalid-argument` that names each wrong option */
 export function parseBackendOptions(options: Readonly<Record<string, unknown>>): SystemdBackendOptions {
   const parsed = parseOptions(systemdBackendOptionsSchema, options, 'the options of the systemd backend');
+  checkBinaries(parsed.binaries);
   if (parsed.allowUnconfined && parsed.execHandler !== 'nsenter') {
     throw new PodwrightError(
       'invalid-argument',

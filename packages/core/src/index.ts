@@ -107,6 +107,7 @@ export { expandEnv, expandVariables } from './manifest/expansion.js';
 export { type ManifestField, manifestFields } from './manifest/known-fields.js';
 export { type Manifests, parseManifests } from './manifest/manifests.js';
 export { relativePathProblem } from './manifest/names.js';
+export { nearestName } from './manifest/nearest-name.js';
 export {
   type Container,
   type Pod,
