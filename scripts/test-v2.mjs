@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util';
 import { VM_PACKAGES } from '../test/vm/image.mjs';
 import { runInMachine, whyNoMachine } from '../test/vm/machine.mjs';
-import { FULL, shortPattern } from '../test/vm/suites.mjs';
+import { FULL, SHORT_FILES, shortPattern } from '../test/vm/suites.mjs';
 import { ensureDebianPackages, setUpOrExit } from './setup.mjs';
 import { evaluateReport, summaryOf } from './vitest-report.mjs';
 
@@ -50,7 +50,7 @@ function planOf({ short, run, testNamePattern }) {
 
 function filesOf({ short, run, filters }) {
   if (run !== undefined) return [];
-  if (short) return FULL.slice(0, 1);
+  if (short) return SHORT_FILES;
   return filters.length > 0 ? filters : FULL;
 }
 
