@@ -79,7 +79,11 @@ export class CriServer {
     await this.listener.stopListening();
     const { server } = this;
     if (server) {
-      const deadline = setTimeout(() => server.forceShutdown(), this.options.shutdownGraceMs);
+      const deadline = setTimeout(() => {
+        server.forceShutdown();
+        // A client that does not answer, such as one that is paused, would hold the shutdown up for ever.
+        this.listener.closeConnections();
+      }, this.options.shutdownGraceMs);
       await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       clearTimeout(deadline);
     }
@@ -105,13 +109,32 @@ function endingWith<S extends DescService>(
   const byName: Record<string, unknown> = handlers;
   const wrapped = service.methods.map((method) => {
     const handler = byName[method.localName] as (request: unknown, context: RpcContext) => unknown;
+    const run = handler.bind(handlers);
+    if (method.methodKind !== 'server_streaming') return [method.localName, run];
     return [
       method.localName,
       (request: unknown, { signal }: RpcContext) =>
-        handler.call(handlers, request, {
-          signal: method.methodKind === 'server_streaming' ? AbortSignal.any([signal, closing]) : signal,
-        }),
+        untilEither(signal, closing, (either) => run(request, { signal: either }) as AsyncIterable<unknown>),
     ];
   });
   return Object.fromEntries(wrapped) as RpcHandlers<S>;
+}
+
+/** AbortSignal.any would keep something of each call for as long as the longer-lived signal lives (Node 20). */
+async function* untilEither(
+  one: AbortSignal,
+  other: AbortSignal,
+  run: (either: AbortSignal) => AsyncIterable<unknown>,
+): AsyncGenerator<unknown> {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  for (const signal of [one, other]) {
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort);
+  }
+  try {
+    yield* run(controller.signal);
+  } finally {
+    for (const signal of [one, other]) signal.removeEventListener('abort', abort);
+  }
 }
