@@ -8,8 +8,11 @@ export const CPU_PERIOD_US = 100_000;
 /** CPU shares of a whole core (cgroup v1's cpu.shares). */
 export const SHARES_PER_CORE = 1024;
 
-/** The limit of swap on cgroup v2; kubelets since 1.32 send it with every container of such a host. */
-export const SWAP_KEY = 'memory.swap.max';
+/**
+ * Files of cgroup v2 for limits that the CRI has no field for. Kubelets since 1.32 send that of swap with every container of
+ * a host with cgroup v2.
+ */
+export const UNIFIED_KEYS = { swapLimitBytes: 'memory.swap.max', pidsLimit: 'pids.max' } as const;
 
 /** Limits as the CRI has them; the counterpart of `toResources`. */
 export function toCriResources({
@@ -17,11 +20,11 @@ export function toCriResources({
   cpuRequestMillis,
   memoryLimitBytes,
   memorySwapLimitBytes,
-  swapLimitBytes,
   cpusetCpus,
   cpusetMems,
   hugepageLimits,
   oomScoreAdj,
+  ...others
 }: ContainerResources): MessageInitShape<typeof cri.LinuxContainerResourcesSchema> {
   return {
     ...(cpuLimitMillis === undefined
@@ -35,13 +38,20 @@ export function toCriResources({
       : { cpuShares: BigInt(Math.floor((cpuRequestMillis * SHARES_PER_CORE) / 1000)) }),
     ...(memoryLimitBytes === undefined ? {} : { memoryLimitInBytes: BigInt(memoryLimitBytes) }),
     ...(memorySwapLimitBytes === undefined ? {} : { memorySwapLimitInBytes: BigInt(memorySwapLimitBytes) }),
-    ...(swapLimitBytes === undefined ? {} : { unified: { [SWAP_KEY]: String(swapLimitBytes) } }),
     ...(oomScoreAdj === undefined ? {} : { oomScoreAdj: BigInt(oomScoreAdj) }),
     ...(cpusetCpus === undefined ? {} : { cpusetCpus }),
     ...(cpusetMems === undefined ? {} : { cpusetMems }),
+    unified: unifiedOf(others),
     hugepageLimits: Object.entries(hugepageLimits ?? {}).map(([pageSize, limit]) => ({
       pageSize,
       limit: BigInt(limit),
     })),
+  };
+}
+
+function unifiedOf({ swapLimitBytes, pidsLimit }: ContainerResources): Record<string, string> {
+  return {
+    ...(swapLimitBytes === undefined ? {} : { [UNIFIED_KEYS.swapLimitBytes]: String(swapLimitBytes) }),
+    ...(pidsLimit === undefined ? {} : { [UNIFIED_KEYS.pidsLimit]: String(pidsLimit) }),
   };
 }

@@ -37,6 +37,7 @@ describe('toResources', () => {
       { unified: { 'memory.oom.group': '1', 'memory.swap.max': '0' } },
       { swapLimitBytes: 0 },
     ],
+    ['processes', { unified: { 'pids.max': '7' } }, { pidsLimit: 7 }],
     ['swap without end on cgroup v2', { unified: { 'memory.swap.max': 'max' } }, {}],
   ])('%s', (_name, init, expected) => {
     expect(toResources(resources(init), 'container a')).toEqual({ oomScoreAdj: 0, ...expected });
@@ -89,7 +90,7 @@ describe('toCriResources', () => {
         cpuPeriod: 100_000n,
         memoryLimitInBytes: 5n,
         hugepageLimits: [{ pageSize: '2MB', limit: 0n }],
-        unified: { 'memory.swap.max': '0' },
+        unified: { 'memory.swap.max': '0', 'pids.max': '7' },
       };
       expect(toCriResources(toResources(resources(sent), 'container a'))).toMatchObject(sent);
     },

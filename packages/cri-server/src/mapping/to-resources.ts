@@ -1,7 +1,7 @@
 import type { ContainerResources } from '@podwright/core';
 import type { cri } from '@podwright/cri-api';
 import { invalid, unsupported } from './refusals.js';
-import { CPU_PERIOD_US, SHARES_PER_CORE, SWAP_KEY } from './to-cri-resources.js';
+import { CPU_PERIOD_US, SHARES_PER_CORE, UNIFIED_KEYS } from './to-cri-resources.js';
 
 /**
  * A key of cgroup v2 that is taken and left to the backend. A kubelet sends `memory.oom.group` with every container of a
@@ -48,20 +48,6 @@ export function toResourcesChange(
 
 function limitsOf(resources: cri.LinuxContainerResources, what: string): ContainerResources {
   const { memoryLimitInBytes, memorySwapLimitInBytes, cpusetCpus, cpusetMems, hugepageLimits } = resources;
-  const { [LEFT_TO_BACKEND]: _, [SWAP_KEY]: swap = 'max', ...others } = resources.unified;
-  const refused = Object.keys(others);
-  if (refused.length > 0) {
-    throw unsupported(
-      'LinuxContainerResources.unified',
-      `The keys ${refused.join(', ')} in "unified" of ${what} cannot be set: only systemd writes to the container's ` +
-        "cgroup. Leave them out; of a kubelet's, turn off the feature gate MemoryQoS.",
-    );
-  }
-  if (!/^(max|\d+)$/.test(swap)) {
-    throw invalid(
-      `The key ${SWAP_KEY} in "unified" of ${what} is "${swap}": it has to be a number of bytes, or max.`,
-    );
-  }
   if (memoryLimitInBytes < 0n) {
     throw invalid(`The memory limit of ${what} is ${memoryLimitInBytes}: it has to be a number of bytes.`);
   }
@@ -70,7 +56,7 @@ function limitsOf(resources: cri.LinuxContainerResources, what: string): Contain
     ...(memoryLimitInBytes === 0n ? {} : { memoryLimitBytes: Number(memoryLimitInBytes) }),
     // -1 is the kernel's word for no limit, which is what absent means here.
     ...(memorySwapLimitInBytes <= 0n ? {} : { memorySwapLimitBytes: Number(memorySwapLimitInBytes) }),
-    ...(swap === 'max' ? {} : { swapLimitBytes: Number(swap) }),
+    ...unifiedOf(resources, what),
     ...(cpusetCpus === '' ? {} : { cpusetCpus }),
     ...(cpusetMems === '' ? {} : { cpusetMems }),
     ...(hugepageLimits.length === 0
@@ -80,6 +66,32 @@ function limitsOf(resources: cri.LinuxContainerResources, what: string): Contain
             hugepageLimits.map(({ pageSize, limit }) => [pageSize, Number(limit)]),
           ),
         }),
+  };
+}
+
+function unifiedOf({ unified }: cri.LinuxContainerResources, what: string): ContainerResources {
+  const { swapLimitBytes, pidsLimit } = UNIFIED_KEYS;
+  const known: readonly string[] = [LEFT_TO_BACKEND, swapLimitBytes, pidsLimit];
+  const refused = Object.keys(unified).filter((key) => !known.includes(key));
+  if (refused.length > 0) {
+    throw unsupported(
+      'LinuxContainerResources.unified',
+      `The keys ${refused.join(', ')} in "unified" of ${what} cannot be set: only systemd writes to the container's ` +
+        "cgroup. Leave them out; of a kubelet's, turn off the feature gate MemoryQoS.",
+    );
+  }
+  const limitOf = (key: string): number | undefined => {
+    const { [key]: text = 'max' } = unified;
+    if (text === 'max') return undefined;
+    if (/^\d+$/.test(text)) return Number(text);
+    throw invalid(
+      `The key ${key} in "unified" of ${what} is "${text}": it has to be a whole number, or max.`,
+    );
+  };
+  const [swap, pids] = [limitOf(swapLimitBytes), limitOf(pidsLimit)];
+  return {
+    ...(swap === undefined ? {} : { swapLimitBytes: swap }),
+    ...(pids === undefined ? {} : { pidsLimit: pids }),
   };
 }
 
