@@ -1,5 +1,4 @@
 import { ImageService, Logger, messageOf, PodStore, RuntimeService } from '@podwright/core';
-import { HostExecutor } from '@podwright/nsenter';
 import { type Command, Option } from 'commander';
 import type { Container } from 'inversify';
 import type { ResolvedRuntimeConfig } from '../runtime-config.js';
@@ -113,7 +112,9 @@ function withKeptNetwork(config: ResolvedRuntimeConfig): ResolvedRuntimeConfig {
 /** Tells systemd, where it waits for that (sd_notify(3)): Node itself has no datagrams of unix sockets. */
 async function notifyReady({ env }: CliContext, container: Container): Promise<void> {
   const socket = env['NOTIFY_SOCKET'];
-  if (socket === undefined || !container.isBound(HostExecutor)) return;
+  if (socket === undefined) return;
+  const { HostExecutor } = await import('@podwright/nsenter');
+  if (!container.isBound(HostExecutor)) return;
   try {
     await container.get(HostExecutor).run({
       command: 'systemd-notify',

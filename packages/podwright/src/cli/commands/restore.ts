@@ -1,5 +1,4 @@
 import { ContainerRuntime } from '@podwright/core';
-import { PodRestorer } from '@podwright/pods';
 import type { Command } from 'commander';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
@@ -14,6 +13,8 @@ export function registerRestore(program: Command, cli: Cli): void {
 }
 
 export async function restore(context: CliContext, uid: string): Promise<void> {
+  // Loaded for this command only: others do not wait for it.
+  const { PodRestorer } = await import('@podwright/pods');
   const container = await context.createContainer(context.config);
   const runtime = container.get(ContainerRuntime);
   await runtime.start();

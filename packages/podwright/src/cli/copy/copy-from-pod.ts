@@ -52,9 +52,10 @@ async function receive(
   args: readonly string[],
 ): Promise<void> {
   const { signal } = context;
+  const programs = await localPrograms();
   const session = await startTar(runtime, container, args, { stdin: false, signal });
   const said = textOf(session.stderr);
-  const unpacking = await localPrograms().start({
+  const unpacking = await programs.start({
     command: 'tar',
     args: ['-xf', '-', '-C', local, '--no-same-owner', '--no-same-permissions'],
     signal,
@@ -101,7 +102,8 @@ async function moveInto({ signal }: CliContext, from: string, to: string): Promi
     await rename(from, to);
     return;
   }
-  await localPrograms().run({
+  const programs = await localPrograms();
+  await programs.run({
     command: 'cp',
     args: ['-a', '-T', '--remove-destination', '--', from, to],
     signal,

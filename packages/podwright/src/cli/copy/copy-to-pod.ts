@@ -19,7 +19,8 @@ export async function copyToPod(
     ? { directory: path, name: basename(source) }
     : splitPodPath(path);
   const { signal } = context;
-  const packing = await localPrograms().start({
+  const programs = await localPrograms();
+  const packing = await programs.start({
     command: 'tar',
     args: packArguments(source, isDirectory, target.name),
     signal,
