@@ -59,6 +59,13 @@ describe('a connection', () => {
     frame(1, literal(0x41, '-run-b')),
   ]);
 
+  it('holds back no headers that are longer than HTTP/2 allows them to be', () => {
+    const filter = new AuthorityFilter();
+    const tooLong = Buffer.concat([sent, Buffer.from([0xff, 0xff, 0xff, 1, 4, 0, 0, 0, 1, 0x41])]);
+    filter.write(tooLong);
+    expect(filter.read()).toHaveLength(tooLong.length);
+  });
+
   it('has valid authorities however its bytes arrive', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(sent.length), { maxLength: 12 }), async (cuts) => {

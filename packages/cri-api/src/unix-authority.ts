@@ -4,6 +4,8 @@ import { Duplex, pipeline, Transform, type TransformCallback } from 'node:stream
 const PREFACE_BYTES = 24;
 const FRAME_HEADER_BYTES = 9;
 const HEADERS = 1;
+/** Longest frame that an HTTP/2 peer may send without being told otherwise (RFC 9113, 4.2), which grpc-js does not. */
+const MAX_FRAME_BYTES = 16_384;
 const PADDED = 0x8;
 const PRIORITY = 0x20;
 /** Index of `:authority` in the static table of HPACK (RFC 7541, appendix A). */
@@ -50,7 +52,7 @@ export class AuthorityFilter extends Transform {
       at += skipped;
       if (bytes.length - at < FRAME_HEADER_BYTES) return at;
       const length = bytes.readUIntBE(at, 3);
-      if (bytes[at + 3] !== HEADERS) this.#skip = FRAME_HEADER_BYTES + length;
+      if (bytes[at + 3] !== HEADERS || length > MAX_FRAME_BYTES) this.#skip = FRAME_HEADER_BYTES + length;
       else if (bytes.length - at < FRAME_HEADER_BYTES + length) return at;
       else {
         correctHeaders(

@@ -37,6 +37,16 @@ async function answer(): Promise<string> {
   return text;
 }
 
+async function leaveDeadSocket(): Promise<void> {
+  await mkdir(dirname(socketPath));
+  const hidden = join(directory, 'hidden');
+  const dead = createServer().listen(hidden);
+  await new Promise<void>((resolve) => dead.once('listening', () => resolve()));
+  await rename(hidden, socketPath);
+  await new Promise<void>((resolve) => dead.close(() => resolve()));
+  expect((await stat(socketPath)).isSocket()).toBe(true);
+}
+
 describe('UnixListener', () => {
   it('is for its owner only, and leaves nothing beside the socket', async () => {
     await listen();
@@ -65,14 +75,32 @@ describe('UnixListener', () => {
   });
 
   it('replaces the socket of a dead server', async () => {
-    await mkdir(dirname(socketPath));
-    const hidden = join(directory, 'hidden');
-    const dead = createServer().listen(hidden);
-    await new Promise<void>((resolve) => dead.once('listening', () => resolve()));
-    await rename(hidden, socketPath);
-    await new Promise<void>((resolve) => dead.close(() => resolve()));
-    expect((await stat(socketPath)).isSocket()).toBe(true);
+    await leaveDeadSocket();
     await listen();
+    expect(await answer()).toBe('served');
+    expect(await readdir(dirname(socketPath))).toEqual(['a.sock']);
+  });
+
+  it.each([
+    ['nothing', async () => undefined],
+    ['the socket of a dead server', leaveDeadSocket],
+  ])('of several that start at the same time one listens, where there is %s', async (_what, prepare) => {
+    await prepare();
+    const results = await Promise.allSettled([listen(), listen(), listen()]);
+    const refused = results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+    expect(refused).toEqual([
+      expect.objectContaining({ kind: 'already-exists' }),
+      expect.objectContaining({ kind: 'already-exists' }),
+    ]);
+    expect(await answer()).toBe('served');
+    expect(await readdir(dirname(socketPath))).toEqual(['a.sock']);
+  });
+
+  it('leaves the socket of another that took its place', async () => {
+    const first = await listen();
+    await rm(socketPath);
+    await listen();
+    await first.stopListening();
     expect(await answer()).toBe('served');
   });
 

@@ -1,4 +1,5 @@
-import { chmod, lstat, mkdir, mkdtemp, rename, rm, rmdir } from 'node:fs/promises';
+import type { Stats } from 'node:fs';
+import { chmod, link, lstat, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
 import { messageOf, PodwrightError, systemErrorCode } from '@podwright/core';
@@ -18,6 +19,8 @@ export interface ListenAddress {
 export class UnixListener {
   private server: Server | undefined;
   private readonly sockets = new Set<Socket>();
+  /** Of the socket that was made. */
+  private inode: number | undefined;
 
   constructor(private readonly address: ListenAddress) {}
 
@@ -49,8 +52,11 @@ export class UnixListener {
     const { server } = this;
     if (server === undefined) return;
     this.server = undefined;
-    // Node would remove the name under which it was made.
-    if (this.address.socketFd === undefined) await rm(this.address.socketPath, { force: true });
+    const { socketFd, socketPath } = this.address;
+    // Node would remove the name under which it was made. Another server may have taken the place of one that was removed.
+    if (socketFd === undefined && (await lstatIfThere(socketPath))?.ino === this.inode) {
+      await rm(socketPath, { force: true });
+    }
     server.close();
   }
 
@@ -63,25 +69,28 @@ export class UnixListener {
     const { socketPath } = this.address;
     const directory = dirname(socketPath);
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    await this.checkPlace();
     // Made where nobody else can look, and shown when its mode is right.
     const hidden = await mkdtemp(join(directory, '.new-'));
     try {
+      await this.clearPlace(join(hidden, 'dead'));
       const path = join(hidden, 's');
       await bind(server, { path });
       await chmod(path, 0o600);
-      await rename(path, socketPath);
+      const { ino } = await lstat(path);
+      // Unlike a rename it fails when another server was faster.
+      await link(path, socketPath).catch((error: unknown) => {
+        throw systemErrorCode(error) === 'EEXIST' ? this.taken() : error;
+      });
+      this.inode = ino;
     } finally {
-      await rmdir(hidden);
+      await rm(hidden, { recursive: true });
     }
   }
 
-  private async checkPlace(): Promise<void> {
+  /** @param aside where the socket of a dead server is put, to be removed */
+  private async clearPlace(aside: string): Promise<void> {
     const { socketPath } = this.address;
-    const there = await lstat(socketPath).catch((error: unknown) => {
-      if (systemErrorCode(error) === 'ENOENT') return undefined;
-      throw error;
-    });
+    const there = await lstatIfThere(socketPath);
     if (there === undefined) return;
     if (!there.isSocket()) {
       throw new PodwrightError(
@@ -90,8 +99,20 @@ export class UnixListener {
         { details: { path: socketPath } },
       );
     }
-    if (!(await isAnswering(socketPath))) return;
-    throw new PodwrightError(
+    if (await isAnswering(socketPath)) throw this.taken();
+    await rename(socketPath, aside).catch((error: unknown) => {
+      // Another that starts now has put it aside.
+      if (systemErrorCode(error) !== 'ENOENT') throw error;
+    });
+    if ((await lstatIfThere(aside))?.ino === there.ino || !(await isAnswering(aside))) return;
+    // Another has begun to listen there in between.
+    await rename(aside, socketPath);
+    throw this.taken();
+  }
+
+  private taken(): PodwrightError {
+    const { socketPath } = this.address;
+    return new PodwrightError(
       'already-exists',
       `A server answers at ${socketPath}: stop it, or listen elsewhere.`,
       { details: { path: socketPath } },
@@ -108,6 +129,13 @@ export class UnixListener {
       { cause: error },
     );
   }
+}
+
+async function lstatIfThere(path: string): Promise<Stats | undefined> {
+  return await lstat(path).catch((error: unknown) => {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  });
 }
 
 function bind(server: Server, where: { readonly path: string } | { readonly fd: number }): Promise<void> {
