@@ -52,6 +52,7 @@ describe('resources', () => {
     ],
     [{ hugepageLimits: { '2MB': 4 } }, { hugepageLimits: [{ pageSize: '2MB', limit: 4n }] }],
     [{ pidsLimit: 7 }, { unified: { 'pids.max': '7' } }],
+    [{ swapLimitBytes: 0 }, { unified: { 'memory.swap.max': '0' } }],
   ])('%j', (resources, expected) => expect(toCriResources(resources)).toMatchObject(expected));
 });
 
