@@ -4,6 +4,9 @@ import { slowness } from '../slowness.js';
 import { createCriTarget } from './cri-target.js';
 
 const LOADING = 'the CRI has only pulls, no loading of archives';
+const SIZES = 'a size has no answer in the streaming protocol, and containerd takes it in beside the input';
+const UNREAD =
+  'containerd 1.6 closes the connection when the container ends, and what was not read by then is lost';
 const PIDS = 'the CRI can limit processes on the unified cgroup hierarchy (v2) only';
 const POD_LIMITS = 'the CRI leaves the limits of a whole pod to its client, who makes its control group';
 const STOP_SIGNAL = 'the CRI has stop signals of containers from Kubernetes 1.33 on';
@@ -24,7 +27,11 @@ defineConformance({
     'stop/own-signal': STOP_SIGNAL,
     'lifecycle/stop-signal': STOP_SIGNAL,
     'exec/timeout': 'containerd 1.6 kills the command at its time, and not its children',
-    'exec/terminal': 'containerd sets the size of a terminal after the command has begun',
+    'exec/terminal': SIZES,
+    'exec/resize': SIZES,
+    'attach/terminal': SIZES,
+    'attach/much-input': UNREAD,
+    'attach/slow-client': UNREAD,
     'exec/kill': 'the CRI cannot end a command that was started with streams',
     'exec-handler/resource-limits': 'the CRI has no resource limits of processes',
     'volumes/image-volume': 'the CRI has images as volumes from Kubernetes 1.31 on',
@@ -40,6 +47,9 @@ defineConformance({
     'resources/update-pod': POD_LIMITS,
     'resources/sync-resize': POD_LIMITS,
     'resources/update-pod-wrong': POD_LIMITS,
+    'resources/sync-resize-pod': POD_LIMITS,
+    'stats/network':
+      'containerd 1.6 knows what a pod uses only where its client has made a control group of it',
     'kernel/no-host-mounts': 'containerd mounts root file systems on the host',
     'kubelet/pid-node': 'containerd gives a container the PID namespace of its sandbox',
     'security/groups-strict': GROUPS_POLICY,

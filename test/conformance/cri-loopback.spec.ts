@@ -4,6 +4,10 @@ import { startOwnServer } from '../e2e/support/cri-target.js';
 import { slowness } from '../slowness.js';
 import { createCriTarget } from './cri-target.js';
 
+const LOADING = 'the CRI has only pulls, no loading of archives';
+const SIZES =
+  'a size has no answer in the streaming protocol: it may come after the command has begun, or its input';
+
 defineConformance({
   name: 'cri over the CRI server over systemd',
   createTarget: async () => {
@@ -15,5 +19,17 @@ defineConformance({
     supervisedRestart: 'the CRI has no restarts: the caller restarts',
     persist: 'the CRI has no pods that come back after a reboot',
     execRefusal: 'the exec handler oci leaves nothing out',
+  },
+  unsupported: {
+    'exec/terminal': SIZES,
+    'exec/resize': SIZES,
+    'attach/terminal': SIZES,
+    'exec/kill': 'the CRI cannot end a command that was started with streams',
+    'exec-handler/resource-limits': 'the CRI has no resource limits of processes',
+    'volumes/image-volume': 'this backend does not mount images as volumes',
+    'images/load': LOADING,
+    'images/load-oci': LOADING,
+    'images/load-wrong': LOADING,
+    'pods/runtime-images': LOADING,
   },
 });

@@ -55,6 +55,11 @@ export class ContainerCheck {
     for (const mount of mounts) await this.mount(mount, what);
   }
 
+  /** Our own server takes stop signals; the status of its containers does not tell them. */
+  get knowsStopSignals(): boolean {
+    return this.facts.name === 'podwright';
+  }
+
   /** @throws PodwrightError kind `invalid-argument`, `failed-precondition` */
   processes({ pid, pidTarget, metadata }: ContainerConfig, sandbox: Pick<PodSandboxConfig, 'pid'>): void {
     const what = `Container "${metadata.name}"`;

@@ -251,13 +251,14 @@ export class CriContainers {
     options: CallOptions,
   ): Promise<void> {
     if (pidTarget === undefined) return;
-    const target = await this.find(pidTarget);
-    if (target?.sandboxId === sandboxId && (await this.stateOf(target, options)) === 'running') return;
-    throw new PodwrightError(
-      'invalid-argument',
-      `Container "${metadata.name}" cannot see the processes of ${pidTarget}: no container of that id runs in its sandbox.`,
-      { details: { pidTarget } },
-    );
+    const target = await this.record(pidTarget);
+    const what = `Container "${metadata.name}" cannot see the processes of container ${pidTarget}`;
+    if (target.sandboxId !== sandboxId) {
+      throw new PodwrightError('invalid-argument', `${what}: that is one of another sandbox.`);
+    }
+    if ((await this.stateOf(target, options)) !== 'running') {
+      throw new PodwrightError('failed-precondition', `${what}: that does not run.`);
+    }
   }
 
   private async make(
@@ -365,7 +366,7 @@ export class CriContainers {
       ({ runtime }, call) => runtime.containerStatus({ containerId: record.id }, call),
       options,
     );
-    if (status?.stopSignal !== cri.Signal.RUNTIME_DEFAULT) return;
+    if (status?.stopSignal !== cri.Signal.RUNTIME_DEFAULT || this.check.knowsStopSignals) return;
     throw unsupportedField(
       unsupportedFields.stopSignal,
       `Container "${metadata.name}" asks for the stop signal ${stopSignal}, and this runtime takes the image's only. ` +

@@ -1,4 +1,4 @@
-import type { Duplex } from 'node:stream';
+import type { Duplex, PassThrough } from 'node:stream';
 import {
   type AttachEnd,
   type AttachOptions,
@@ -24,7 +24,7 @@ import { CriConnection } from './cri-connection.js';
 import { CriContainers } from './cri-containers.js';
 import { toSeconds } from './cri-numbers.js';
 import { CriSandboxes } from './cri-sandboxes.js';
-import { sessionInput, sessionOutput } from './session-streams.js';
+import { givenInFull, sessionInput, sessionOutput } from './session-streams.js';
 import { unsupportedFields } from './unsupported-fields.js';
 
 /** The default of `ExecSyncOptions.outputLimitBytes`, and of runtimes. */
@@ -93,15 +93,12 @@ export class CriStreams {
     const remote = await remoteExec(url, { stdin, stdout: true, stderr: !tty, tty, ...call });
     let closed = false;
     if (tty && terminalSize) await resize(remote, tty, terminalSize);
-    const exitCode = remote.exitCode.catch((error: unknown) => {
-      throw PodwrightError.is(error, 'command-failed')
-        ? new PodwrightError('command-failed', `${what}: ${error.message}`, { cause: error })
-        : error;
-    });
+    const outputs = outputsOf(remote, () => closed);
+    const exitCode = exitCodeOf(remote, outputs, what);
     exitCode.catch(() => undefined);
     return {
       ...(remote.stdin ? { stdin: remote.stdin } : {}),
-      ...outputsOf(remote, () => closed),
+      ...outputs,
       exitCode,
       resize: (size) => resize(remote, tty, size),
       kill: async () => {
@@ -140,13 +137,14 @@ export class CriStreams {
     };
     const onAbort = () => void detach();
     signal?.addEventListener('abort', onAbort, { once: true });
-    const ended = this.endOf(id, remote, () => left).finally(() =>
+    const outputs = outputsOf(remote, () => left);
+    const ended = this.endOf(id, remote, outputs, () => left).finally(() =>
       signal?.removeEventListener('abort', onAbort),
     );
     ended.catch(() => undefined);
     return {
       ...(remote.stdin ? { stdin: sessionInput(remote.stdin, config.stdinOnce === true) } : {}),
-      ...outputsOf(remote, () => left),
+      ...outputs,
       ended,
       resize: (size) => resize(remote, tty, size),
       detach,
@@ -179,10 +177,17 @@ export class CriStreams {
   }
 
   /** An attachment ends without a code: it is the container's, should it have ended. */
-  private async endOf(id: string, remote: RemoteCommand, left: () => boolean): Promise<AttachEnd> {
-    await remote.exitCode.catch((error: unknown) => {
-      if (!left() && !PodwrightError.is(error, 'unavailable')) throw error;
-    });
+  private async endOf(
+    id: string,
+    remote: RemoteCommand,
+    outputs: SessionOutputs,
+    left: () => boolean,
+  ): Promise<AttachEnd> {
+    const failure: unknown = await remote.exitCode.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (!left()) await allGiven(outputs);
     // The streams end a moment before the runtime says that the container has.
     for (const end = this.clock.nowMs() + EXIT_PATIENCE_MS; !left(); ) {
       const exitCode = await this.containers.exitCode(id);
@@ -190,6 +195,7 @@ export class CriStreams {
       if (this.clock.nowMs() > end) break;
       await this.clock.sleep(EXIT_LOOK_MS);
     }
+    if (failure !== undefined && !left()) throw failure;
     return { type: 'detached' };
   }
 
@@ -228,10 +234,31 @@ async function resize(remote: RemoteCommand, tty: boolean, size: TerminalSize): 
   await remote.resize(size);
 }
 
-function outputsOf({ stdout, stderr }: RemoteCommand, isLeft: () => boolean) {
+interface SessionOutputs {
+  readonly stdout: PassThrough;
+  readonly stderr?: PassThrough;
+}
+
+function outputsOf({ stdout, stderr }: RemoteCommand, isLeft: () => boolean): SessionOutputs {
   if (!stdout) throw new PodwrightError('internal', 'There is no output, which was asked for.');
   return {
     stdout: sessionOutput(stdout, isLeft),
     ...(stderr ? { stderr: sessionOutput(stderr, isLeft) } : {}),
   };
+}
+
+async function allGiven({ stdout, stderr }: SessionOutputs): Promise<void> {
+  await Promise.all([givenInFull(stdout), ...(stderr ? [givenInFull(stderr)] : [])]);
+}
+
+/** @param what the command in words when it cannot be executed */
+async function exitCodeOf(remote: RemoteCommand, outputs: SessionOutputs, what: string): Promise<number> {
+  try {
+    const exitCode = await remote.exitCode;
+    await allGiven(outputs);
+    return exitCode;
+  } catch (error) {
+    if (!PodwrightError.is(error, 'command-failed')) throw error;
+    throw new PodwrightError('command-failed', `${what}: ${error.message}`, { cause: error });
+  }
 }
