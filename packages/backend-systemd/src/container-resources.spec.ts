@@ -41,7 +41,8 @@ describe('containerProperties', () => {
     [1, 125, { CPUShares: 128 }],
     [1, 0, { CPUShares: 2 }],
     [1, 1_000_000, { CPUShares: 262_144 }],
-    [1, undefined, {}],
+    [1, undefined, { CPUShares: 2 }],
+    [2, undefined, { CPUWeight: 1 }],
   ] as const)(
     'on version %i with a request of %s thousandths of a core',
     (version, cpuRequestMillis, expected) => {

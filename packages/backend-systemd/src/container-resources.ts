@@ -65,12 +65,14 @@ function swapLimitOf(resources: ContainerResources): number | undefined {
 const MIN_SHARES = 2;
 const MAX_SHARES = 262_144;
 
-/** The same of a container's unit: version 1 has shares that are finer than weights, and systemd hands them on there. */
+/**
+ * The same of a container's unit: version 1 has shares that are finer than weights, and systemd hands them on there.
+ * Without a request a container gets the least, as in Kubernetes: others of its pod that ask for some come first.
+ */
 export function containerProperties(
-  { cpuRequestMillis, ...others }: ContainerResources,
+  { cpuRequestMillis = 0, ...others }: ContainerResources,
   version: CgroupVersion,
 ): readonly UnitProperty[] {
-  if (cpuRequestMillis === undefined) return resourceProperties(others);
   if (version === 2) return resourceProperties({ ...others, cpuRequestMillis });
   const shares = Math.min(MAX_SHARES, Math.max(MIN_SHARES, Math.round((cpuRequestMillis * 1024) / 1000)));
   return [...resourceProperties(others), unitProperty('CPUShares', shares)];

@@ -53,6 +53,7 @@ describe('containerUnit', () => {
       unitProperty('TasksAccounting', true),
       unitProperty('IOAccounting', true),
       unitProperty('TasksMax', 'infinity'),
+      unitProperty('CPUWeight', 1),
       unitProperty('ExecStartEx', [
         command('/usr/bin/unshare', '-m', '--propagation', 'unchanged', '--', '/bin/sh', `${STATE}/launch`),
       ]),
