@@ -21,7 +21,7 @@ export function takesUnwritable(flavour: RuntimeFlavour): boolean {
  * crun on a read-only mount of its own. So that no container can write to the host's crun through /proc (CVE-2019-5736),
  * each crun mounts itself read-only, executes itself anew from there and unmounts it, which waits for an RCU grace period
  * and is told to every mount namespace that is a peer. Units run it from here instead, where that is done once. Without
- * this they run it from where it is, and are slower. docs/decisions/0023-runtime-mounted-once.md
+ * this they run it from where it is, and are slower. docs/decisions/0025-runtime-mounted-once.md
  */
 @injectable()
 export class RuntimeMount {
