@@ -78,19 +78,28 @@ export class CriServer {
     await this.sweeper.stop();
     await this.listener.stopListening();
     const { server } = this;
-    if (server) {
-      const deadline = setTimeout(() => {
-        server.forceShutdown();
-        // A client that does not answer, such as one that is paused, would hold the shutdown up for ever.
-        this.listener.closeConnections();
-      }, this.options.shutdownGraceMs);
-      await new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
-      clearTimeout(deadline);
-    }
+    if (server) await this.endCalls(server);
     this.injector?.destroy();
     this.listener.closeConnections();
     await this.runtimeService.settled();
     await this.streaming[Symbol.asyncDispose]();
+  }
+
+  /** Resolves when the last call has ended, or was cancelled as its time was over. */
+  private async endCalls(server: Server): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const deadline = setTimeout(() => {
+        server.forceShutdown();
+        // A client that does not answer, such as one that is paused, would hold its connection for ever. Nor is grpc-js
+        // through with one that was dropped for breaking the protocol.
+        this.listener.closeConnections();
+        resolve();
+      }, this.options.shutdownGraceMs);
+      server.tryShutdown(() => {
+        clearTimeout(deadline);
+        resolve();
+      });
+    });
   }
 
   private serve<S extends DescService>(server: Server, service: S, handlers: RpcHandlers<S>): void {
