@@ -13,6 +13,7 @@ import { buildExecProcess, collectExec, ExecHandler, type OciSpec } from '@podwr
 import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { CgroupLock } from './cgroup-lock.js';
+import type { ContainerRecord } from './container-record.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
@@ -42,14 +43,28 @@ export class ContainerExec {
     const record = this.store.require(id);
     // The process is attached to the unit before it becomes the command.
     this.cgroupLock.warm();
-    const { state } = await this.containers.status(record);
-    if (state !== 'running') {
-      throw new PodwrightError(
-        'failed-precondition',
-        `Container "${record.config.metadata.name}" does not run: it is ${state}. A command needs a running one.`,
-        { details: { id, state } },
-      );
+    await this.checkRuns(record);
+    try {
+      return await this.enter(record, options);
+    } catch (error) {
+      // It may have ended meanwhile: then that is what the caller can do something about.
+      if (options.signal?.aborted !== true) await this.checkRuns(record, error);
+      throw error;
     }
+  }
+
+  private async checkRuns(record: ContainerRecord, cause?: unknown): Promise<void> {
+    const { id, config } = record;
+    const { state } = await this.containers.status(record);
+    if (state === 'running') return;
+    throw new PodwrightError(
+      'failed-precondition',
+      `Container "${config.metadata.name}" does not run: it is ${state}. A command needs a running one.`,
+      { details: { id, state }, cause },
+    );
+  }
+
+  private async enter({ id }: ContainerRecord, options: ExecOptions): Promise<ExecSession> {
     const paths = this.layout.container(id);
     const spec = JSON.parse(await readFile(this.host.hostPath(paths.ociConfig), 'utf8')) as OciSpec;
     const { command, tty, terminalSize, stdin, signal } = options;

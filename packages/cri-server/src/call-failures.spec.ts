@@ -5,7 +5,10 @@ import { failureLevel } from './call-failures.js';
 it.each([
   ['ContainerStatus', new PodwrightError('not-found', ''), 'debug'],
   ['PodSandboxStats', new PodwrightError('not-found', ''), 'debug'],
-  ['ExecSync', new PodwrightError('not-found', ''), 'warn'],
+  ['ExecSync', new PodwrightError('not-found', ''), 'debug'],
+  ['ExecSync', new PodwrightError('failed-precondition', ''), 'debug'],
+  ['ExecSync', new PodwrightError('command-failed', ''), 'warn'],
+  ['StartContainer', new PodwrightError('failed-precondition', ''), 'warn'],
   ['CreateContainer', new PodwrightError('image-not-found', ''), 'warn'],
   ['RunPodSandbox', new PodwrightError('cancelled', ''), 'debug'],
   ['RunPodSandbox', new PodwrightError('internal', ''), 'error'],
