@@ -63,6 +63,16 @@ describe('a container', () => {
     await expectRefusal(bed.runtime.startContainer({ containerId: id }));
   });
 
+  it('is made of the image that a pull has answered, as a kubelet asks for it', async () => {
+    const pulled = await bed.images.pullImage({ image: { image: testImages.busybox } });
+    const image = { image: pulled.imageRef, userSpecifiedImage: testImages.busybox };
+    const id = await bed.start(await bed.runPod(), { image });
+    const { imageRef, image: shown } = await bed.status(id);
+    expect(imageRef).toMatch(/sha256:/);
+    expect(shown?.image).toMatch(/./);
+    expect(await bed.output(id, 'echo', 'hello')).toBe('hello\n');
+  });
+
   it('has exited when it was stopped, and may be stopped again', async () => {
     const containerId = await bed.start(await bed.runPod());
     for (const _ of [1, 2]) {

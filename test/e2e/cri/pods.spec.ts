@@ -75,6 +75,23 @@ describe('a pod', () => {
     expect(items).toMatchObject([{ metadata, labels, annotations, state: SANDBOX_READY }]);
   });
 
+  it('may have names that are longer than that of a host can be, and in capitals, and so may its containers', async () => {
+    const uuid = randomUUID();
+    const pod = await bed.runPod({
+      metadata: {
+        name: `create-Privileged-PodSandbox-for-container-${uuid}`,
+        namespace: `cri-test-namespace${uuid}`,
+        uid: `cri-test-uid${uuid}`,
+        attempt: 2,
+      },
+      dnsConfig: {},
+    });
+    const name = `seccomp-Container-${randomUUID()}${randomUUID()}`;
+    const id = await bed.start(pod, { metadata: { name, attempt: 2 } });
+    expect(await bed.output(id, 'hostname')).toMatch(/./);
+    expect((await bed.status(id)).metadata?.name).toBe(name);
+  });
+
   it('has an address of its own and says which namespaces it has', async () => {
     const { network, linux } = await bed.podStatus(await bed.runPod());
     expect(network?.ip).toMatch(/^\d+\.\d+\.\d+\.\d+$/);

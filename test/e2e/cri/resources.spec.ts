@@ -62,6 +62,20 @@ describe('the resources of a container', () => {
     expect((await bed.status(id)).state).toBe(1);
   });
 
+  it('may have more weight than limit, and a limit of memory and swap together', async () => {
+    const memory = 64n * MEBIBYTE;
+    const { pid } = await startKnown({
+      linux: {
+        resources: {
+          ...limits,
+          ...{ cpuQuota: 20_000n, cpuShares: 1024n, memorySwapLimitInBytes: memory },
+        },
+      },
+    });
+    expect(await limitOf(pid, 'cpuQuota')).toBe(isUnified ? '20000 100000' : '20000');
+    if (!isUnified) expect(await limitOf(pid, 'cpuShares')).toBe('1024');
+  });
+
   it('are limited anew while it runs', async () => {
     const { id, pid } = await startKnown({ linux: { resources: limits } });
     await bed.runtime.updateContainerResources({

@@ -18,7 +18,7 @@ describe('toResources', () => {
     [
       'shares beyond the quota',
       { cpuShares: 2048n, cpuQuota: 50_000n },
-      { cpuLimitMillis: 500, cpuRequestMillis: 500 },
+      { cpuLimitMillis: 500, cpuRequestMillis: 2000 },
     ],
     [
       'memory and swap',

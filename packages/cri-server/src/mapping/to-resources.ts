@@ -104,9 +104,7 @@ function cpuOf({ cpuQuota, cpuPeriod, cpuShares }: cri.LinuxContainerResources, 
   const period = cpuPeriod === 0n ? CPU_PERIOD_US : Number(cpuPeriod);
   const limit = cpuQuota > 0n ? Math.max(1, Math.round((Number(cpuQuota) * 1000) / period)) : undefined;
   // Rounded up, as the kubelet rounds down when it makes shares of a request: both see the same request.
-  const asked = cpuShares > 0n ? Math.ceil((Number(cpuShares) * 1000) / SHARES_PER_CORE) : undefined;
-  // The kernel takes shares beyond a quota, and they give nothing then; the contract has no request beyond its limit.
-  const request = asked === undefined ? undefined : Math.min(asked, limit ?? asked);
+  const request = cpuShares > 0n ? Math.ceil((Number(cpuShares) * 1000) / SHARES_PER_CORE) : undefined;
   return {
     ...(limit === undefined ? {} : { cpuLimitMillis: limit }),
     ...(request === undefined ? {} : { cpuRequestMillis: request }),
