@@ -99,6 +99,13 @@ export class ContainerCheck {
           'hierarchy (v2). Set a default in the configuration of the runtime.',
       );
     }
+    if (resources.swapLimitBytes !== undefined && !(await this.host.unified())) {
+      throw unsupportedField(
+        unsupportedFields.swapLimit,
+        `A limit of swap alone (swapLimitBytes) of ${what} takes a host with the unified cgroup hierarchy (v2). Set ` +
+          'memoryLimitBytes and memorySwapLimitBytes.',
+      );
+    }
   }
 
   private async confinement({ security }: ContainerConfig, what: string): Promise<void> {

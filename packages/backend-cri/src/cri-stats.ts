@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type CallOptions,
@@ -89,7 +89,7 @@ export class CriStats {
 
 export function toContainerStats(
   { id, sandboxId, podUid, metadata, resources }: ContainerStatus,
-  { cpu, memory, writableLayer }: cri.ContainerStats,
+  { cpu, memory, swap, writableLayer }: cri.ContainerStats,
   pids: number,
   nowMs: number,
 ): ContainerStats {
@@ -100,7 +100,7 @@ export function toContainerStats(
     name: metadata.name,
     timestampMs: toMilliseconds(cpu?.timestamp ?? 0n) ?? nowMs,
     cpu: { usageNanoseconds: toNumber(cpu?.usageCoreNanoSeconds) ?? 0 },
-    memory: toMemory(memory, resources.memoryLimitBytes),
+    memory: toMemory(memory, resources.memoryLimitBytes, swap),
     pids,
     writableLayer: toUsage(writableLayer),
   };
@@ -135,14 +135,24 @@ export function toSandboxStats(
   };
 }
 
-function toMemory(memory: cri.MemoryUsage | undefined, limitBytes: number | undefined): MemoryStats {
+function toMemory(
+  memory: cri.MemoryUsage | undefined,
+  limitBytes: number | undefined,
+  swap?: cri.SwapUsage,
+): MemoryStats {
   const workingSetBytes = toNumber(memory?.workingSetBytes) ?? 0;
-  const rssBytes = toNumber(memory?.rssBytes);
+  const told = {
+    rssBytes: toNumber(memory?.rssBytes),
+    pageFaults: toNumber(memory?.pageFaults),
+    majorPageFaults: toNumber(memory?.majorPageFaults),
+    swapUsageBytes: toNumber(swap?.swapUsageBytes),
+    swapAvailableBytes: toNumber(swap?.swapAvailableBytes),
+  };
   return {
     workingSetBytes,
     usageBytes: Math.max(toNumber(memory?.usageBytes) ?? 0, workingSetBytes),
     ...(limitBytes === undefined ? {} : { availableBytes: Math.max(0, limitBytes - workingSetBytes) }),
-    ...(rssBytes === undefined ? {} : { rssBytes }),
+    ...Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined)),
   };
 }
 
@@ -168,23 +178,32 @@ function toInterfaces(network: cri.NetworkUsage | undefined): readonly NetworkIn
     }));
 }
 
-/** By the control group of the first process; 0 when it is gone, or on another host. */
+/**
+ * By the control group of the first process, without what watches the container there: that is in another PID namespace.
+ * 0 when it is gone, or on another host.
+ */
 async function processCount(pid: number | undefined): Promise<number> {
   if (pid === undefined) return 0;
   const cgroups = await text(`/proc/${pid}/cgroup`);
   for (const line of cgroups.trim().split('\n')) {
-    const [, controllers = '', path = ''] = line.split(':');
-    const folder =
-      controllers === ''
-        ? '/sys/fs/cgroup'
-        : controllers.split(',').includes('pids')
-          ? '/sys/fs/cgroup/pids'
-          : '';
-    if (folder === '') continue;
-    const count = Number.parseInt(await text(join(folder, path, 'pids.current')), 10);
-    if (count > 0) return count;
+    const folder = pidsFolder(line);
+    const count = folder === undefined ? 0 : Number.parseInt(await text(join(folder, 'pids.current')), 10);
+    if (folder === undefined || !(count > 0)) continue;
+    const own = await readlink(`/proc/${pid}/ns/pid`).catch(() => undefined);
+    const members = (await text(join(folder, 'cgroup.procs'))).trim().split('\n');
+    const namespaces = await Promise.all(
+      members.map((each) => readlink(`/proc/${each}/ns/pid`).catch(() => own)),
+    );
+    return count - namespaces.filter((namespace) => namespace !== own).length;
   }
   return 0;
+}
+
+/** Where processes are counted, of a line of /proc/PID/cgroup. */
+function pidsFolder(line: string): string | undefined {
+  const [, controllers = '', path = ''] = line.split(':');
+  if (controllers === '') return join('/sys/fs/cgroup', path);
+  return controllers.split(',').includes('pids') ? join('/sys/fs/cgroup/pids', path) : undefined;
 }
 
 async function text(path: string): Promise<string> {

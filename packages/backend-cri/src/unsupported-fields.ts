@@ -100,4 +100,9 @@ export const unsupportedFields = {
     missing: 'the unified cgroup hierarchy (v2)',
     byHost: true,
   },
+  swapLimit: {
+    paths: ['ContainerResources.swapLimitBytes'],
+    missing: 'the unified cgroup hierarchy (v2)',
+    byHost: true,
+  },
 } as const satisfies Record<string, UnsupportedField>;
