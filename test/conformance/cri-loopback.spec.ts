@@ -5,6 +5,7 @@ import { slowness } from '../slowness.js';
 import { createCriTarget } from './cri-target.js';
 
 const LOADING = 'the CRI has only pulls, no loading of archives';
+const POD_LIMITS = 'the CRI leaves the limits of a whole pod to its client, who makes its control group';
 const SIZES =
   'a size has no answer in the streaming protocol: it may come after the command has begun, or its input';
 
@@ -24,6 +25,8 @@ defineConformance({
     'exec/terminal': SIZES,
     'exec/resize': SIZES,
     'attach/terminal': SIZES,
+    'attach/two-clients':
+      'the streaming protocol does not tell when a client is attached: what is written just then may be missed',
     'exec/kill': 'the CRI cannot end a command that was started with streams',
     'exec-handler/resource-limits': 'the CRI has no resource limits of processes',
     'volumes/image-volume': 'this backend does not mount images as volumes',
@@ -31,5 +34,10 @@ defineConformance({
     'images/load-oci': LOADING,
     'images/load-wrong': LOADING,
     'pods/runtime-images': LOADING,
+    'resources/update-sandbox': POD_LIMITS,
+    'resources/update-pod': POD_LIMITS,
+    'resources/sync-resize': POD_LIMITS,
+    'resources/sync-resize-pod': POD_LIMITS,
+    'resources/update-pod-wrong': POD_LIMITS,
   },
 });

@@ -55,8 +55,8 @@ export class ContainerCheck {
     for (const mount of mounts) await this.mount(mount, what);
   }
 
-  /** Our own server takes stop signals; the status of its containers does not tell them. */
-  get knowsStopSignals(): boolean {
+  /** It takes stop signals, which the status of its containers does not tell, and limits of processes on any host. */
+  get isOwnServer(): boolean {
     return this.facts.name === 'podwright';
   }
 
@@ -92,7 +92,7 @@ export class ContainerCheck {
         `The limit of huge pages of ${what} cannot be kept: the host has no cgroup controller hugetlb.`,
       );
     }
-    if (resources.pidsLimit !== undefined && !(await this.host.unified())) {
+    if (resources.pidsLimit !== undefined && !this.isOwnServer && !(await this.host.unified())) {
       throw unsupportedField(
         unsupportedFields.pidsLimit,
         `The limit of processes of ${what} cannot be set through the CRI on a host without the unified cgroup ` +

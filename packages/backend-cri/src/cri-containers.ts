@@ -366,7 +366,7 @@ export class CriContainers {
       ({ runtime }, call) => runtime.containerStatus({ containerId: record.id }, call),
       options,
     );
-    if (status?.stopSignal !== cri.Signal.RUNTIME_DEFAULT || this.check.knowsStopSignals) return;
+    if (status?.stopSignal !== cri.Signal.RUNTIME_DEFAULT || this.check.isOwnServer) return;
     throw unsupportedField(
       unsupportedFields.stopSignal,
       `Container "${metadata.name}" asks for the stop signal ${stopSignal}, and this runtime takes the image's only. ` +
