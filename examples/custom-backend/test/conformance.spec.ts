@@ -111,6 +111,7 @@ async function startAgent(
       },
       writeFile: async (path, text) => host.files.writeFile(path, text),
       readFile: async (path) => (host.files.find(path) ? host.files.readFile(path).toString() : undefined),
+      rename: async (from, to) => host.files.rename(from, to),
       connect: async (port) => host.connect(port),
     },
     plantOrphan: async () => {

@@ -91,7 +91,7 @@ function unary(method: DescMethod, run: Run, failed: Failed) {
 }
 
 function stream(method: DescMethod, run: Run, failed: Failed) {
-  return async (call: ServerWritableStream<object, object>): Promise<void> => {
+  const answer = async (call: ServerWritableStream<object, object>): Promise<void> => {
     const context = contextOf(call);
     try {
       for await (const response of run(call.request, context) as AsyncIterable<
@@ -107,6 +107,7 @@ function stream(method: DescMethod, run: Run, failed: Failed) {
       else call.emit('error', failed(error));
     }
   };
+  return (call: ServerWritableStream<object, object>): void => void answer(call);
 }
 
 function drained(call: ServerWritableStream<object, object>, signal: AbortSignal): Promise<void> {

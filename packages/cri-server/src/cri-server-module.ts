@@ -32,7 +32,8 @@ const SHUTDOWN_GRACE_MS = 20_000;
 export function criServerModule({ streaming, ...options }: CriServerModuleOptions): ContainerModule {
   const streamingModule = criStreamingModule(streaming);
   return new ContainerModule((load) => {
-    streamingModule.load(load);
+    // Done when it returns: nothing in it waits.
+    void streamingModule.load(load);
     const { bind } = load;
     bind(CriServerOptions).toConstantValue({
       version: '0.1.0',
