@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer as createNetServer, type Server as NetServer } from 'node:net';
+import { createConnection, createServer as createNetServer, type Server as NetServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, credentials, type Server, ServerCredentials } from '@grpc/grpc-js';
@@ -107,6 +107,18 @@ describe('a call whose authority is a path', () => {
     listener.close();
     rpc.forceShutdown();
     await rm(directory, { recursive: true });
+  });
+
+  it('is not waited for when the client broke the protocol and has gone', async () => {
+    const socket = createConnection(join(directory, 's'));
+    const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+    const settingsOfAStream = Buffer.from([0, 0, 5, 4, 4, 0, 0, 0, 1, 1, 2, 3, 4, 5]);
+    socket.write(Buffer.concat([preface, Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]), settingsOfAStream]));
+    await new Promise<void>((resolve) => socket.once('data', () => resolve()));
+    const gone = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    socket.destroy();
+    await gone;
+    await new Promise<void>((resolve) => rpc.tryShutdown(() => resolve()));
   });
 
   it.each(['/run/podwright/cri.sock', 'localhost', '/a'])('%s', async (authority) => {

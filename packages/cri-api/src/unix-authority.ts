@@ -23,7 +23,10 @@ export function withValidAuthority(socket: Socket): Duplex {
   const requests = new AuthorityFilter();
   // Its errors reach the HTTP/2 session through the stream below.
   pipeline(socket, requests, () => {});
-  return Duplex.from({ readable: requests, writable: socket });
+  const both = Duplex.from({ readable: requests, writable: socket });
+  // The session of a client that broke the protocol waits for this, and would be kept for ever.
+  socket.once('close', () => both.destroy());
+  return both;
 }
 
 /** Passes on what an HTTP/2 client sends, with valid authorities. */

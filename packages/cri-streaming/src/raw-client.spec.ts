@@ -257,6 +257,11 @@ describe('URLs', () => {
     const server = await startServer();
     const url = server.exec({ ...OUTPUT_ONLY, run: async () => 0 });
     expect((await RawClient.upgrade(url, ['v9.channel.k8s.io'])).status).toBe(403);
+    const { port, pathname } = new URL(url);
+    const headers = { Connection: 'Upgrade', Upgrade: 'websocket', 'Sec-WebSocket-Version': '99' };
+    const call = request({ port, path: pathname, headers }).end();
+    const [response] = await once(call, 'response');
+    expect(response).toMatchObject({ statusCode: 400 });
     const command = await remoteExec(url);
     command.stdout?.resume();
     command.stderr?.resume();

@@ -180,6 +180,23 @@ describe('ContainerEvents', () => {
     expect(source.observed).toBe(true);
   });
 
+  it.each([
+    ['fail', (source: Subject<RuntimeEvent>) => source.error(new Error('the bus broke'))],
+    ['end', (source: Subject<RuntimeEvent>) => source.complete()],
+  ])("ends its clients when the backend's events %s", async (_what, end) => {
+    const { host } = await setUp();
+    const source = new Subject<RuntimeEvent>();
+    const events = new ContainerEvents(
+      replaced(host.runtime, { events: source }),
+      new ContainerStatuses(host.images),
+    );
+    const [client, another] = [new Client(events), new Client(events)];
+    end(source);
+    await expect(client.next()).rejects.toThrow();
+    await expect(another.next()).rejects.toThrow();
+    await expect(new Client(events).next()).rejects.toThrow();
+  });
+
   it('ends its clients when a status cannot be read, and begins anew', async () => {
     const { host } = await setUp();
     const source = new Subject<RuntimeEvent>();

@@ -42,7 +42,11 @@ export class EventFeed implements Disposable {
     private readonly onFailure: () => void,
   ) {
     this.#told = this.#learn().catch((error: unknown) => this.#fail(error));
-    this.#subscription = runtime.events.subscribe((event) => this.#take(event));
+    this.#subscription = runtime.events.subscribe({
+      next: (event) => this.#take(event),
+      error: (error: unknown) => this.#over(error),
+      complete: () => this.#over(new PodwrightError('closed', 'The backend tells of no more events.')),
+    });
   }
 
   add(client: EventQueue<CriEvent>): void {
@@ -65,6 +69,11 @@ export class EventFeed implements Disposable {
     for (const sandbox of await this.runtime.listPodSandboxes()) {
       if (!this.#known.has(sandbox.id)) this.#known.set(sandbox.id, sandbox);
     }
+  }
+
+  /** Not at once: it may be so before there is a client. */
+  #over(error: unknown): void {
+    queueMicrotask(() => this.#fail(error));
   }
 
   #take(event: RuntimeEvent): void {

@@ -85,6 +85,9 @@ export class HttpStreamingServer implements StreamingServer {
       this.server = undefined;
       throw error;
     }
+    server.on('error', (error) => {
+      this.logger.warn('A streaming client was not let in', { error: messageOf(error) });
+    });
     const address = server.address();
     const actualPort = typeof address === 'object' ? address?.port : port;
     this.url = `http://${isIPv6(host) ? `[${host}]` : host}:${actualPort}`;
@@ -151,8 +154,10 @@ export class HttpStreamingServer implements StreamingServer {
       refuse(socket, plan);
       return;
     }
-    const target = targetOf(request.url);
-    if (target !== undefined) this.pending.remove(target.token);
+    const takeUrl = () => {
+      const target = targetOf(request.url);
+      if (target !== undefined) this.pending.remove(target.token);
+    };
     if (socket instanceof Socket) {
       socket.setTimeout(0);
       socket.setNoDelay(true);
@@ -171,11 +176,13 @@ export class HttpStreamingServer implements StreamingServer {
       });
     };
     if (plan.type === 'spdy-command' || plan.type === 'spdy-port-forward') {
+      takeUrl();
       switchToSpdy(socket, head, plan.protocol);
       serving(serveSpdy(plan, socket, options));
     } else {
-      // Within the callback, or the first messages are missed.
+      // Within the callback, which comes at once or not at all: or the first messages are missed.
       acceptWebSocket(request, socket, head, plan.protocol, (webSocket) => {
+        takeUrl();
         serving(serveWebSocket(plan, webSocket, options));
       });
     }
