@@ -19,7 +19,7 @@ const GROUP = 'Global options:';
 export function addGlobalFlags(command: Command): Command {
   for (const option of [
     new Option('--config <file>', 'configuration file (default: /etc/podwright/config.yaml, if it is there)'),
-    new Option('--backend <name>', '`systemd`, `memory`, or an npm package (default: systemd)'),
+    new Option('--backend <name>', '`systemd`, `memory`, `cri`, or an npm package (default: systemd)'),
     new Option('--state-dir <dir>', 'what outlives a reboot (default: /var/lib/podwright)'),
     new Option('--run-dir <dir>', 'what ends with the run of the host (default: /run/podwright)'),
     new Option('--config-dir <dir>', 'further configuration (default: /etc/podwright)'),
