@@ -800,6 +800,13 @@ export const serviceMutants: Mutants<RuntimeService> = {
 
 /** Without its disposal: not every backend has something to end. */
 export const imageMutants: Mutants<ImageService, Exclude<keyof ImageService, typeof Symbol.asyncDispose>> = {
+  imageConfig: [
+    {
+      what: 'nothing is told of an image',
+      fails: 'images/config',
+      members: () => ({ imageConfig: async () => undefined }),
+    },
+  ],
   pullImage: [
     {
       what: 'starts at the call',

@@ -142,7 +142,8 @@ function bind(server: Server, where: { readonly path: string } | { readonly fd: 
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(where, () => {
-      server.off('error', reject);
+      // What fails later is the acceptance of one connection, for want of descriptors: its client hears of it.
+      server.off('error', reject).on('error', () => {});
       resolve();
     });
   });

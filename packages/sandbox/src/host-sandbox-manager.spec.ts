@@ -219,6 +219,21 @@ describe('create', () => {
     ['an id that is a path', config('other', { portMappings: [] }), '../x', 'invalid-argument'],
     ['a bad host name', config('other', { portMappings: [], hostname: 'a_b' }), 'id2', 'invalid-argument'],
     [
+      'a name server that would be two lines',
+      config('other', {
+        portMappings: [],
+        dns: { servers: ['1.1.1.1\noptions x'], searches: [], options: [] },
+      }),
+      'id2',
+      'invalid-argument',
+    ],
+    [
+      'a host alias with a blank',
+      config('other', { portMappings: [], hostAliases: [{ ip: '10.0.0.1', hostnames: ['a b'] }] }),
+      'id2',
+      'invalid-argument',
+    ],
+    [
       'a kernel parameter of the host',
       config('other', { portMappings: [], sysctls: { 'vm.x': '1' } }),
       'id2',

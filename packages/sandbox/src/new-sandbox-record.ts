@@ -43,8 +43,29 @@ export function checkSandboxConfig(config: SandboxConfig): readonly SysctlFile[]
       { details: { userNamespace, network, ipc, pid } },
     );
   }
+  checkLines(config);
   if (config.idMappings !== undefined) checkIdMappings(config.idMappings, userNamespace);
   return sysctlFiles(config.sysctls ?? {}, new Set(ownKinds(config)));
+}
+
+/** resolv.conf(5) and hosts(5) have words in lines: what is one of them here is one of them there. */
+function checkLines({ domain, dns, hostAliases = [] }: SandboxConfig): void {
+  const words = Object.entries({
+    domain: domain === undefined ? [] : [domain],
+    'dns.servers': dns?.servers ?? [],
+    'dns.searches': dns?.searches ?? [],
+    'dns.options': dns?.options ?? [],
+    hostAliases: hostAliases.flatMap(({ ip, hostnames }) => [ip, ...hostnames]),
+  });
+  for (const [field, values] of words) {
+    const wrong = values.find((value) => !/^[^\s\p{Cc}]*$/u.test(value));
+    if (wrong === undefined) continue;
+    throw new PodwrightError(
+      'invalid-argument',
+      `${JSON.stringify(wrong)} cannot be among the pod's ${field}: it has to be one word, without blanks, line feeds and control characters.`,
+      { details: { field, value: wrong } },
+    );
+  }
 }
 
 /** user_namespaces(7): ranges that do not overlap on either side; and the pod's files belong to its root. */

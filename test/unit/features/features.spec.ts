@@ -29,7 +29,7 @@ import { membersOf } from './interfaces.js';
 import { manifestWith, pathsOf, SAMPLE_IMAGE, takenManifests } from './manifest-samples.js';
 import { describedBackends, renderFeatures } from './render.js';
 
-async function featuresOf(backend: 'systemd' | 'memory'): Promise<RuntimeFeatures> {
+async function featuresOf(backend: 'systemd' | 'cri' | 'memory'): Promise<RuntimeFeatures> {
   const runtime = await createRuntime({ backend, stateDir: join(tmpdir(), 'podwright-features') });
   return runtime.features;
 }
@@ -37,6 +37,7 @@ async function featuresOf(backend: 'systemd' | 'memory'): Promise<RuntimeFeature
 it('docs/features.md is what the code says (npm run features writes it)', async () => {
   const backends = describedBackends({
     systemd: await featuresOf('systemd'),
+    cri: await featuresOf('cri'),
     memory: await featuresOf('memory'),
   });
   await expect(renderFeatures(backends)).toMatchFileSnapshot('../../../docs/features.md');
@@ -233,9 +234,11 @@ describe('the systemd backend', () => {
     userNamespaces: async () => (await part(UserNamespaces)).check(),
     recursiveReadOnly: () => checkRecursiveReadOnly([mount], '5.10.0'),
     persist: async () => (await part(PersistentUnits)).requirePossible(),
-    hugePages: () => checkResources({ hugepageLimits: { '2MB': 2_097_152 } }, 2, 'c'),
-    swapLimit: () => checkResources({ memoryLimitBytes: 1, memorySwapLimitBytes: 1 }, 1, 'c'),
-    cpusets: () => checkResources({ cpusetCpus: '0' }, 1, 'c'),
+    hugePages: () =>
+      checkResources({ hugepageLimits: { '2MB': 2_097_152 } }, { version: 2, swap: 'property' }, 'c'),
+    swapLimit: () =>
+      checkResources({ memoryLimitBytes: 1, memorySwapLimitBytes: 1 }, { version: 1, swap: 'missing' }, 'c'),
+    cpusets: () => checkResources({ cpusetCpus: '0' }, { version: 1, swap: 'file' }, 'c'),
   };
 
   it.each(Object.entries(systemdFields))('refuses %s on a host that lacks it', async (name, row) => {

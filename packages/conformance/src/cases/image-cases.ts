@@ -62,6 +62,18 @@ export const imageCases = section('images', {
       await t.rejects(t.imageService.imageStatus('Not a Reference'), 'invalid-argument');
     },
   },
+  config: {
+    title: 'an image tells how it is to be run, and one that is not there tells nothing',
+    run: async (t) => {
+      const { imageService: service } = t;
+      // A backend may leave it out.
+      if (service.imageConfig === undefined) return;
+      await t.pull(t.images.spare);
+      const config = await service.imageConfig(t.images.spare);
+      assert.ok(config?.config, 'the configuration of an image that is there');
+      assert.equal(await service.imageConfig(t.images.absent), undefined);
+    },
+  },
   'errors-apart': {
     title: 'not found, registry unreachable, unauthorized and bad reference are told apart',
     run: async (t) => {
