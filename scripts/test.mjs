@@ -41,16 +41,16 @@ const reports = {
  * after the other, since tests often wait. A part is a project, or the files of it that lie in `folders`.
  */
 function tracks() {
-  const here = projects
-    .filter((project) => project !== 'host')
-    .map((project) => ({ name: project, project }));
-  if (!projects.includes('host')) return [here, []];
+  const parts = (...names) =>
+    names.filter((name) => projects.includes(name)).map((name) => ({ name, project: name }));
   const host = (name, folders) => ({ name, project: 'host', folders });
   // Filters choose few files; and a machine with systemd is one host, which two tracks cannot have to themselves.
-  if (filters.length > 0 || isSystemdMachine()) return [[...here, host('host', [])], []];
+  if (!projects.includes('host')) return [parts(...PROJECTS), []];
+  if (filters.length > 0 || isSystemdMachine())
+    return [[...parts('unit', 'conformance', 'packaging', 'boot'), host('host', [])], []];
   return [
-    [...here, host('host-conformance', ['test/conformance'])],
-    [host('host', ['test/e2e', 'test/host'])],
+    [...parts('unit', 'conformance'), host('host-conformance', ['test/conformance'])],
+    [host('host', ['test/e2e', 'test/host']), ...parts('packaging', 'boot')],
   ];
 }
 
