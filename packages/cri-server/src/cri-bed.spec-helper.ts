@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Message, MessageInitShape } from '@bufbuild/protobuf';
 import { Clock, ImageService, Logger, RuntimeService, SystemClock } from '@podwright/core';
 import { cri, openChannel, type RpcChannel, type RpcClient } from '@podwright/cri-api';
 import { Container, type ContainerModule } from 'inversify';
@@ -82,11 +83,11 @@ export class CriBed implements AsyncDisposable {
   }
 
   /** A pod `web` in `default` of which only `config` is different. */
-  async runSandbox(config: Parameters<typeof sandboxConfig>[0] = {}): Promise<string> {
+  async runSandbox(config: SandboxInit = {}): Promise<string> {
     return (await this.runtime.runPodSandbox({ config: sandboxConfig(config) })).podSandboxId;
   }
 
-  async createContainer(podSandboxId: string, config: Partial<ContainerInit> = {}): Promise<string> {
+  async createContainer(podSandboxId: string, config: ContainerInit = {}): Promise<string> {
     const { containerId } = await this.runtime.createContainer({
       podSandboxId,
       config: { metadata: { name: 'app', attempt: 0 }, image: { image: IMAGE }, ...config },
@@ -96,11 +97,7 @@ export class CriBed implements AsyncDisposable {
   }
 
   /** A container that runs this script. */
-  async runScript(
-    podSandboxId: string,
-    script: string,
-    config: Partial<ContainerInit> = {},
-  ): Promise<string> {
+  async runScript(podSandboxId: string, script: string, config: ContainerInit = {}): Promise<string> {
     const containerId = await this.createContainer(podSandboxId, {
       command: ['sh', '-c', script],
       ...config,
@@ -110,12 +107,11 @@ export class CriBed implements AsyncDisposable {
   }
 }
 
-type CreateInit = NonNullable<Parameters<RpcClient<typeof cri.RuntimeService>['createContainer']>[0]>;
-type ContainerInit = NonNullable<CreateInit['config']>;
-type RunInit = NonNullable<Parameters<RpcClient<typeof cri.RuntimeService>['runPodSandbox']>[0]>;
-type SandboxInit = NonNullable<RunInit['config']>;
+// Without whole messages, which are not to be spread into another.
+type ContainerInit = Exclude<MessageInitShape<typeof cri.ContainerConfigSchema>, Message>;
+type SandboxInit = Exclude<MessageInitShape<typeof cri.PodSandboxConfigSchema>, Message>;
 
-export function sandboxConfig(config: Partial<SandboxInit> = {}): Partial<SandboxInit> {
+export function sandboxConfig(config: SandboxInit = {}): SandboxInit {
   return {
     metadata: { name: 'web', namespace: 'default', uid: 'uid-1', attempt: 0 },
     linux: { securityContext: { namespaceOptions: { pid: cri.NamespaceMode.CONTAINER } } },

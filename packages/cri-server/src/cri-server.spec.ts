@@ -1,4 +1,6 @@
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import type { MessageInitShape } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
 import { memoryBackendModule } from '@podwright/backend-memory';
 import { PodwrightError, RuntimeService } from '@podwright/core';
@@ -24,6 +26,9 @@ afterEach(async () => {
 const otherPod = (uid: string, attempt = 0) => ({
   metadata: { name: uid, namespace: 'default', uid, attempt },
 });
+
+/** All that comes from a stream; nothing where there is none. */
+const textOf = async (stream: Readable | undefined) => (stream === undefined ? '' : await text(stream));
 
 describe('the life of a pod', () => {
   it('goes from its start to its removal', async () => {
@@ -88,10 +93,10 @@ describe('lists', () => {
     const first = await bed.runSandbox({ labels: { app: 'a' } });
     const second = await bed.runSandbox({ ...otherPod('uid-2'), labels: { app: 'b' } });
     await bed.runtime.stopPodSandbox({ podSandboxId: second });
-    const ids = async (filter: Parameters<typeof bed.runtime.listPodSandbox>[0]) => {
-      const listed = (await bed.runtime.listPodSandbox(filter)).items.map(({ id }) => id);
+    const ids = async (request: { filter?: MessageInitShape<typeof cri.PodSandboxFilterSchema> }) => {
+      const listed = (await bed.runtime.listPodSandbox(request)).items.map(({ id }) => id);
       const streamed: string[] = [];
-      for await (const { podSandboxes } of bed.runtime.streamPodSandboxes(filter))
+      for await (const { podSandboxes } of bed.runtime.streamPodSandboxes(request))
         streamed.push(...podSandboxes.map(({ id }) => id));
       expect(streamed).toEqual(listed);
       return listed;
@@ -110,10 +115,10 @@ describe('lists', () => {
     const running = await bed.runScript(podSandboxId, 'sleep 1000', { labels: { app: 'a' } });
     const created = await bed.createContainer(podSandboxId, { metadata: { name: 'created', attempt: 0 } });
     const elsewhere = await bed.createContainer(other);
-    const ids = async (filter: Parameters<typeof bed.runtime.listContainers>[0]) => {
-      const listed = (await bed.runtime.listContainers(filter)).containers.map(({ id }) => id);
+    const ids = async (request: { filter?: MessageInitShape<typeof cri.ContainerFilterSchema> }) => {
+      const listed = (await bed.runtime.listContainers(request)).containers.map(({ id }) => id);
       const streamed: string[] = [];
-      for await (const { containers } of bed.runtime.streamContainers(filter))
+      for await (const { containers } of bed.runtime.streamContainers(request))
         streamed.push(...containers.map(({ id }) => id));
       expect(streamed).toEqual(listed);
       return listed;
@@ -258,11 +263,7 @@ describe('streams', () => {
     const command = await remoteExec(url, { stdin: true });
     command.stdin?.end('hello');
     const { stdout, stderr, exitCode } = command;
-    expect([await text(stdout ?? []), await text(stderr ?? []), await exitCode]).toEqual([
-      'hello',
-      'err\n',
-      5,
-    ]);
+    expect([await textOf(stdout), await textOf(stderr), await exitCode]).toEqual(['hello', 'err\n', 5]);
   });
 
   it('of a terminal', async () => {
@@ -275,7 +276,7 @@ describe('streams', () => {
       tty: true,
     });
     const command = await remoteExec(url, { stdin: true, tty: true });
-    expect([await text(command.stdout ?? []), await command.exitCode]).toEqual(['/dev/pts/0\r\n', 0]);
+    expect([await textOf(command.stdout), await command.exitCode]).toEqual(['/dev/pts/0\r\n', 0]);
   });
 
   it('of a first process', async () => {
@@ -289,7 +290,7 @@ describe('streams', () => {
     const attached = await remoteExec(url, { stdin: true });
     attached.stdin?.end('echo hello\n');
     attached.stderr?.resume();
-    expect(await text(attached.stdout ?? [])).toBe('hello\n');
+    expect(await textOf(attached.stdout)).toBe('hello\n');
     await attached.exitCode;
     expect((await bed.runtime.containerStatus({ containerId })).status?.state).toBe(
       ContainerState.CONTAINER_EXITED,

@@ -1,10 +1,11 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create, type Message, type MessageInitShape } from '@bufbuild/protobuf';
 import type { PidMode } from '@podwright/core';
 import { cri } from '@podwright/cri-api';
 import { describe, expect, it } from 'vitest';
 import { toContainerConfig } from './to-container-config.js';
 
-type Init = MessageInitShape<typeof cri.ContainerConfigSchema>;
+// Without whole messages, which are not to be spread into another.
+type Init = Exclude<MessageInitShape<typeof cri.ContainerConfigSchema>, Message>;
 
 const { MountPropagation, NamespaceMode, Signal } = cri;
 const BARE: Init = { metadata: { name: 'app', attempt: 1 }, image: { image: 'img' } };
@@ -13,7 +14,7 @@ const convert = (init: Init, { logDirectory = '/logs', sandboxPid = 'container' 
 const pid = (mode: cri.NamespaceMode, targetId = ''): Init => ({
   linux: { securityContext: { namespaceOptions: { pid: mode, targetId } } },
 });
-const mount = (init: MessageInitShape<typeof cri.MountSchema>): Init => ({
+const mount = (init: Exclude<MessageInitShape<typeof cri.MountSchema>, Message>): Init => ({
   mounts: [{ hostPath: '/h', containerPath: '/c', ...init }],
 });
 const MOUNT = {
@@ -23,6 +24,8 @@ const MOUNT = {
   propagation: 'private',
   createHostPath: true,
 };
+/** A value that no enum of the interface has; a newer client may send one. */
+const UNKNOWN: number = 99;
 const MAPPING = { containerId: 0, hostId: 100_000, length: 65_536 };
 
 describe('toContainerConfig', () => {
@@ -130,7 +133,7 @@ describe('toContainerConfig', () => {
     ],
     ['a target without an id', pid(NamespaceMode.TARGET), 'invalid-argument'],
     ['a device without a path', { devices: [{}] }, 'invalid-argument'],
-    ['an unknown signal', { stopSignal: 99 }, 'invalid-argument'],
+    ['an unknown signal', { stopSignal: UNKNOWN }, 'invalid-argument'],
     ['a mount of nothing', mount({ hostPath: '' }), 'invalid-argument'],
     ['a mount to nowhere', mount({ containerPath: '' }), 'invalid-argument'],
     ['a mount of an image', mount({ image: { image: 'x' } }), 'unsupported'],
@@ -145,7 +148,7 @@ describe('toContainerConfig', () => {
       }),
       'invalid-argument',
     ],
-    ['an unknown propagation', mount({ propagation: 9 }), 'invalid-argument'],
+    ['an unknown propagation', mount({ propagation: UNKNOWN }), 'invalid-argument'],
     ['groups that are mapped otherwise', mount({ uidMappings: [MAPPING] }), 'unsupported'],
   ])('refuses %s', (_name, init, kind) => {
     expect(() => convert(init)).toThrow(expect.objectContaining({ kind }));

@@ -1,9 +1,10 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create, type Message, type MessageInitShape } from '@bufbuild/protobuf';
 import { cri } from '@podwright/cri-api';
 import { describe, expect, it } from 'vitest';
 import { toSandboxConfig } from './to-sandbox-config.js';
 
-type Init = MessageInitShape<typeof cri.PodSandboxConfigSchema>;
+// Without whole messages, which are not to be spread into another.
+type Init = Exclude<MessageInitShape<typeof cri.PodSandboxConfigSchema>, Message>;
 
 const { NamespaceMode, Protocol } = cri;
 const METADATA = { name: 'web', namespace: 'default', uid: 'uid-1', attempt: 2 };

@@ -9,6 +9,9 @@ const { SecurityProfile_ProfileType: Type, SupplementalGroupsPolicy } = cri;
 const security = (init: Init) =>
   toSecurity(create(cri.LinuxContainerSecurityContextSchema, init), 'container a');
 
+/** A value that no enum of the interface has; a newer client may send one. */
+const UNKNOWN: number = 99;
+
 /** What an empty security context says. */
 const EMPTY = {
   privileged: false,
@@ -120,9 +123,9 @@ describe('toSecurity', () => {
       { seccomp: { profileType: Type.Unconfined, localhostRef: '/p' } },
       'invalid-argument',
     ],
-    ['an unknown type', { seccomp: { profileType: 9 } }, 'invalid-argument'],
+    ['an unknown type', { seccomp: { profileType: UNKNOWN } }, 'invalid-argument'],
     ['an AppArmor profile without its prefix', { apparmorProfile: 'mine' }, 'invalid-argument'],
-    ['an unknown policy of groups', { supplementalGroupsPolicy: 9 }, 'invalid-argument'],
+    ['an unknown policy of groups', { supplementalGroupsPolicy: UNKNOWN }, 'invalid-argument'],
   ])('refuses %s', (_name, init, kind) => {
     expect(() => security(init)).toThrow(expect.objectContaining({ kind }));
   });
