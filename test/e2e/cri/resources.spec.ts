@@ -2,10 +2,15 @@
 import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { status } from '@grpc/grpc-js';
-import type { cri } from '@podwright/cri-api';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { isUnified } from '../support/cgroups.js';
-import { type ContainerInit, CriBed, expectRefusal, isUnsupported } from '../support/cri-bed.js';
+import {
+  type ContainerInit,
+  CriBed,
+  expectRefusal,
+  isUnsupported,
+  type ResourcesInit,
+} from '../support/cri-bed.js';
 import { itBeyondContainerd16 } from '../support/cri-target.js';
 import { processes } from '../support/processes.js';
 
@@ -46,7 +51,7 @@ async function limitOf(pid: number, name: keyof typeof FILES): Promise<string> {
   return (await readFile(`${folder}${line?.[2]}/${isUnified ? v2 : v1}`, 'utf8')).trim();
 }
 
-const limits: Partial<cri.LinuxContainerResources> = {
+const limits: ResourcesInit = {
   cpuPeriod: 100_000n,
   cpuQuota: 50_000n,
   cpuShares: 512n,

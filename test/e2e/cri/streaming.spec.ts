@@ -2,17 +2,13 @@
 import { once } from 'node:events';
 import type { Duplex, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { cri } from '@podwright/cri-api';
 import { connectPortForward, type RemoteCommand, remoteExec } from '@podwright/cri-streaming';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { CriBed, type CriPod, eventually, expectRefusal } from '../support/cri-bed.js';
+import { type CallInit, CriBed, type CriPod, eventually, expectRefusal } from '../support/cri-bed.js';
 import { itBeyondContainerd16 } from '../support/cri-target.js';
 
-type ExecInit = Omit<
-  MessageInitShape<typeof cri.ExecRequestSchema>,
-  'containerId' | '$typeName' | '$unknown'
->;
+type ExecInit = Omit<CallInit<'exec'>, 'containerId'>;
 
 const STREAMS = { stdout: true, stderr: true };
 const TERMINAL = { stdin: true, stdout: true, tty: true };

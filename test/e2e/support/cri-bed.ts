@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { MessageInitShape } from '@bufbuild/protobuf';
 import { status } from '@grpc/grpc-js';
 import { cri, isServiceError, openChannel, type RpcChannel, type RpcClient } from '@podwright/cri-api';
 import { expect } from 'vitest';
@@ -9,10 +8,17 @@ import { testImages } from '../../host/images.js';
 import { slowness } from '../../slowness.js';
 import { type CriTarget, startCriTarget } from './cri-target.js';
 
-export type PodInit = MessageInitShape<typeof cri.PodSandboxConfigSchema>;
-export type ContainerInit = MessageInitShape<typeof cri.ContainerConfigSchema>;
-export type SecurityInit = MessageInitShape<typeof cri.LinuxContainerSecurityContextSchema>;
-export type NamespacesInit = MessageInitShape<typeof cri.NamespaceOptionSchema>;
+type Runtime = RpcClient<typeof cri.RuntimeService>;
+/** What a field may be made from, apart from a message that is made already. */
+type FieldsOf<Init> = Exclude<Init, undefined | { readonly $typeName: string }>;
+/** The fields of the request of a call. */
+export type CallInit<Method extends keyof Runtime> = FieldsOf<Parameters<Runtime[Method]>[0]>;
+
+export type PodInit = FieldsOf<CallInit<'runPodSandbox'>['config']>;
+export type ContainerInit = FieldsOf<CallInit<'createContainer'>['config']>;
+export type ResourcesInit = FieldsOf<CallInit<'updateContainerResources'>['linux']>;
+export type SecurityInit = FieldsOf<FieldsOf<ContainerInit['linux']>['securityContext']>;
+export type NamespacesInit = FieldsOf<SecurityInit['namespaceOptions']>;
 
 export interface CriPod {
   readonly id: string;
@@ -41,7 +47,7 @@ const WAIT = { timeout: 30_000 * slowness, interval: 20 };
 
 /** A client of a CRI endpoint, and the pods and directories that it has made there. */
 export class CriBed implements AsyncDisposable {
-  readonly runtime: RpcClient<typeof cri.RuntimeService>;
+  readonly runtime: Runtime;
   readonly images: RpcClient<typeof cri.ImageService>;
   readonly #channel: RpcChannel;
   readonly #pods = new Set<string>();
