@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { cri } from '@podwright/cri-api';
 import { afterAll, afterEach, beforeAll, describe, expect, it, type TestContext } from 'vitest';
 import { testImages } from '../../host/images.js';
-import { CriBed, type CriPod, expectRefusal, isUnsupported } from '../support/cri-bed.js';
+import { CriBed, type CriPod, expectRefusal, unlessUnsupported } from '../support/cri-bed.js';
 import { itBeyondContainerd16 } from '../support/cri-target.js';
 
 const { PROPAGATION_PRIVATE, PROPAGATION_HOST_TO_CONTAINER, PROPAGATION_BIDIRECTIONAL } =
@@ -196,17 +196,13 @@ describe('an image as a volume', () => {
   const volume = { containerPath: '/image', readonly: true, image: { image: testImages.busybox } };
   let pod: CriPod;
 
-  /** Starts a container with it, where the runtime has such volumes. */
-  async function start(test: TestContext, mount: object): Promise<string> {
-    return await bed.start(pod, { mounts: [mount] }).catch((error: unknown) => {
-      test.skip(isUnsupported(error), String(error));
-      throw error;
-    });
-  }
+  /** Starts a container with it; undefined where the runtime refuses such volumes in so many words. */
+  const start = (mount: object) => unlessUnsupported(bed.start(pod, { mounts: [mount] }));
 
-  itBeyondContainerd16('is read-only, and its programs run', async (test) => {
+  itBeyondContainerd16('is read-only, and its programs run; or there is none', async () => {
     pod = await bed.runPod();
-    const id = await start(test, volume);
+    const id = await start(volume);
+    if (id === undefined) return;
     expect(await bed.output(id, '/image/bin/ls', '/image/bin/sh')).toBe('/image/bin/sh\n');
     expect(await bed.exec(id, 'touch', '/image/x')).toMatchObject({ exitCode: 1 });
     const { imageRef } = await bed.images.pullImage({ image: volume.image });
@@ -215,9 +211,10 @@ describe('an image as a volume', () => {
     expect(['', imageRef]).toContain(mounts[0]?.image?.imageRef);
   });
 
-  itBeyondContainerd16('may be a directory of it', async (test) => {
+  itBeyondContainerd16('may be a directory of it; or there is none', async () => {
     pod = await bed.runPod();
-    const id = await start(test, { ...volume, imageSubPath: 'etc' });
+    const id = await start({ ...volume, imageSubPath: 'etc' });
+    if (id === undefined) return;
     expect(await bed.output(id, 'ls', '/image/passwd')).toBe('/image/passwd\n');
   });
 

@@ -233,9 +233,12 @@ export async function expectNoOther(call: Promise<string>, id: string): Promise<
   expect(answer).toBe(id);
 }
 
-/** Whether a runtime says that it does not have what is asked for, rather than that it failed. */
-export function isUnsupported(error: unknown): boolean {
-  return isServiceError(error) && error.code === status.UNIMPLEMENTED;
+/** What a call gives; undefined when the runtime says that it does not have such a thing, rather than that it failed. */
+export async function unlessUnsupported<T>(call: Promise<T>): Promise<T | undefined> {
+  return await call.catch((error: unknown) => {
+    if (isServiceError(error) && error.code === status.UNIMPLEMENTED) return undefined;
+    throw error;
+  });
 }
 
 /** The lines of a log file in the format of Kubernetes: time, stream, tag, text. */
