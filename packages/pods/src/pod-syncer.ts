@@ -222,7 +222,8 @@ export class PodSyncer {
     const unkilled = await this.killContainers(actions.filter(isKill), round);
     for (const action of actions) {
       if (action.action === 'resize-pod') {
-        await this.attempt(action, round, () => this.resizer.followPod(round.record, round));
+        const { record, signal } = round;
+        await this.attempt(action, round, () => this.resizer.followPod(record, { signal }));
       } else if (action.action === 'resize-container') {
         await this.attempt(action, round, () => this.resize(action, round));
       }
