@@ -24,7 +24,6 @@ defineConformance({
     execRefusal: 'the exec handler oci leaves nothing out',
   },
   unsupported: {
-    'stop/all-processes': UNREAD,
     'stop/own-signal': STOP_SIGNAL,
     'lifecycle/stop-signal': STOP_SIGNAL,
     'exec/timeout': 'containerd 1.6 kills the command at its time, and not its children',

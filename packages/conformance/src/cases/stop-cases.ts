@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { section } from '../conformance-case.js';
 import { lastOf } from '../log-lines.js';
-import { exitWith, ignoreTerm, onTermExit, script, sleepForever } from '../workloads.js';
+import { exitWith, ignoreTerm, onTermExit, script } from '../workloads.js';
 
 export const stopCases = section('stop', {
   handled: {
@@ -101,7 +102,8 @@ export const stopCases = section('stop', {
     run: async (t) => {
       const id = await t.start(await t.sandbox(), script('sleep 100000 & echo ready; sleep 100000'));
       await t.says(id, 'ready');
-      const session = await t.service.exec(id, { command: sleepForever() });
+      const session = await t.service.exec(id, { command: script('echo begun; exec sleep 100000') });
+      await t.soon(once(session.stdout, 'data'), 'the command to begin');
       await t.service.stopContainer(id, { graceMs: 0 });
       assert.equal(await t.soon(session.exitCode, 'the end of the command'), 137);
     },
