@@ -1,4 +1,4 @@
-import { readFile, readlink } from 'node:fs/promises';
+import { readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type CallOptions,
@@ -22,6 +22,7 @@ import { CriConnection } from './cri-connection.js';
 import { CriContainers } from './cri-containers.js';
 import { toMilliseconds, toNumber } from './cri-numbers.js';
 import { CriSandboxes } from './cri-sandboxes.js';
+import { textIfThere } from './text-if-there.js';
 
 /** What containers and pods use, as the runtime counts it; processes are counted by their control group on the host. */
 @injectable()
@@ -184,13 +185,14 @@ function toInterfaces(network: cri.NetworkUsage | undefined): readonly NetworkIn
  */
 async function processCount(pid: number | undefined): Promise<number> {
   if (pid === undefined) return 0;
-  const cgroups = await text(`/proc/${pid}/cgroup`);
+  const cgroups = await textIfThere(`/proc/${pid}/cgroup`);
   for (const line of cgroups.trim().split('\n')) {
     const folder = pidsFolder(line);
-    const count = folder === undefined ? 0 : Number.parseInt(await text(join(folder, 'pids.current')), 10);
+    const count =
+      folder === undefined ? 0 : Number.parseInt(await textIfThere(join(folder, 'pids.current')), 10);
     if (folder === undefined || !(count > 0)) continue;
     const own = await readlink(`/proc/${pid}/ns/pid`).catch(() => undefined);
-    const members = (await text(join(folder, 'cgroup.procs'))).trim().split('\n');
+    const members = (await textIfThere(join(folder, 'cgroup.procs'))).trim().split('\n');
     const namespaces = await Promise.all(
       members.map((each) => readlink(`/proc/${each}/ns/pid`).catch(() => own)),
     );
@@ -204,8 +206,4 @@ function pidsFolder(line: string): string | undefined {
   const [, controllers = '', path = ''] = line.split(':');
   if (controllers === '') return join('/sys/fs/cgroup', path);
   return controllers.split(',').includes('pids') ? join('/sys/fs/cgroup/pids', path) : undefined;
-}
-
-async function text(path: string): Promise<string> {
-  return await readFile(path, 'utf8').catch(() => '');
 }
