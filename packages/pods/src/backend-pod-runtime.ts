@@ -363,6 +363,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     try {
       this.hub.start();
       await this.service.start();
+      this.hub.hearsAll();
     } catch (error) {
       await this.store.close();
       throw error;

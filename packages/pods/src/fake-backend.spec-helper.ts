@@ -82,6 +82,8 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
   readonly exits = new Map<string, number[]>();
   startFailure: PodwrightError | undefined;
   hook: Hook = () => undefined;
+  /** What is told late, while it is set: lists are ahead of it. */
+  heldEvents: RuntimeEvent[] | undefined;
   private count = 0;
 
   constructor(private readonly clock: Clock) {}
@@ -348,7 +350,15 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
   }
 
   private emit(event: DistributiveOmit<RuntimeEvent, 'timestampMs'>): void {
-    this.events.next({ ...event, timestampMs: this.clock.nowMs() });
+    const timed = { ...event, timestampMs: this.clock.nowMs() };
+    if (this.heldEvents) this.heldEvents.push(timed);
+    else this.events.next(timed);
+  }
+
+  releaseEvents(): void {
+    const held = this.heldEvents ?? [];
+    this.heldEvents = undefined;
+    for (const event of held) this.events.next(event);
   }
 }
 

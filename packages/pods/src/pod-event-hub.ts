@@ -2,6 +2,7 @@ import { hostname } from 'node:os';
 import {
   Clock,
   type ContainerKind,
+  type ContainerStatus,
   EventRecorder,
   Logger,
   messageOf,
@@ -13,7 +14,7 @@ import {
   RuntimeService,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
-import { concatMap, from, map, merge, type Observable, Subject, type Subscription } from 'rxjs';
+import { concatMap, from, type Observable, Subject, type Subscription } from 'rxjs';
 import { kindOf } from './pod-views.js';
 
 interface ContainerName {
@@ -38,9 +39,13 @@ export interface PodIdentity {
 @injectable()
 export class PodEventHub {
   private readonly subject = new Subject<PodEvent>();
-  private readonly inTurn = new Subject<() => Promise<void>>();
   private readonly pods = new Map<string, PodIdentity>();
   private readonly containers = new Map<string, KnownContainer>();
+  /** Containers whose end was told, and what is to be told once it was, by id. */
+  private readonly ended = new Set<string>();
+  private readonly afterEnd = new Map<string, () => void>();
+  /** What had ended by then has no event. */
+  private hearsSinceMs = Number.POSITIVE_INFINITY;
   private subscription: Subscription | undefined;
 
   constructor(
@@ -58,10 +63,14 @@ export class PodEventHub {
   start(): void {
     if (this.subscription) return;
     // One after the other: an event that has to ask for a name first must not be overtaken by the next one.
-    const jobs = this.service.events.pipe(map((event) => () => this.publishBackendEvent(event)));
-    this.subscription = merge(jobs, this.inTurn)
-      .pipe(concatMap((job) => from(job())))
+    this.subscription = this.service.events
+      .pipe(concatMap((event) => from(this.publishBackendEvent(event))))
       .subscribe();
+  }
+
+  /** To be called when the backend is started: it tells of each end from now on. */
+  hearsAll(): void {
+    this.hearsSinceMs = this.clock.nowMs();
   }
 
   stop(): void {
@@ -95,9 +104,15 @@ export class PodEventHub {
     });
   }
 
-  /** As `record`, after what the backend has told so far: for what is a consequence of that. */
-  recordInTurn(...event: Parameters<PodEventHub['record']>): void {
-    this.inTurn.next(async () => this.record(...event));
+  /**
+   * As `record`, for what is a consequence of a container's end: after the event of that. A backend's list may tell an end
+   * earlier than its events do.
+   */
+  recordAfterEnd({ id, attempts }: ContainerStatus, ...event: Parameters<PodEventHub['record']>): void {
+    const finishedAtMs = attempts.at(-1)?.finishedAtMs;
+    const isTold = finishedAtMs === undefined || finishedAtMs <= this.hearsSinceMs || this.ended.has(id);
+    if (isTold) this.record(...event);
+    else this.afterEnd.set(id, () => this.record(...event));
   }
 
   private publish(
@@ -129,6 +144,12 @@ export class PodEventHub {
     } catch (error) {
       if (this.subscription?.closed) return;
       this.logger.warn(`An event of the backend was lost: ${messageOf(error)}`, { type: event.type });
+    }
+    if (event.type === 'container-exited') this.ended.add(event.containerId);
+    if (event.type === 'container-removed') this.ended.delete(event.containerId);
+    if (event.type === 'container-exited' || event.type === 'container-removed') {
+      this.afterEnd.get(event.containerId)?.();
+      this.afterEnd.delete(event.containerId);
     }
   }
 

@@ -75,6 +75,23 @@ describe('PodSupervisor', () => {
     );
   });
 
+  it('tells of a back-off after the end that is its reason, also where the list tells the end first', async () => {
+    backend.exits.set('web', [1]);
+    await runtime.runPod(podOf());
+    await runs('web', 1);
+    clock.time += 1000;
+    backend.heldEvents = [];
+    backend.endByName('web', 1);
+    await runtime.syncPod(podOf());
+    expect(backoffs()).toEqual([]);
+    backend.releaseEvents();
+    await runs('web', 2);
+    const told = events
+      .map(({ reason }) => reason)
+      .filter((reason) => ['Exited', 'BackOff'].includes(reason));
+    expect(told).toEqual(['Exited', 'Exited', 'BackOff']);
+  });
+
   it('keeps the container before the newest, and counts on over those that are removed', async () => {
     backend.exits.set('web', [1, 1, 1, 1]);
     await runtime.runPod(podOf());

@@ -201,7 +201,10 @@ export class PodSyncer {
       told.add(ended.id);
       if (this.told.get(record.uid)?.has(ended.id)) continue;
       const message = `Container ${name} is started again in ${delayMs / 1000} s.`;
-      this.events.recordInTurn(record, 'BackOff', message, { container: { name, kind }, warning: true });
+      this.events.recordAfterEnd(ended, record, 'BackOff', message, {
+        container: { name, kind },
+        warning: true,
+      });
     }
     this.told.set(record.uid, told);
   }
