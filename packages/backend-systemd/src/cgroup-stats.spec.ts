@@ -134,11 +134,17 @@ it('reads the interfaces of a pod, without the loopback one', () => {
   const text = `Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
     lo:     100       1    0    0    0     0          0         0      100       1    0    0    0     0       0          0
-  eth0:    1296      16    2    0    0     0          0         0      866      11    3    0    0     0       0          0
+  eth0:    1296      16    2    4    0     0          0         0      866      11    3    5    0     0       0          0
 net1:7 1 0 0 0 0 0 0 8 1 0 0 0 0 0 0
 `;
   expect(parseNetworkStats(text)).toEqual([
-    { name: 'eth0', rxBytes: 1296, rxErrors: 2, txBytes: 866, txErrors: 3 },
-    { name: 'net1', rxBytes: 7, rxErrors: 0, txBytes: 8, txErrors: 0 },
+    {
+      ...{ name: 'eth0', rxBytes: 1296, rxPackets: 16, rxErrors: 2, rxDropped: 4 },
+      ...{ txBytes: 866, txPackets: 11, txErrors: 3, txDropped: 5 },
+    },
+    {
+      ...{ name: 'net1', rxBytes: 7, rxPackets: 1, rxErrors: 0, rxDropped: 0 },
+      ...{ txBytes: 8, txPackets: 1, txErrors: 0, txDropped: 0 },
+    },
   ]);
 });

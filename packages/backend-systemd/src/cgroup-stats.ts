@@ -23,6 +23,11 @@ export function cgroupFile(version: CgroupVersion, controller: string, path: str
   return version === 2 ? `${ROOT}/${path}/${name}` : `${ROOT}/${controller}/${path}/${name}`;
 }
 
+/** Where a file of the unified hierarchy lies: beside version 1 ("hybrid") systemd has all units there too. */
+export function unifiedFile(version: CgroupVersion, path: string, name: string): string {
+  return version === 2 ? `${ROOT}/${path}/${name}` : `${ROOT}/unified/${path}/${name}`;
+}
+
 /**
  * Reads what a cgroup uses.
  * @returns undefined when it is not there, or goes away meanwhile
@@ -41,9 +46,8 @@ export function readCgroupUsage(
 }
 
 function readCpu(version: CgroupVersion, path: string, read: ReadCgroupFile): number | undefined {
-  // The two versions side by side ("hybrid"): systemd has all units in the unified hierarchy too, which counts by itself.
-  const file = version === 2 ? cgroupFile(2, 'cpu', path, 'cpu.stat') : `${ROOT}/unified/${path}/cpu.stat`;
-  const microseconds = keyed(read(file))?.get('usage_usec');
+  // Beside version 1 the unified hierarchy counts by itself.
+  const microseconds = keyed(read(unifiedFile(version, path, 'cpu.stat')))?.get('usage_usec');
   if (microseconds !== undefined) return microseconds * 1000;
   return version === 2 ? undefined : numberOf(read(cgroupFile(1, 'cpuacct', path, 'cpuacct.usage')));
 }
@@ -131,13 +135,14 @@ function readIo(version: CgroupVersion, path: string, read: ReadCgroupFile): IoS
     : { readBytes: sum(/^\S+ Read (\d+)$/gm), writtenBytes: sum(/^\S+ Write (\d+)$/gm) };
 }
 
-function numberOf(text: string | undefined): number | undefined {
+/** A file of one number. */
+export function numberOf(text: string | undefined): number | undefined {
   const trimmed = text?.trim() ?? '';
   return /^\d+$/.test(trimmed) ? Number(trimmed) : undefined;
 }
 
 /** A file with lines `name number`. */
-function keyed(text: string | undefined): ReadonlyMap<string, number> | undefined {
+export function keyed(text: string | undefined): ReadonlyMap<string, number> | undefined {
   if (text === undefined) return undefined;
   return new Map([...text.matchAll(/^(\S+) (\d+)$/gm)].map(([, name = '', value]) => [name, Number(value)]));
 }

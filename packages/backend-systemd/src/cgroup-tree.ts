@@ -1,9 +1,11 @@
+import { readdirSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { systemErrorCode } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { readHostFacts } from '@podwright/oci';
 import { slicePath } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
+import { type CgroupDetail, type HostNames, readCgroupDetail } from './cgroup-detail.js';
 import {
   type CgroupUsage,
   cgroupFile,
@@ -13,7 +15,7 @@ import {
 } from './cgroup-stats.js';
 import type { ContainerRecord } from './container-record.js';
 import type { CgroupVersion, SwapControl } from './container-resources.js';
-import { readNow } from './files.js';
+import { isMissing, readNow } from './files.js';
 import { containerUnitName } from './host-layout.js';
 
 /** Of memory and swap together; the root's own is there where the kernel counts swap. */
@@ -63,6 +65,28 @@ export class CgroupTree {
     return readCgroupUsage(await this.version(), path, this.read);
   }
 
+  /** The same with more; the files that both take are read once. */
+  async detailedUsage(
+    path: string,
+    names: HostNames,
+  ): Promise<{ readonly usage: CgroupUsage; readonly detail: CgroupDetail } | undefined> {
+    const version = await this.version();
+    const texts = new Map<string, string | undefined>();
+    const read: ReadCgroupFile = (file) => {
+      if (!texts.has(file)) texts.set(file, this.read(file));
+      return texts.get(file);
+    };
+    const usage = readCgroupUsage(version, path, read);
+    return usage && { usage, detail: readCgroupDetail(version, path, read, names) };
+  }
+
+  /** Ids of the processes of a cgroup and of those below it: a container may have made some. */
+  async allProcesses(path: string): Promise<readonly number[]> {
+    const folder = this.host.hostPath(cgroupFile(await this.version(), 'memory', path, ''));
+    const below = await Promise.all(subfolders(folder).map((name) => this.allProcesses(`${path}/${name}`)));
+    return [...(await this.processes(path)), ...below.flat()];
+  }
+
   /** Ids of the processes of a cgroup itself; empty when it is not there. */
   async processes(path: string): Promise<readonly number[]> {
     // Every controller of version 1 has the same ones.
@@ -84,4 +108,15 @@ export class CgroupTree {
       throw error;
     }
   };
+}
+
+function subfolders(path: string): readonly string[] {
+  try {
+    return readdirSync(path, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
 }

@@ -1,12 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import {
-  type CallOptions,
   Clock,
   type ContainerFilter,
   type ContainerStats,
   type PodSandboxFilter,
   type PodSandboxStats,
   type PodSandboxStatus,
+  type StatsDetail,
+  type StatsOptions,
   systemErrorCode,
   throwIfAborted,
 } from '@podwright/core';
@@ -14,15 +15,18 @@ import { HostExecutor } from '@podwright/nsenter';
 import { DiskUsage, SandboxManager } from '@podwright/sandbox';
 import { slicePath } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
+import type { CgroupDetail } from './cgroup-detail.js';
 import type { CgroupUsage } from './cgroup-stats.js';
 import { CgroupTree } from './cgroup-tree.js';
 import type { ContainerRecord } from './container-record.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
+import { type DeviceNames, HostDevices } from './host-devices.js';
 import { HostLayout } from './host-layout.js';
 import { parseNetworkStats } from './network-stats.js';
 import { PodSlices } from './pod-slices.js';
 import { PodUnits } from './pod-units.js';
+import { ProcessReader } from './process-reader.js';
 
 /** Nothing runs in it, so systemd has made no cgroup of it yet. */
 const NO_USAGE: CgroupUsage = {
@@ -31,6 +35,8 @@ const NO_USAGE: CgroupUsage = {
   io: { readBytes: 0, writtenBytes: 0 },
   pids: 0,
 };
+
+const NO_DETAIL: CgroupDetail = { cpu: {}, memory: {}, limits: {} };
 
 /** conmon is in its container's unit, and is none of the container's processes. */
 const MONITORS = 1;
@@ -45,6 +51,8 @@ export class ContainerStatsReader {
     @inject(HostExecutor) private readonly host: HostExecutor,
     @inject(HostLayout) private readonly layout: HostLayout,
     @inject(CgroupTree) private readonly cgroups: CgroupTree,
+    @inject(ProcessReader) private readonly processes: ProcessReader,
+    @inject(HostDevices) private readonly devices: HostDevices,
     @inject(DiskUsage) private readonly disk: DiskUsage,
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerService) private readonly containers: ContainerService,
@@ -57,66 +65,119 @@ export class ContainerStatsReader {
   /** Of running containers, newest first. @throws PodwrightError kind `missing-requirement`, `cancelled` */
   async ofContainers(
     filter: ContainerFilter = {},
-    options: CallOptions = {},
+    options: StatsOptions = {},
   ): Promise<readonly ContainerStats[]> {
-    if (filter.state !== undefined && filter.state !== 'running') return [];
-    const statuses = await this.containers.statuses(this.store.list(filter));
-    const running = statuses.flatMap(({ id, state }) => {
-      const record = this.store.get(id);
-      return state === 'running' && record !== undefined ? [record] : [];
-    });
-    const layers = await this.disk.of(
-      running.map(({ id }) => this.layout.container(id).upper),
-      options,
-    );
-    throwIfAborted(options.signal);
-    const found: ContainerStats[] = [];
-    for (const record of running) {
-      const { id, sandboxId, podUid, config } = record;
-      const usage = await this.cgroups.usage(this.cgroups.containerPath(record));
-      // It has ended meanwhile.
-      if (usage === undefined) continue;
-      const mountpoint = this.layout.container(id).upper;
-      found.push({
-        ...{ id, sandboxId, podUid, name: config.metadata.name, timestampMs: this.clock.nowMs() },
-        ...usage,
-        pids: Math.max(0, usage.pids - MONITORS),
-        writableLayer: { mountpoint, ...(layers.get(mountpoint) ?? { usedBytes: 0, inodesUsed: 0 }) },
-      });
-    }
-    return found;
+    return await this.readContainers(filter, options, this.namesFor(options));
   }
 
   /** Of ready sandboxes, newest first. @throws as `ofContainers` */
   async ofSandboxes(
     filter: PodSandboxFilter = {},
-    options: CallOptions = {},
+    options: StatsOptions = {},
   ): Promise<readonly PodSandboxStats[]> {
     if (filter.state !== undefined && filter.state !== 'ready') return [];
     const statuses = await this.pods.list({ ...filter, state: 'ready' });
     const only = filter.id ?? (statuses.length === 1 ? statuses[0]?.id : undefined);
-    const containers = await this.ofContainers(only === undefined ? {} : { sandboxId: only }, options);
+    const names = this.namesFor(options);
+    const containers = await this.readContainers(
+      only === undefined ? {} : { sandboxId: only },
+      options,
+      names,
+    );
     const of = new Map<string, ContainerStats[]>();
     for (const stats of containers) of.set(stats.sandboxId, [...(of.get(stats.sandboxId) ?? []), stats]);
     return await Promise.all(
-      statuses.map((status) => this.ofSandbox(status, of.get(status.id) ?? [], options)),
+      statuses.map((status) => this.ofSandbox(status, of.get(status.id) ?? [], options, names)),
     );
   }
 
+  /** Names are looked up for `detail` only. */
+  private namesFor({ detail = false }: StatsOptions): DeviceNames | undefined {
+    return detail ? this.devices.names() : undefined;
+  }
+
+  private async readContainers(
+    filter: ContainerFilter,
+    options: StatsOptions,
+    names: DeviceNames | undefined,
+  ): Promise<readonly ContainerStats[]> {
+    if (filter.state !== undefined && filter.state !== 'running') return [];
+    const statuses = await this.containers.statuses(this.store.list(filter));
+    const running = statuses.flatMap(({ id, state, attempts }) => {
+      const record = this.store.get(id);
+      return state === 'running' && record !== undefined ? [{ record, attempts }] : [];
+    });
+    const layers = await this.disk.of(
+      running.map(({ record }) => this.layout.container(record.id).upper),
+      options,
+    );
+    throwIfAborted(options.signal);
+    const found: ContainerStats[] = [];
+    for (const { record, attempts } of running) {
+      const { id, sandboxId, podUid, config } = record;
+      const cgroup = await this.readCgroup(this.cgroups.containerPath(record), names);
+      // It has ended meanwhile.
+      if (cgroup === undefined) continue;
+      const mountpoint = this.layout.container(id).upper;
+      found.push({
+        ...{ id, sandboxId, podUid, name: config.metadata.name, timestampMs: this.clock.nowMs() },
+        ...cgroup.usage,
+        pids: Math.max(0, cgroup.usage.pids - MONITORS),
+        writableLayer: { mountpoint, ...(layers.get(mountpoint) ?? { usedBytes: 0, inodesUsed: 0 }) },
+        ...(names === undefined || cgroup.detail === undefined
+          ? {}
+          : { detail: await this.detailOf(record, cgroup.detail, attempts.at(-1)?.startedAtMs, names) }),
+      });
+      throwIfAborted(options.signal);
+    }
+    return found;
+  }
+
+  private async readCgroup(
+    path: string,
+    names: DeviceNames | undefined,
+  ): Promise<{ readonly usage: CgroupUsage; readonly detail?: CgroupDetail } | undefined> {
+    if (names !== undefined) return await this.cgroups.detailedUsage(path, names);
+    const usage = await this.cgroups.usage(path);
+    return usage && { usage };
+  }
+
+  private async detailOf(
+    record: ContainerRecord,
+    detail: CgroupDetail,
+    startedAtMs: number | undefined,
+    names: DeviceNames,
+  ): Promise<StatsDetail> {
+    const filesystem = await names.filesystem(this.layout.container(record.id).upper);
+    const pid = (await this.firstProcess(record))?.pid;
+    return {
+      ...detail,
+      ...(startedAtMs === undefined ? {} : { startedAtMs }),
+      ...(filesystem === undefined ? {} : { filesystem }),
+      ...(pid === undefined
+        ? {}
+        : { processes: await this.processes.read(this.cgroups.containerPath(record), pid) }),
+    };
+  }
+
   private async ofSandbox(
-    { id, metadata, network }: PodSandboxStatus,
+    { id, metadata, network, createdAtMs }: PodSandboxStatus,
     containers: readonly ContainerStats[],
-    options: CallOptions,
+    options: StatsOptions,
+    names: DeviceNames | undefined,
   ): Promise<PodSandboxStats> {
     const slice = this.sandboxes.get(id)?.cgroupParent ?? this.slices.nameOf(metadata.uid);
-    const usage = (await this.cgroups.usage(slicePath(slice))) ?? NO_USAGE;
+    const cgroup = await this.readCgroup(slicePath(slice), names);
+    const usage = cgroup?.usage ?? NO_USAGE;
     const interfaces = network === 'node' ? undefined : await this.interfaces(id, containers, options);
+    const detail = cgroup?.detail ?? NO_DETAIL;
     return {
       ...{ id, metadata, timestampMs: this.clock.nowMs() },
       ...usage,
       pids: Math.max(0, usage.pids - MONITORS * containers.length),
       network: interfaces === undefined ? [] : parseNetworkStats(interfaces),
       containers,
+      ...(names === undefined ? {} : { detail: { ...detail, startedAtMs: createdAtMs } }),
     };
   }
 
@@ -124,7 +185,7 @@ export class ContainerStatsReader {
   private async interfaces(
     sandboxId: string,
     containers: readonly ContainerStats[],
-    options: CallOptions,
+    options: StatsOptions,
   ): Promise<string | undefined> {
     for (const { id } of containers) {
       const record = this.store.get(id);
@@ -134,17 +195,25 @@ export class ContainerStatsReader {
     const path = this.sandboxes.get(sandboxId)?.namespaces.network;
     if (path === undefined) return undefined;
     const args = [`--net=${path}`, 'cat', '/proc/self/net/dev'];
-    const { stdout } = await this.host.run({ command: 'nsenter', args, ...options });
+    const { signal } = options;
+    const { stdout } = await this.host.run({ command: 'nsenter', args, ...(signal ? { signal } : {}) });
     return stdout.toString('utf8');
   }
 
-  private async interfacesOf({ id }: ContainerRecord): Promise<string | undefined> {
+  private async interfacesOf(record: ContainerRecord): Promise<string | undefined> {
+    return (await this.firstProcess(record))?.interfaces;
+  }
+
+  /** Undefined when it has ended. */
+  private async firstProcess({
+    id,
+  }: ContainerRecord): Promise<{ readonly pid: number; readonly interfaces: string } | undefined> {
     try {
       const pid = Number(await readFile(this.host.hostPath(this.layout.container(id).pidFile), 'utf8'));
       const proc = this.host.hostPath(`/proc/${pid}`);
-      const text = await readFile(`${proc}/net/dev`, 'utf8');
+      const interfaces = await readFile(`${proc}/net/dev`, 'utf8');
       // Its number may have become that of a process elsewhere.
-      return (await readFile(`${proc}/cgroup`, 'utf8')).includes(id) ? text : undefined;
+      return (await readFile(`${proc}/cgroup`, 'utf8')).includes(id) ? { pid, interfaces } : undefined;
     } catch (error) {
       const code = systemErrorCode(error);
       if (code === 'ENOENT' || code === 'ESRCH' || code === 'EINVAL') return undefined;

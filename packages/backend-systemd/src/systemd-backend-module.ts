@@ -8,20 +8,24 @@ import { InfraProcess, sandboxModule, VolumeImages, volumesModule } from '@podwr
 import { systemdModule } from '@podwright/systemd';
 import { ContainerModule } from 'inversify';
 import { hostBusAddress } from './agent-container.js';
+import { AttemptEnds } from './attempt-ends.js';
 import { parseBackendOptions, SystemdBackendOptions } from './backend-options.js';
 import { CgroupLock } from './cgroup-lock.js';
 import { CgroupTree } from './cgroup-tree.js';
+import { CompiledSeccomp } from './compiled-seccomp.js';
 import { ContainerAttach } from './container-attach.js';
 import { ContainerExec } from './container-exec.js';
 import { ContainerFactory } from './container-factory.js';
 import { ContainerImageUsers } from './container-image-users.js';
 import { ContainerLogFiles } from './container-log-files.js';
 import { ContainerLogs } from './container-logs.js';
+import { ContainerProcesses } from './container-processes.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStatsReader } from './container-stats.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
 import { FileOrphans } from './file-orphans.js';
+import { HostDevices } from './host-devices.js';
 import { HostLayout } from './host-layout.js';
 import { HostLock } from './host-lock.js';
 import { HostReadiness } from './host-readiness.js';
@@ -35,6 +39,7 @@ import { PersistentUnits, RestoreContext } from './persistent-units.js';
 import { PidTargets } from './pid-target.js';
 import { PodSlices } from './pod-slices.js';
 import { PodUnits } from './pod-units.js';
+import { ProcessReader } from './process-reader.js';
 import { ResourceUpdater } from './resource-updater.js';
 import { RootfsMount } from './rootfs-mount.js';
 import { RuntimeMount } from './runtime-mount.js';
@@ -71,10 +76,15 @@ export const backendModule: BackendModuleFactory = (context) => {
       CgroupLock,
       CgroupTree,
       ContainerStatsReader,
+      ProcessReader,
+      HostDevices,
       ResourceUpdater,
       ContainerStore,
       ImageUserFiles,
+      CompiledSeccomp,
       ContainerFactory,
+      AttemptEnds,
+      ContainerProcesses,
       ContainerService,
       ContainerWatcher,
       ContainerLogs,

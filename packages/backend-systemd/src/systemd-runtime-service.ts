@@ -28,6 +28,7 @@ import {
   type RuntimeService,
   type RuntimeStatus,
   type RuntimeVersion,
+  type StatsOptions,
   type StopOptions,
   throwIfAborted,
 } from '@podwright/core';
@@ -36,6 +37,7 @@ import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import type { Observable } from 'rxjs';
 import { SystemdBackendOptions } from './backend-options.js';
+import { CompiledSeccomp } from './compiled-seccomp.js';
 import { ContainerAttach } from './container-attach.js';
 import { ContainerExec } from './container-exec.js';
 import { ContainerLogFiles } from './container-log-files.js';
@@ -99,6 +101,7 @@ export class SystemdRuntimeService implements RuntimeService {
     @inject(ContainerStatsReader) private readonly statsReader: ContainerStatsReader,
     @inject(UserNamespaces) private readonly users: UserNamespaces,
     @inject(OrphanCollector) private readonly orphans: OrphanCollector,
+    @inject(CompiledSeccomp) private readonly compiledSeccomp: CompiledSeccomp,
     @inject(SystemdBackendOptions) { supervisedRestart, ociRuntime }: SystemdBackendOptions,
   ) {
     this.features = {
@@ -210,6 +213,8 @@ export class SystemdRuntimeService implements RuntimeService {
   async startContainer(id: string, options?: CallOptions): Promise<void> {
     this.enter(options);
     await this.watcher.lookAfter(id, () => this.containers.start(id, options));
+    // When the caller has gone on.
+    setImmediate(() => void this.compiledSeccomp.keep(id));
   }
 
   async stopContainer(id: string, options?: StopOptions): Promise<void> {
@@ -298,7 +303,7 @@ export class SystemdRuntimeService implements RuntimeService {
 
   async listContainerStats(
     filter?: ContainerFilter,
-    options?: CallOptions,
+    options?: StatsOptions,
   ): Promise<readonly ContainerStats[]> {
     await this.look(options);
     return await this.statsReader.ofContainers(filter, options);
@@ -306,7 +311,7 @@ export class SystemdRuntimeService implements RuntimeService {
 
   async listPodSandboxStats(
     filter?: PodSandboxFilter,
-    options?: CallOptions,
+    options?: StatsOptions,
   ): Promise<readonly PodSandboxStats[]> {
     await this.look(options);
     return await this.statsReader.ofSandboxes(filter, options);

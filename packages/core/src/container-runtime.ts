@@ -23,6 +23,7 @@ import type {
   SyncPodResult,
 } from './pod-types.js';
 import type { RuntimeFeatures, RuntimeStatus, RuntimeVersion } from './runtime-service.js';
+import type { StatsOptions } from './stats.js';
 import type {
   AttachOptions,
   AttachSession,
@@ -109,8 +110,8 @@ export interface ContainerRuntime {
   /** A connection to a TCP port inside the pod. */
   portForward(pod: PodRef, port: number, options?: CallOptions): Promise<Duplex>;
 
-  /** What running pods use now. @throws PodwrightError kind `unsupported` */
-  stats(filter?: PodFilter, options?: CallOptions): Promise<readonly PodStats[]>;
+  /** What running pods use now. @throws PodwrightError kind `unsupported`, for `detail` alone too */
+  stats(filter?: PodFilter, options?: StatsOptions): Promise<readonly PodStats[]>;
   /** Cold: `stats` at once and then every `intervalMs` (default 10,000) until it is unsubscribed. */
   watchStats(options?: PodFilter & { readonly intervalMs?: number }): Observable<readonly PodStats[]>;
 

@@ -215,7 +215,21 @@ export type {
   MemoryStats,
   NetworkInterfaceStats,
   PodSandboxStats,
+  StatsOptions,
 } from './stats.js';
+export type {
+  CpuDetail,
+  DeviceIoStats,
+  FilesystemDetail,
+  HugepageStats,
+  LimitDetail,
+  MemoryDetail,
+  PressureDetail,
+  ProcessDetail,
+  StallTimes,
+  StatsDetail,
+  ThreadStates,
+} from './stats-detail.js';
 export type {
   AttachEnd,
   AttachOptions,

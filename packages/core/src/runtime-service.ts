@@ -5,7 +5,7 @@ import type { CallOptions } from './call-options.js';
 import type { ContainerConfig, ContainerFilter, ContainerStatus } from './container-types.js';
 import type { ContainerAttempt, ContainerResources, StringMap } from './model.js';
 import type { PodSandboxConfig, PodSandboxFilter, PodSandboxStatus } from './sandbox-types.js';
-import type { ContainerStats, PodSandboxStats } from './stats.js';
+import type { ContainerStats, PodSandboxStats, StatsOptions } from './stats.js';
 import type {
   AttachOptions,
   AttachSession,
@@ -216,10 +216,10 @@ export interface RuntimeService {
    * @throws PodwrightError kind `not-found`, `failed-precondition` (not ready), `invalid-argument`, `unsupported`
    */
   updatePodSandboxResources(id: string, resources: ContainerResources, options?: CallOptions): Promise<void>;
-  /** Of running containers, newest first. @throws PodwrightError kind `unsupported` */
-  listContainerStats(filter?: ContainerFilter, options?: CallOptions): Promise<readonly ContainerStats[]>;
-  /** Of ready sandboxes, newest first. @throws PodwrightError kind `unsupported` */
-  listPodSandboxStats(filter?: PodSandboxFilter, options?: CallOptions): Promise<readonly PodSandboxStats[]>;
+  /** Of running containers, newest first. @throws PodwrightError kind `unsupported`, for `detail` alone too */
+  listContainerStats(filter?: ContainerFilter, options?: StatsOptions): Promise<readonly ContainerStats[]>;
+  /** Of ready sandboxes, newest first, `detail` of their containers too. @throws as `listContainerStats` */
+  listPodSandboxStats(filter?: PodSandboxFilter, options?: StatsOptions): Promise<readonly PodSandboxStats[]>;
 
   /**
    * Removes what is this backend's own and belongs to no sandbox or container that it knows: marks it when it sees it

@@ -1,4 +1,11 @@
+import type { CallOptions } from './call-options.js';
 import type { PodSandboxMetadata } from './sandbox-types.js';
+import type { StatsDetail } from './stats-detail.js';
+
+export interface StatsOptions extends CallOptions {
+  /** Whether `detail` is read too, which takes longer than the rest; default false. */
+  readonly detail?: boolean;
+}
 
 export interface CpuStats {
   /** Time used since the container's cgroup was made, over all cores, in nanoseconds. */
@@ -41,6 +48,11 @@ export interface NetworkInterfaceStats {
   readonly rxErrors: number;
   readonly txBytes: number;
   readonly txErrors: number;
+  /** Whole packets, and those that were given up though nothing was wrong with them. Absent where not told. */
+  readonly rxPackets?: number;
+  readonly rxDropped?: number;
+  readonly txPackets?: number;
+  readonly txDropped?: number;
 }
 
 /** What a running container uses now. */
@@ -56,6 +68,8 @@ export interface ContainerStats {
   readonly io?: IoStats;
   readonly pids: number;
   readonly writableLayer: FilesystemUsage;
+  /** There when it was asked for, and the backend has it. */
+  readonly detail?: StatsDetail;
 }
 
 /** What a ready sandbox uses now, its containers included. */
@@ -70,4 +84,6 @@ export interface PodSandboxStats {
   /** Without the loopback interface; empty with the node's network. */
   readonly network: readonly NetworkInterfaceStats[];
   readonly containers: readonly ContainerStats[];
+  /** There when it was asked for, and the backend has it; without `processes` and `filesystem`. */
+  readonly detail?: StatsDetail;
 }

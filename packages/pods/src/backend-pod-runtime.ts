@@ -42,6 +42,7 @@ import {
   RuntimeService,
   type RuntimeStatus,
   type RuntimeVersion,
+  type StatsOptions,
   type StopOptions,
   type SyncPodResult,
 } from '@podwright/core';
@@ -248,7 +249,7 @@ export class BackendPodRuntime implements ContainerRuntime {
     return this.service.attach(id, options);
   }
 
-  async stats(filter: PodFilter = {}, options: CallOptions = {}): Promise<readonly PodStats[]> {
+  async stats(filter: PodFilter = {}, options: StatsOptions = {}): Promise<readonly PodStats[]> {
     this.checkStarted();
     return this.statsReader.read(filter, options);
   }

@@ -1,10 +1,10 @@
 import {
-  type CallOptions,
   Clock,
   type PodFilter,
   type PodStats,
   PodwrightError,
   RuntimeService,
+  type StatsOptions,
   VolumeProvider,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
@@ -22,7 +22,7 @@ export class PodStatsReader {
   ) {}
 
   /** Newest first. @throws PodwrightError kind `unsupported` */
-  async read({ namespace, labels }: PodFilter, options: CallOptions): Promise<readonly PodStats[]> {
+  async read({ namespace, labels }: PodFilter, options: StatsOptions): Promise<readonly PodStats[]> {
     const sandboxes = await this.service.listPodSandboxStats(labels ? { labels } : {}, options);
     return await Promise.all(
       sandboxes
