@@ -5,8 +5,6 @@ import { createCriTarget } from './cri-target.js';
 
 const LOADING = 'the CRI has only pulls, no loading of archives';
 const SIZES = 'a size has no answer in the streaming protocol, and containerd takes it in beside the input';
-const UNREAD =
-  'containerd 1.6 closes the connection when the container ends, and what was not read by then is lost';
 const PIDS = 'the CRI can limit processes on the unified cgroup hierarchy (v2) only';
 const POD_LIMITS = 'the CRI leaves the limits of a whole pod to its client, who makes its control group';
 const STOP_SIGNAL = 'the CRI has stop signals of containers from Kubernetes 1.33 on';
@@ -30,8 +28,6 @@ defineConformance({
     'exec/terminal': SIZES,
     'exec/resize': SIZES,
     'attach/terminal': SIZES,
-    'attach/much-input': UNREAD,
-    'attach/slow-client': UNREAD,
     'exec/kill': 'the CRI cannot end a command that was started with streams',
     'exec-handler/resource-limits': 'the CRI has no resource limits of processes',
     'volumes/image-volume': 'the CRI has images as volumes from Kubernetes 1.31 on',

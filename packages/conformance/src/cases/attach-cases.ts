@@ -277,11 +277,11 @@ const cases = section('attach', {
   'slow-client': {
     title: 'a client that reads nothing for a while gets everything when it does',
     run: async (t) => {
-      const id = await run(t, "read -r x; printf '%0500000d' 7; echo; exit 5", INPUT);
+      const id = await run(t, "read -r x; printf '%0500000d' 7; echo; exit 5", INPUT_ONCE);
       // The container itself may have ended by then, where what it writes is taken on the way.
       const bystander = await run(t, 'sleep 1000', {});
       const session = await attach(t, id);
-      session.stdin?.write('\n');
+      session.stdin?.end('\n');
       await t.service.execSync(bystander, ['sleep', '0.3']);
       assert.equal((await t.readAll(session.stdout)).length, 500_001);
       assert.equal(await endOf(t, session), 'exit 5');

@@ -4,7 +4,9 @@ import type { Duplex } from 'node:stream';
 import { type CallOptions, PodwrightError, throwIfAborted } from '@podwright/core';
 import { PROTOCOL_HEADER, SPDY_31 } from '../protocols.js';
 import { SpdyConnection } from '../spdy/spdy-connection.js';
+import { ReadFirstSocket } from './read-first-socket.js';
 
+const HTTP_PORT = 80;
 /** How much of a refusal's text is kept. */
 const MAX_REFUSAL_BYTES = 4096;
 
@@ -41,7 +43,8 @@ function parse(url: string): URL {
 async function upgrade(url: URL, protocol: string, { signal }: CallOptions): Promise<Duplex> {
   const call = request(url, {
     method: 'POST',
-    agent: false,
+    createConnection: ({ host, port }) =>
+      new ReadFirstSocket().connect({ host: host ?? 'localhost', port: Number(port ?? HTTP_PORT) }),
     headers: { Connection: 'Upgrade', Upgrade: SPDY_31, [PROTOCOL_HEADER]: protocol, 'Content-Length': 0 },
   });
   const onAbort = () => call.destroy();

@@ -11,6 +11,11 @@ export class PeerWindow {
   private shown = false;
   private initialBytes = DEFAULT_WINDOW_BYTES;
 
+  /** Whether the peer has shown that it has any flow control. */
+  get isShown(): boolean {
+    return this.shown;
+  }
+
   /** Of a stream that begins. */
   get initial(): number {
     return this.initialBytes;

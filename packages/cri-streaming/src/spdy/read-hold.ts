@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 
 /**
- * Holds a connection up while any of its streams has more than it should. Meanwhile it sends pings: while nothing is read,
- * only a write can tell that the peer has gone.
+ * Holds a connection up while any of its streams has more than it should. Meanwhile a server sends pings: while nothing is
+ * read, only a write can tell that the peer has gone.
  */
 export class ReadHold {
   private readonly holders = new Set<object>();
@@ -10,13 +10,13 @@ export class ReadHold {
 
   constructor(
     private readonly transport: Duplex,
-    private readonly probe: { readonly intervalMs: number; readonly ping: () => void },
+    private readonly probe?: { readonly intervalMs: number; readonly ping: () => void },
   ) {}
 
   hold(holder: object): void {
     this.holders.add(holder);
     this.transport.pause();
-    this.timer ??= setInterval(this.probe.ping, this.probe.intervalMs).unref();
+    if (this.probe) this.timer ??= setInterval(this.probe.ping, this.probe.intervalMs).unref();
   }
 
   release(holder: object): void {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { constants, createDeflate, createInflate } from 'node:zlib';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Deferred } from '../deferred.js';
@@ -383,6 +384,17 @@ describe('a peer made by hand', () => {
     await frame(({ type }) => type === 'ping');
     socket.resetAndDestroy();
     await connection.closed;
+  });
+
+  it('is not pinged by a client: what a server has not read when it closes costs what it has sent', async () => {
+    const { frame, frames, send, socket, streams } = await handMade({ role: 'client', probeIntervalMs: 5 });
+    send(syn(2));
+    await frame(({ type }) => type === 'syn-reply');
+    send({ type: 'data', streamId: 2, fin: true, data: Buffer.alloc(2 * 1024 * 1024) });
+    await sleep(50);
+    socket.end();
+    expect(await buffer(streams[0])).toHaveLength(2 * 1024 * 1024);
+    expect(frames.map(({ type }) => type)).not.toContain('ping');
   });
 
   it.each([

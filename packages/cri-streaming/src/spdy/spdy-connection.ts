@@ -19,7 +19,7 @@ export interface SpdyConnectionOptions {
   readonly onStream?: (stream: SpdyStream) => void;
   /** Drop the connection when no frame has come or gone for so long, in milliseconds. Absent: never. */
   readonly idleTimeoutMs?: number;
-  /** How often to ping while reading is held up, to notice a peer that has gone, in milliseconds; default 5 s. */
+  /** How often a server pings while reading is held up, to notice a client that has gone, in milliseconds; default 5 s. */
   readonly probeIntervalMs?: number;
 }
 
@@ -37,6 +37,9 @@ const HANG_UP_MS = 10_000;
  * that it has any, by a SETTINGS or a WINDOW_UPDATE frame; moby/spdystream, which is what Kubernetes, containerd and
  * CRI-O use, sends neither and passes over both. When such a peer sends more than a stream's reader takes, the whole
  * connection is held up, as there is no other way to stop it. The window of the whole session of draft 3.1 is not used.
+ *
+ * A client writes nothing in answer to what such a server sends: containerd closes the connection when a command has
+ * ended, and if its kernel has something unread then it resets the connection and drops what it has not sent yet.
  */
 export class SpdyConnection implements SpdyStreamHost {
   /** Resolves when the connection is gone for good. */
@@ -63,10 +66,8 @@ export class SpdyConnection implements SpdyStreamHost {
   ) {
     this.nextStreamId = options.role === 'client' ? 1 : 2;
     this.nextPingId = this.nextStreamId;
-    this.readHold = new ReadHold(transport, {
-      intervalMs: options.probeIntervalMs ?? DEFAULT_PROBE_MS,
-      ping: () => this.ping(),
-    });
+    const probe = { intervalMs: options.probeIntervalMs ?? DEFAULT_PROBE_MS, ping: () => this.ping() };
+    this.readHold = options.role === 'server' ? new ReadHold(transport, probe) : new ReadHold(transport);
     this.closed = new Promise((resolve) => {
       this.setClosed = resolve;
     });
@@ -167,6 +168,10 @@ export class SpdyConnection implements SpdyStreamHost {
 
   sendData(stream: SpdyStream, data: Buffer, fin: boolean, sent: (error?: Error | null) => void): void {
     this.send({ type: 'data', streamId: stream.id, fin, data }, sent);
+  }
+
+  get tellsWindows(): boolean {
+    return this.options.role === 'server' || this.window.isShown;
   }
 
   sendWindowUpdate(stream: SpdyStream, delta: number): void {

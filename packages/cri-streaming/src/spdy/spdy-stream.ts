@@ -6,6 +6,8 @@ import { connectionLost, streamReset } from './spdy-error.js';
 /** What a stream asks of its connection. */
 export interface SpdyStreamHost {
   sendData(stream: SpdyStream, data: Buffer, fin: boolean, sent: (error?: Error | null) => void): void;
+  /** Whether the peer is to be told how far its windows are open. */
+  readonly tellsWindows: boolean;
   sendWindowUpdate(stream: SpdyStream, delta: number): void;
   sendReset(stream: SpdyStream, status: number): void;
   /** How many bytes the peer takes now on this stream. */
@@ -229,6 +231,7 @@ export class SpdyStream extends Duplex {
   private acknowledge(bytes: number): void {
     this.consumedBytes += bytes;
     if (this.consumedBytes < RECEIVE_WINDOW_BYTES / 2 || this.remoteEnded || this.isCut) return;
+    if (!this.host.tellsWindows) return;
     this.host.sendWindowUpdate(this, this.consumedBytes);
     this.consumedBytes = 0;
   }
