@@ -1,9 +1,11 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, type ContainerConfig, PodwrightError, silentLogger } from '@podwright/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AttemptEnds } from './attempt-ends.js';
 import { parseBackendOptions } from './backend-options.js';
+import { ContainerProcesses } from './container-processes.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStore } from './container-store.js';
 import { FakeSystemd } from './fake-systemd.spec-helper.js';
@@ -87,6 +89,8 @@ beforeEach(async () => {
     { find: async () => ({ runtime, sh: '/bin/sh', unshare: '/usr/bin/unshare' }) },
     host,
     store,
+    new ContainerProcesses(host, layout),
+    new AttemptEnds(store, systemd, clock),
     sandboxes,
     new PodSlices(systemd, layout),
     { covers: () => false, removeContainer: async () => undefined },
@@ -302,7 +306,7 @@ describe('remove', () => {
 });
 
 describe('status', () => {
-  beforeEach(() => make());
+  beforeEach(() => make({ restart: { by: 'backend', policy: 'Always' } }));
 
   it('reads again when an attempt ends between file and unit', async () => {
     await beginAttempt(0);
@@ -331,6 +335,29 @@ describe('status', () => {
     ]);
   });
 
+  it('of one whose process has ended waits for the record of its end', async () => {
+    await beginAttempt(0);
+    systemd.set(UNIT, 'active');
+    // Beyond what Linux numbers its processes with.
+    await mkdir(paths().run, { recursive: true });
+    await writeFile(paths().pidFile, '4194305');
+    const told = status();
+    await asleep(500);
+    await endAttempt(0, { code: '3' });
+    systemd.set(UNIT, 'failed');
+    expect(await told).toMatchObject({ state: 'exited', attempts: [{ exitCode: 3 }] });
+  });
+
+  it('of one whose end nobody records is what systemd says', async () => {
+    await beginAttempt(0);
+    systemd.set(UNIT, 'active');
+    await mkdir(paths().run, { recursive: true });
+    await writeFile(paths().pidFile, '4194305');
+    const told = service.statuses(store.list());
+    (await asleep(500))();
+    expect(await told).toMatchObject([{ state: 'running' }]);
+  });
+
   it('of many at once looks closer at one that started meanwhile', async () => {
     await endAttempt(0);
     const list = systemd.listUnits.bind(systemd);
@@ -345,4 +372,16 @@ describe('status', () => {
     };
     expect(await service.statuses(store.list())).toMatchObject([{ state: 'running' }]);
   });
+});
+
+it('the status of one that has ended, and that nobody but its caller starts, is not asked of systemd', async () => {
+  await make();
+  await endAttempt(0, { code: '3' });
+  systemd.listUnits = async () => {
+    throw new Error('was asked');
+  };
+  expect([await status(), ...(await service.statuses(store.list()))]).toMatchObject([
+    { state: 'exited' },
+    { state: 'exited' },
+  ]);
 });

@@ -15,33 +15,27 @@ import { runtimeKill } from '@podwright/oci';
 import { SandboxManager } from '@podwright/sandbox';
 import { type JobOptions, SystemdManager, type UnitProperty, type UnitRow } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
-import {
-  concatMap,
-  filter,
-  firstValueFrom,
-  from,
-  fromEvent,
-  merge,
-  NEVER,
-  type Observable,
-  of,
-  startWith,
-  takeUntil,
-} from 'rxjs';
+import { AttemptEnds } from './attempt-ends.js';
 import { toAttempts } from './attempt-log.js';
 import { SystemdBackendOptions } from './backend-options.js';
 import { CgroupLock } from './cgroup-lock.js';
 import { CgroupTree } from './cgroup-tree.js';
+import { ContainerProcesses } from './container-processes.js';
 import type { ContainerRecord } from './container-record.js';
-import { deriveState } from './container-state.js';
+import { deriveState, isRestarted } from './container-state.js';
 import { ContainerStore, type WrittenAttempts } from './container-store.js';
 import { containerUnit } from './container-unit.js';
-import { readNow } from './files.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
 import { HostTools } from './host-tools.js';
 import { PersistentUnits } from './persistent-units.js';
 import { PodSlices } from './pod-slices.js';
 import { RootfsMount } from './rootfs-mount.js';
+
+/**
+ * How long a status waits for the record of an attempt whose process has ended: the unit's script writes it within some
+ * 20 ms, and what has ended is not to be told as running meanwhile.
+ */
+const RECORD_MS = 500;
 
 /** Starts, stops and looks at containers that are there. Calls for one container are done one after the other. */
 @injectable()
@@ -54,6 +48,8 @@ export class ContainerService {
     @inject(HostTools) private readonly tools: HostTools,
     @inject(HostExecutor) private readonly host: HostExecutor,
     @inject(ContainerStore) private readonly store: ContainerStore,
+    @inject(ContainerProcesses) private readonly processes: ContainerProcesses,
+    @inject(AttemptEnds) private readonly ends: AttemptEnds,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
     @inject(PodSlices) private readonly slices: PodSlices,
     @inject(PersistentUnits) private readonly persistent: PersistentUnits,
@@ -164,7 +160,10 @@ export class ContainerService {
     // First: what is to end does not come back, also when this does not see it to its end.
     await this.persistent.removeContainer(id);
     const record = this.store.get(id);
-    if (record === undefined || (await this.unitOf(id)).activeState === 'inactive') return;
+    if (record === undefined) return;
+    const { activeState } = await this.unitOf(id);
+    if (activeState === 'inactive') return;
+    if (activeState === 'failed') return await this.manager.resetFailedUnit(containerUnitName(id));
     const ownGraceMs = record.config.terminationGraceMs;
     const graceMs = options.graceMs ?? ownGraceMs;
     if (graceMs > 0 && graceMs <= ownGraceMs) {
@@ -173,30 +172,25 @@ export class ContainerService {
     }
     // A unit's stop timeout cannot be changed while it runs, and it begins with the stop signal: so what is longer, or
     // none at all, is done here. The marker keeps systemd from starting the next attempt meanwhile.
-    await this.store.markStopping(id, true);
+    const isMarked = isRestarted(record.config.restart);
+    if (isMarked) await this.store.markStopping(id, true);
     try {
       if (graceMs > 0) await this.signalAndWait(record, graceMs, options);
       await this.signal(record, 'KILL');
       await this.stopUnit(record, ownGraceMs, options);
     } finally {
-      await this.store.markStopping(id, false);
+      if (isMarked) await this.store.markStopping(id, false);
     }
   }
 
   private async signalAndWait(record: ContainerRecord, graceMs: number, options: CallOptions): Promise<void> {
-    const unit = containerUnitName(record.id);
     if ((await this.status(record)).state !== 'running') return;
-    const waiting = new AbortController();
-    const late = this.clock.sleep(graceMs, waiting.signal).catch(() => undefined);
-    const before = await this.lastEnded(record.id);
-    const ended = this.manager.unitEvents.pipe(
-      filter((event) => event.type === 'relist' || event.unit === unit),
-      startWith(undefined),
-      concatMap(async () => (await this.lastEnded(record.id)) !== before),
-      filter((hasEnded) => hasEnded),
-      takeUntil(merge(from(late), aborted(options.signal))),
-    );
-    const waited = firstValueFrom(ended, { defaultValue: false }).finally(() => waiting.abort());
+    const lastEnded = ({ lines }: WrittenAttempts) => lines.at(-1)?.number ?? -1;
+    const before = lastEnded(this.store.attempts(record.id));
+    const waited = this.ends.wait(record.id, (written) => lastEnded(written) !== before, {
+      timeoutMs: graceMs,
+      ...options,
+    });
     try {
       await this.signal(record, record.stopSignal);
     } finally {
@@ -205,13 +199,9 @@ export class ContainerService {
     throwIfAborted(options.signal);
   }
 
-  /** Number of the last attempt that has ended; -1 when there is none. */
-  private async lastEnded(id: string): Promise<number> {
-    return this.store.attempts(id).lines.at(-1)?.number ?? -1;
-  }
-
   /** Signals the first process; conmon sees its end and tells it. Of one that is gone: nothing. */
   private async signal(record: ContainerRecord, signal: string): Promise<void> {
+    if (this.processes.signal(record.id, signal)) return;
     const { runtime } = await this.tools.find();
     const { command, args } = runtimeKill(runtime, record.id, signal);
     await this.host.run({ command, args, okExitCodes: 'any' });
@@ -249,11 +239,27 @@ export class ContainerService {
   }
 
   async status(record: ContainerRecord): Promise<ContainerStatus> {
+    return await this.statusBy(record, () => this.unitOf(record.id));
+  }
+
+  private async statusBy(
+    record: ContainerRecord,
+    askUnit: () => Promise<UnitState>,
+  ): Promise<ContainerStatus> {
     // Files and unit are read one after the other: what changed in between is read again.
-    for (;;) {
+    for (let hasWaited = false; ; ) {
       const before = this.store.attempts(record.id);
-      if (!wasStarted(before)) return this.toStatus(record, NO_UNIT, before);
-      const unit = await this.unitOf(record.id);
+      const { started } = before;
+      const isEnding = started !== undefined && this.processes.phaseOf(record.id) === 'ended';
+      if (isEnding && !hasWaited) {
+        hasWaited = true;
+        const isOver = (written: WrittenAttempts) => written.started?.invocation !== started.invocation;
+        await this.ends.wait(record.id, isOver, { timeoutMs: RECORD_MS });
+        continue;
+      }
+      const known = this.knownUnit(record, before);
+      if (known !== undefined) return this.toStatus(record, known, before);
+      const unit = await askUnit();
       const written = this.store.attempts(record.id);
       const isSame =
         before.lines.at(-1)?.number === written.lines.at(-1)?.number &&
@@ -262,13 +268,20 @@ export class ContainerService {
     }
   }
 
+  /** The state of a container's unit as far as it matters, where its files and its process tell it without systemd. */
+  private knownUnit({ id, config }: ContainerRecord, written: WrittenAttempts): UnitState | undefined {
+    if (!wasStarted(written)) return NO_UNIT;
+    if (written.started !== undefined) return this.processes.phaseOf(id) === 'alive' ? ACTIVE : undefined;
+    return isRestarted(config.restart) ? undefined : NO_UNIT;
+  }
+
   /** Of one whose start has just succeeded, if its files say that it runs: systemd need not be asked. */
   statusOfStarted(id: string): ContainerStatus | undefined {
     const record = this.store.get(id);
     if (record === undefined) return undefined;
     const written = this.store.attempts(id);
     const runs = written.started !== undefined && written.lines.length === 0;
-    return runs ? this.toStatus(record, { activeState: 'active', stopping: false }, written) : undefined;
+    return runs ? this.toStatus(record, ACTIVE, written) : undefined;
   }
 
   /** Listed, not read as a property: reading one makes systemd load the unit for a moment, which it tells as an event. */
@@ -277,19 +290,25 @@ export class ContainerService {
     return unitState(row);
   }
 
-  /** Of many at once, with one question to systemd. */
+  /** Of many at once, with one question to systemd at most. */
   async statuses(records: readonly ContainerRecord[]): Promise<readonly ContainerStatus[]> {
-    // What was never started has no state that systemd could tell.
-    const hasStarted = records.some(({ id }) => wasStarted(this.store.attempts(id)));
-    const units = hasStarted ? await this.manager.listUnits({ patterns: ['podwright-*.service'] }) : [];
-    const rows = new Map(units.map((unit) => [unit.name, unit]));
+    let asked: Promise<ReadonlyMap<string, UnitRow>> | undefined;
+    const askAll = async () => {
+      const units = await this.manager.listUnits({ patterns: ['podwright-*.service'] });
+      return new Map(units.map((unit) => [unit.name, unit]));
+    };
     return await Promise.all(
       records.map(async (record) => {
-        const unit = unitState(rows.get(containerUnitName(record.id)));
-        const written = this.store.attempts(record.id);
-        // Started after systemd was asked, or ended without a record: only a closer look tells.
-        if (written.started && unit.activeState === 'inactive') return await this.status(record);
-        return this.toStatus(record, unit, written);
+        let isAsked = false;
+        return await this.statusBy(record, async () => {
+          // What has changed since systemd was asked for all needs a look of its own.
+          if (isAsked) return await this.unitOf(record.id);
+          isAsked = true;
+          asked ??= askAll();
+          const unit = unitState((await asked).get(containerUnitName(record.id)));
+          const hasStarted = this.store.attempts(record.id).started !== undefined;
+          return hasStarted && unit.activeState === 'inactive' ? await this.unitOf(record.id) : unit;
+        });
       }),
     );
   }
@@ -303,7 +322,7 @@ export class ContainerService {
     });
     const { config, user } = record;
     const { logPath } = config;
-    const processId = derived.state === 'running' ? this.processIdOf(record.id) : undefined;
+    const processId = derived.state === 'running' ? this.processes.idOf(record.id) : undefined;
     return {
       id: record.id,
       sandboxId: record.sandboxId,
@@ -322,12 +341,6 @@ export class ContainerService {
       ...derived,
     };
   }
-
-  /** Read at once, as the attempts are; none in the moment between an attempt's end and its record. */
-  private processIdOf(id: string): number | undefined {
-    const pid = Number(readNow(this.host.hostPath(this.layout.container(id).pidFile)));
-    return pid > 0 ? pid : undefined;
-  }
 }
 
 /** What systemd says of a container's unit. */
@@ -338,6 +351,7 @@ interface UnitState {
 }
 
 const NO_UNIT: UnitState = { activeState: 'inactive', stopping: false };
+const ACTIVE: UnitState = { activeState: 'active', stopping: false };
 
 function wasStarted({ lines, started }: WrittenAttempts): boolean {
   return lines.length > 0 || started !== undefined;
@@ -345,11 +359,6 @@ function wasStarted({ lines, started }: WrittenAttempts): boolean {
 
 function unitState(row: UnitRow | undefined): UnitState {
   return { activeState: row?.activeState ?? 'inactive', stopping: row?.job?.type === 'stop' };
-}
-
-function aborted(signal: AbortSignal | undefined): Observable<unknown> {
-  if (signal === undefined) return NEVER;
-  return signal.aborted ? of(signal.reason) : fromEvent(signal, 'abort');
 }
 
 /** For messages: the program that the runtime's own words leave out, if the configuration names it. */

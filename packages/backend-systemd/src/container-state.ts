@@ -46,10 +46,14 @@ export function deriveState(restart: RestartOwner, observed: ObservedContainer):
   };
 }
 
+/** Whether there is an end after which the backend starts a container again. */
+export function isRestarted(restart: RestartOwner): restart is Extract<RestartOwner, { by: 'backend' }> {
+  return restart.by === 'backend' && restart.policy !== 'Never';
+}
+
 /** Whether the backend starts a container again after this attempt. */
 function restartsAfter(restart: RestartOwner, last: ContainerAttempt): boolean {
-  if (restart.by === 'caller' || restart.policy === 'Never') return false;
-  return restart.policy === 'Always' || last.exitCode !== 0;
+  return isRestarted(restart) && (restart.policy === 'Always' || last.exitCode !== 0);
 }
 
 /** The unit is gone and did not write how the attempt ended: the host went down under it. */

@@ -8,6 +8,7 @@ import { InfraProcess, sandboxModule, VolumeImages, volumesModule } from '@podwr
 import { systemdModule } from '@podwright/systemd';
 import { ContainerModule } from 'inversify';
 import { hostBusAddress } from './agent-container.js';
+import { AttemptEnds } from './attempt-ends.js';
 import { parseBackendOptions, SystemdBackendOptions } from './backend-options.js';
 import { CgroupLock } from './cgroup-lock.js';
 import { CgroupTree } from './cgroup-tree.js';
@@ -17,6 +18,7 @@ import { ContainerFactory } from './container-factory.js';
 import { ContainerImageUsers } from './container-image-users.js';
 import { ContainerLogFiles } from './container-log-files.js';
 import { ContainerLogs } from './container-logs.js';
+import { ContainerProcesses } from './container-processes.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStatsReader } from './container-stats.js';
 import { ContainerStore } from './container-store.js';
@@ -79,6 +81,8 @@ export const backendModule: BackendModuleFactory = (context) => {
       ContainerStore,
       ImageUserFiles,
       ContainerFactory,
+      AttemptEnds,
+      ContainerProcesses,
       ContainerService,
       ContainerWatcher,
       ContainerLogs,
