@@ -31,6 +31,7 @@ import {
   type RuntimeService,
   type RuntimeStatus,
   type RuntimeVersion,
+  type StatsOptions,
   type StopOptions,
   throwIfAborted,
   VolumeProvider,
@@ -340,18 +341,18 @@ export class MemoryRuntimeService implements RuntimeService {
 
   async listContainerStats(
     filter: ContainerFilter = {},
-    options?: CallOptions,
+    options: StatsOptions = {},
   ): Promise<readonly ContainerStats[]> {
     this.#check(options);
     return [...this.host.containers.values()]
       .filter((container) => container.matches(filter))
       .sort((a, b) => b.sequence - a.sequence)
-      .flatMap((container) => container.stats() ?? []);
+      .flatMap((container) => container.stats(options.detail ?? false) ?? []);
   }
 
   async listPodSandboxStats(
     filter: PodSandboxFilter = {},
-    options?: CallOptions,
+    options: StatsOptions = {},
   ): Promise<readonly PodSandboxStats[]> {
     const containers = await this.listContainerStats({}, options);
     return [...this.host.sandboxes.values()]
@@ -362,6 +363,7 @@ export class MemoryRuntimeService implements RuntimeService {
           sandbox,
           containers.filter(({ sandboxId }) => sandboxId === sandbox.id),
           this.host.clock.nowMs(),
+          options.detail ?? false,
         ),
       );
   }

@@ -174,7 +174,7 @@ export class SimulatedContainer {
   }
 
   /** What it uses; undefined when it does not run. */
-  stats(): ContainerStats | undefined {
+  stats(detail: boolean): ContainerStats | undefined {
     const startedAtMs = this.#attempts.at(-1)?.startedAtMs;
     if (this.#phase !== 'running' || !this.#table || startedAtMs === undefined) return undefined;
     const [now, image] = [sizeOf(this.#root.root), sizeOf(this.image.root)];
@@ -184,6 +184,7 @@ export class SimulatedContainer {
       startedAtMs,
       processes: this.#table.list().length,
       resources: this.#resources,
+      detail,
       writableLayer: {
         mountpoint: `/var/lib/podwright/containers/${this.id}`,
         usedBytes: Math.max(0, now.usedBytes - image.usedBytes),

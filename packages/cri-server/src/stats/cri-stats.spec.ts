@@ -1,12 +1,17 @@
 import { create } from '@bufbuild/protobuf';
-import type { ContainerStats, ContainerStatus, PodSandboxStats, PodSandboxStatus } from '@podwright/core';
+import {
+  type ContainerStats,
+  type ContainerStatus,
+  type PodSandboxStats,
+  type PodSandboxStatus,
+  PodwrightError,
+} from '@podwright/core';
 import { cri } from '@podwright/cri-api';
-import { describe, expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import { IdFinder } from '../calls/id-finder.js';
 import { CpuRates } from './cpu-rates.js';
 import { CriStats } from './cri-stats.js';
 import { MemoryPods, sandboxConfig } from './memory-pods.spec-helper.js';
-import { METRIC_DESCRIPTORS, toPodMetrics } from './pod-metrics.js';
 import { toCriContainerStats, toCriSandboxStats } from './to-cri-stats.js';
 
 const CONTEXT = { signal: new AbortController().signal };
@@ -166,6 +171,26 @@ describe('metrics', () => {
       streamed.push(...podSandboxMetrics.map(({ podSandboxId }) => podSandboxId));
     expect(streamed).toEqual([one]);
   });
+
+  it('have the detail of a backend that has it, and are fewer of another', async () => {
+    const { host } = await setUp();
+    const stats = new CriStats(host.runtime, new IdFinder(host.runtime));
+    const names = async () => {
+      const request = create(cri.ListPodSandboxMetricsRequestSchema);
+      const { podMetrics } = await stats.listPodSandboxMetrics(request, CONTEXT);
+      const all = podMetrics.flatMap(({ containerMetrics = [] }) => containerMetrics);
+      return new Set(all.flatMap(({ metrics = [] }) => metrics.map(({ name }) => name)));
+    };
+    expect(await names()).toContain('container_file_descriptors');
+    const list = host.runtime.listPodSandboxStats.bind(host.runtime);
+    vi.spyOn(host.runtime, 'listPodSandboxStats').mockImplementation(async (filter, options = {}) => {
+      if (options.detail === true) throw new PodwrightError('unsupported', 'There is no detail.');
+      return await list(filter, options);
+    });
+    const fewer = await names();
+    expect(fewer).toContain('container_memory_working_set_bytes');
+    expect(fewer).not.toContain('container_file_descriptors');
+  });
 });
 
 const MEMORY = {
@@ -248,33 +273,5 @@ describe('toCriSandboxStats', () => {
   it("tells no network of a pod with the node's", () => {
     const stats = { ...SANDBOX, network: [] };
     expect(toCriSandboxStats(SANDBOX_STATUS, stats, [], new CpuRates()).linux).not.toHaveProperty('network');
-  });
-});
-
-describe('toPodMetrics', () => {
-  it('tells what is described, with a value for each label', () => {
-    const keys = new Map(METRIC_DESCRIPTORS.map(({ name, labelKeys = [] }) => [name, labelKeys]));
-    expect(keys.size).toBe(METRIC_DESCRIPTORS.length);
-    const { metrics = [], containerMetrics = [] } = toPodMetrics(SANDBOX, [STATUS]);
-    const all = [...metrics, ...containerMetrics.flatMap((one) => one.metrics ?? [])];
-    for (const { name, labelValues = [], timestamp } of all) {
-      expect(keys.get(name)).toHaveLength(labelValues.length);
-      expect(timestamp).toBe(2_500_000_000n);
-    }
-    expect(new Set(all.map(({ name }) => name))).toEqual(new Set(keys.keys()));
-  });
-
-  it.each([
-    ['container_cpu_usage_seconds_total', ['c', 'busybox', 'ns', 'pod', 'main', 'total'], 3n],
-    ['container_last_seen', ['c', 'busybox', 'ns', 'pod', 'main'], 2n],
-    ['container_memory_working_set_bytes', ['c', 'busybox', 'ns', 'pod', 'main'], 100n],
-    ['container_fs_usage_bytes', ['c', 'busybox', 'ns', 'pod', 'main'], 4096n],
-    ['container_network_receive_bytes_total', ['s', '', 'ns', 'pod', 'POD', 'net1'], 1n],
-    ['container_threads', ['s', '', 'ns', 'pod', 'POD'], 4n],
-  ])('has %s of %j', (name, labelValues, value) => {
-    const { metrics = [], containerMetrics = [] } = toPodMetrics(SANDBOX, [STATUS]);
-    expect([...metrics, ...(containerMetrics[0]?.metrics ?? [])]).toContainEqual(
-      expect.objectContaining({ name, labelValues, value: { value } }),
-    );
   });
 });

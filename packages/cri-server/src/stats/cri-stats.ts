@@ -6,6 +6,7 @@ import {
   type PodSandboxStats,
   PodwrightError,
   RuntimeService,
+  type StatsOptions,
 } from '@podwright/core';
 import type { cri, RpcContext, RpcHandlers } from '@podwright/cri-api';
 import { inject, injectable } from 'inversify';
@@ -144,20 +145,24 @@ export class CriStats implements StatsHandlers {
     });
   }
 
+  /** A backend that has no detail has fewer metrics. */
   async #metrics(options: CallOptions) {
-    const found = await this.#usage({}, options);
+    const found = await this.#usage({}, { ...options, detail: true }).catch((error: unknown) => {
+      if (PodwrightError.is(error, 'unsupported')) return this.#usage({}, options);
+      throw error;
+    });
     return [...found.values()].map(({ stats, containers }) => toPodMetrics(stats, containers));
   }
 
   /** The stats of sandboxes and their containers, by the sandbox's id. */
   async #usage(
     filter: PodSandboxFilter,
-    options: CallOptions,
+    { detail = false, ...options }: StatsOptions,
   ): Promise<
     ReadonlyMap<string, { readonly stats: PodSandboxStats; readonly containers: readonly ContainerStatus[] }>
   > {
     const [sandboxes, statuses] = await Promise.all([
-      this.runtime.listPodSandboxStats(filter, options),
+      this.runtime.listPodSandboxStats(filter, { ...options, detail }),
       this.runtime.listContainers(filter.id === undefined ? {} : { sandboxId: filter.id }, options),
     ]);
     const containersOf = new Map<string, ContainerStatus[]>();
