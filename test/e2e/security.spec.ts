@@ -1,5 +1,7 @@
-import { mkdir, mkdtemp, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { PodContainer } from '@podwright/core';
+import { COMPILED_SECCOMP_ANNOTATION } from '@podwright/oci';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { oldKernelLacks } from '../old-kernel.js';
 import { cgroupOf, hostPidOf, processes, statusField } from './support/processes.js';
@@ -78,6 +80,34 @@ describe('seccomp profiles of the host', () => {
     const { uid, pid } = await sleeping(localhost('profiles/no-mkdir.json'));
     expect(await statusField(pid, 'Seccomp')).toBe('2');
     expect(await run(uid, 'mkdir /made')).toContain('Operation not permitted');
+  });
+
+  it('hold in the next containers too, which are given what the OCI runtime compiled for the first', async () => {
+    const directory = join(agent.layout.stateDir, 'seccomp', 'profiles');
+    await mkdir(directory, { recursive: true });
+    // Its own, so that it was compiled for nobody before.
+    const own = {
+      ...profile,
+      syscalls: [...profile.syscalls, { names: ['rmdir'], action: 'SCMP_ACT_ERRNO' }],
+    };
+    await writeFile(join(directory, 'again.json'), JSON.stringify(own));
+    const container = {
+      ...localhost('profiles/again.json'),
+      command: ['sh', '-c', 'mkdir /by-the-first-process; exec sleep 100021'],
+    };
+    const { compiledSeccompDir, runtimeRoot } = agent.layout;
+    const kept = async () => (await readdir(compiledSeccompDir).catch(() => [])).length;
+    const before = await kept();
+    const filterOf = (main: PodContainer) => readFile(join(runtimeRoot, backendId(main), 'seccomp.bpf'));
+    const first = await filterOf((await sleeping(container, {}, 'first')).main);
+    await expect.poll(kept).toBe(before + 1);
+    const { uid, main, pid } = await sleeping(container, {}, 'second');
+    const document = JSON.parse(await readFile(agent.layout.container(backendId(main)).ociConfig, 'utf8'));
+    expect(document.annotations).toEqual({ [COMPILED_SECCOMP_ANNOTATION]: first.toString('base64') });
+    expect(await filterOf(main)).toEqual(first);
+    expect(await statusField(pid, 'Seccomp')).toBe('2');
+    expect(await run(uid, 'mkdir /by-a-command')).toContain('Operation not permitted');
+    expect(await run(uid, 'ls /')).not.toContain('by-');
   });
 
   it('that are not there are named', async () => {

@@ -19,6 +19,7 @@ import {
 import type { SandboxRecord } from '@podwright/sandbox';
 import { inject, injectable } from 'inversify';
 import { SystemdBackendOptions } from './backend-options.js';
+import { CompiledSeccomp } from './compiled-seccomp.js';
 import { checkLogPath } from './container-log-files.js';
 import type { ContainerRecord } from './container-record.js';
 import { ContainerStore } from './container-store.js';
@@ -58,6 +59,7 @@ export class ContainerFactory {
     @inject(ImagePins) private readonly pins: ImagePins,
     @inject(ImageUserFiles) private readonly userFiles: ImageUserFiles,
     @inject(SeccompProfiles) private readonly seccomp: SeccompProfiles,
+    @inject(CompiledSeccomp) private readonly compiledSeccomp: CompiledSeccomp,
     @inject(PidTargets) private readonly pidTargets: PidTargets,
     @inject(MountSharing) private readonly sharing: MountSharing,
     @inject(SystemdBackendOptions) private readonly options: SystemdBackendOptions,
@@ -130,6 +132,7 @@ export class ContainerFactory {
       ? await readAllDeviceNodes(this.host)
       : await readDeviceNodes(this.host, config.devices);
     const seccomp = await this.seccomp.load(security, facts);
+    const compiled = seccomp && this.compiledSeccomp.of(seccomp, runtime);
     checkRecursiveReadOnly(config.mounts);
     checkPropagation(config.mounts, sandbox);
     await this.sharing.check(config.mounts);
@@ -142,6 +145,7 @@ export class ContainerFactory {
       rootfsPath: paths.rootfs,
       deviceNodes,
       ...(seccomp === undefined ? {} : { seccomp }),
+      ...(compiled === undefined ? {} : { compiledSeccomp: compiled }),
       host: facts,
     });
     const signal = stopSignal(config, image);

@@ -72,6 +72,11 @@ export class HostLayout {
     return join(this.rootfsDir, 'runtime');
   }
 
+  /** Seccomp filters as the OCI runtime compiled them. */
+  get compiledSeccompDir(): string {
+    return join(this.runDir, 'seccomp');
+  }
+
   /** Disk-backed volumes. */
   get volumesDir(): string {
     return join(this.stateDir, 'volumes');

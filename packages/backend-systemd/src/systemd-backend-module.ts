@@ -12,6 +12,7 @@ import { AttemptEnds } from './attempt-ends.js';
 import { parseBackendOptions, SystemdBackendOptions } from './backend-options.js';
 import { CgroupLock } from './cgroup-lock.js';
 import { CgroupTree } from './cgroup-tree.js';
+import { CompiledSeccomp } from './compiled-seccomp.js';
 import { ContainerAttach } from './container-attach.js';
 import { ContainerExec } from './container-exec.js';
 import { ContainerFactory } from './container-factory.js';
@@ -80,6 +81,7 @@ export const backendModule: BackendModuleFactory = (context) => {
       ResourceUpdater,
       ContainerStore,
       ImageUserFiles,
+      CompiledSeccomp,
       ContainerFactory,
       AttemptEnds,
       ContainerProcesses,

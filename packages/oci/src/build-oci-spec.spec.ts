@@ -221,6 +221,15 @@ describe('security', () => {
     expect(spec.mounts.find(({ destination }) => destination === '/etc/hosts')?.options).toContain('ro');
   });
 
+  it('gives the runtime a filter that is compiled beside the profile, and neither to a privileged container', () => {
+    const { annotations, linux } = build({}, { compiledSeccomp: 'AAAA' });
+    expect(annotations).toEqual({ 'run.oci.seccomp_bpf_data': 'AAAA' });
+    expect(linux.seccomp).toEqual(INPUT.seccomp);
+    expect(
+      build({ security: { privileged: true } }, { compiledSeccomp: 'AAAA' }).annotations,
+    ).toBeUndefined();
+  });
+
   it('keeps labels, annotations and limits out of the document', () => {
     expect(JSON.stringify(build())).not.toMatch(/team|run\.oci|memory/);
   });

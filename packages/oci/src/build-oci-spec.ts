@@ -58,8 +58,16 @@ export interface OciSpecInput {
   readonly deviceNodes: readonly DeviceNode[];
   /** Absent: unconfined. See `SeccompProfiles`. */
   readonly seccomp?: OciSeccomp;
+  /** What this very runtime once made of `seccomp`, the instructions for the kernel, in base64; absent: it makes it anew. */
+  readonly compiledSeccomp?: string;
   readonly host: OciHostFacts;
 }
+
+/**
+ * The annotation with which crun takes a seccomp filter that is compiled, in base64, and does not compile the one of the
+ * document (crun(1)). Other runtimes do not know it, and go by the document.
+ */
+export const COMPILED_SECCOMP_ANNOTATION = 'run.oci.seccomp_bpf_data';
 
 /** Masked unless the container says otherwise: the list of Docker and containerd. */
 export const defaultMaskedPaths: readonly string[] = [
@@ -89,7 +97,8 @@ export const defaultReadOnlyPaths: readonly string[] = [
 /**
  * The OCI runtime-spec document of a container. Its environment may hold secrets: write it to a 0600 file only.
  *
- * Labels and annotations stay out: crun obeys some annotations, and those are not for whoever writes a pod.
+ * Labels and annotations of the container stay out: crun obeys some annotations, and those are not for whoever writes a
+ * pod.
  * CPU, memory and PID limits stay out too: they are properties of the container's unit. So do kernel parameters: they are
  * set where the pod's namespaces are made.
  * @throws PodwrightError kind `invalid-argument` (the configuration contradicts itself, or the image),
@@ -114,6 +123,8 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
   const labels = accessLabels(security, host.mandatoryAccess);
   const propagation = rootfsPropagation(config.mounts);
   const rlimits = checkedRlimits(config.rlimits ?? [], host);
+  const seccomp = privileged ? undefined : input.seccomp;
+  const { compiledSeccomp } = input;
 
   return {
     ociVersion: '1.0.2',
@@ -161,12 +172,16 @@ export function buildOciSpec(input: OciSpecInput): OciSpec {
         uidMappings: idMappings.map(ociMapping),
         gidMappings: idMappings.map(ociMapping),
       }),
-      ...(input.seccomp !== undefined && !privileged && { seccomp: input.seccomp }),
+      ...(seccomp !== undefined && { seccomp }),
       ...(propagation !== undefined && { rootfsPropagation: propagation }),
       ...(labels.mountLabel !== undefined && { mountLabel: labels.mountLabel }),
       maskedPaths: privileged ? [] : (security.maskedPaths ?? defaultMaskedPaths),
       readonlyPaths: privileged ? [] : (security.readOnlyPaths ?? defaultReadOnlyPaths),
     },
+    ...(seccomp !== undefined &&
+      compiledSeccomp !== undefined && {
+        annotations: { [COMPILED_SECCOMP_ANNOTATION]: compiledSeccomp },
+      }),
   };
 }
 

@@ -2,6 +2,7 @@
 // Start reading at build-oci-spec.ts and exec-handler.ts.
 export {
   buildOciSpec,
+  COMPILED_SECCOMP_ANNOTATION,
   defaultMaskedPaths,
   defaultReadOnlyPaths,
   type NamespaceChoice,

@@ -8,6 +8,8 @@ export interface OciSpec {
   readonly hostname?: string;
   readonly mounts: readonly OciMount[];
   readonly linux: OciLinux;
+  /** Words to the OCI runtime, none of a pod's. */
+  readonly annotations?: Readonly<Record<string, string>>;
 }
 
 export interface OciUser {
