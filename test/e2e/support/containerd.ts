@@ -10,6 +10,8 @@ import { slowness } from '../../slowness.js';
 
 const run = promisify(execFile);
 const READY_MS = 20_000 * slowness;
+/** Public registries that the one of the tests answers for; the host is not on the internet. */
+const MIRRORED = ['registry.k8s.io', 'gcr.io', 'docker.io'];
 
 export interface ContainerdOptions {
   /** Default: 10.94.0.0/16 */
@@ -195,6 +197,7 @@ SystemdCgroup = false
 endpoint = ["http://${testRegistry}"]
 [${cri}.registry.mirrors."${deadRegistry}"]
 endpoint = ["http://${deadRegistry}"]
+${MIRRORED.map((name) => `[${cri}.registry.mirrors."${name}"]\nendpoint = ["http://${testRegistry}"]`).join('\n')}
 `;
   }
 }
