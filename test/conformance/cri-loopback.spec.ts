@@ -6,8 +6,6 @@ import { createCriTarget } from './cri-target.js';
 
 const LOADING = 'the CRI has only pulls, no loading of archives';
 const POD_LIMITS = 'the CRI leaves the limits of a whole pod to its client, who makes its control group';
-const SIZES =
-  'a size has no answer in the streaming protocol: it may come after the command has begun, or its input';
 
 defineConformance({
   name: 'cri over the CRI server over systemd',
@@ -22,9 +20,6 @@ defineConformance({
     execRefusal: 'the exec handler oci leaves nothing out',
   },
   unsupported: {
-    'exec/terminal': SIZES,
-    'exec/resize': SIZES,
-    'attach/terminal': SIZES,
     'attach/two-clients':
       'the streaming protocol does not tell when a client is attached: what is written just then may be missed',
     'exec/kill': 'the CRI cannot end a command that was started with streams',

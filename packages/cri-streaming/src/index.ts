@@ -19,3 +19,4 @@ export {
   StreamingServer,
   StreamingServerOptions,
 } from './streaming-server.js';
+export { firstTerminalSize } from './terminal-size.js';

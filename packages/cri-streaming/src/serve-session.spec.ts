@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import { buffer, text } from 'node:stream/consumers';
 import type { AttachSession, ExecSession, TerminalSize } from '@podwright/core';
@@ -63,6 +64,34 @@ describe('a backend’s command and a client', () => {
     setTimeout(() => made.stdout.end(Buffer.alloc(2_000_000)), 20);
     expect(await command.exitCode).toBe(0);
     expect((await output).length).toBe(2_000_000);
+  });
+
+  it('the input that came after a size waits until the size is set', async () => {
+    const server = await startServer();
+    const { session: made, exit } = session(true);
+    const order: string[] = [];
+    const slow = {
+      ...made,
+      resize: async ({ columns }: TerminalSize) => {
+        await new Promise((resolve) => setTimeout(resolve, 30));
+        order.push(`size ${columns}`);
+      },
+    };
+    made.stdin.on('data', (typed: Buffer) => order.push(`input ${typed}`));
+    const url = server.exec({ ...TERMINAL, run: (streams) => serveExecSession(slow, streams) });
+    const command = await remoteExec(url, { stdin: true, tty: true });
+    command.stdout?.resume();
+    for (const columns of [101, 202]) {
+      await command.resize({ columns, rows: 50 });
+      command.stdin?.write(`${columns}`);
+      await once(made.stdin, 'data');
+      expect(order.splice(0).slice(-2)).toEqual([`size ${columns}`, `input ${columns}`]);
+    }
+    command.stdin?.end();
+    await once(made.stdin, 'end');
+    made.stdout.end();
+    exit.resolve(0);
+    expect(await command.exitCode).toBe(0);
   });
 
   it('without stdin asked for, the command reads its end at once', async () => {

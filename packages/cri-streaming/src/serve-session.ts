@@ -80,9 +80,17 @@ function connect(
     });
   }
   const output = Promise.all([drain(stdout, streams.stdout), stderr && drain(stderr, streams.stderr)]);
-  // A size that cannot be set is not worth the session; without a terminal there is nothing to set.
+  let settings = 0;
   const sizes = streams.resize.subscribe((size) => {
-    session.resize(size).catch(() => undefined);
+    settings += 1;
+    // The input that the client has sent after a size waits until it is set: it may ask for it.
+    if (stdin !== undefined) streams.stdin?.unpipe(stdin);
+    // A size that cannot be set is not worth the session; without a terminal there is nothing to set.
+    const set = session.resize(size).catch(() => undefined);
+    void set.then(() => {
+      settings -= 1;
+      if (settings === 0 && stdin?.writable && !sizes.closed) streams.stdin?.pipe(stdin);
+    });
   });
   const onAbort = () => {
     // The session's own promise tells how it ended.

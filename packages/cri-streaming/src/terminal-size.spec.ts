@@ -1,6 +1,7 @@
 import fc from 'fast-check';
+import { EMPTY, map, NEVER, of, timer } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { encodeTerminalSize, TerminalSizeParser } from './terminal-size.js';
+import { encodeTerminalSize, firstTerminalSize, TerminalSizeParser } from './terminal-size.js';
 
 describe('sizes of a terminal', () => {
   it('are Go’s TerminalSize as JSON', () => {
@@ -31,5 +32,13 @@ describe('sizes of a terminal', () => {
     '{"Width":"9"}',
   ])('%s is passed over, and what follows is read', (text) => {
     expect(new TerminalSizeParser().push(`${text}{"Width":1,"Height":2}`)).toEqual([{ columns: 1, rows: 2 }]);
+  });
+
+  it('a command begins with the first one, which may come a moment later, or without any', async () => {
+    const size = { columns: 80, rows: 24 };
+    expect(await firstTerminalSize(of(size))).toEqual(size);
+    expect(await firstTerminalSize(timer(10).pipe(map(() => size)))).toEqual(size);
+    expect(await firstTerminalSize(EMPTY)).toBeUndefined();
+    expect(await firstTerminalSize(NEVER)).toBeUndefined();
   });
 });

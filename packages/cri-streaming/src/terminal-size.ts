@@ -1,4 +1,22 @@
 import type { TerminalSize } from '@podwright/core';
+import { firstValueFrom, type Observable, of, timeout } from 'rxjs';
+
+/** How long a command with a terminal waits for the size of the client's, in milliseconds. */
+const FIRST_SIZE_MS = 200;
+
+/**
+ * The size with which a client's terminal begins. Clients send it as soon as they are connected, but nothing says when it has
+ * come: a command that is started at once may still see none.
+ * @param sizes of `CommandStreams`
+ * @returns undefined when none comes within a fifth of a second: not every client has a terminal itself
+ */
+export async function firstTerminalSize(sizes: Observable<TerminalSize>): Promise<TerminalSize | undefined> {
+  const orNone = timeout<TerminalSize, Observable<undefined>>({
+    first: FIRST_SIZE_MS,
+    with: () => of(undefined),
+  });
+  return await firstValueFrom(sizes.pipe(orNone), { defaultValue: undefined });
+}
 
 /** As the resize stream carries it: Go's TerminalSize as JSON, one after the other. */
 export function encodeTerminalSize({ columns, rows }: TerminalSize): string {

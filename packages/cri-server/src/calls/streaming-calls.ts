@@ -1,6 +1,7 @@
 import { Logger, PodwrightError, RuntimeService } from '@podwright/core';
 import type { cri, RpcContext } from '@podwright/cri-api';
 import {
+  firstTerminalSize,
   StreamingServer,
   serveAttachSession,
   serveConnection,
@@ -45,8 +46,11 @@ export class StreamingCalls {
     const url = this.streaming.exec({
       ...{ stdin, stdout, stderr, tty },
       run: async (streams) => {
-        const { signal: gone } = streams;
-        const session = await this.runtime.exec(id, { command: cmd, stdin, tty, signal: gone });
+        const terminalSize = tty ? await firstTerminalSize(streams.resize) : undefined;
+        const session = await this.runtime.exec(id, {
+          ...{ command: cmd, stdin, tty, signal: streams.signal },
+          ...(terminalSize && { terminalSize }),
+        });
         return await serveExecSession(session, streams);
       },
     });
