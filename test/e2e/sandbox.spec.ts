@@ -331,13 +331,20 @@ describe('the host’s own packet filter', () => {
       '-',
       'TCP:198.51.100.1:18098,connect-timeout=5',
     );
+    // It knows no way to the pods: who asks there has the host's address.
+    const outside = spawn('ip', [
+      ...['netns', 'exec', 'pwoutside', 'socat', 'TCP-LISTEN:18099,reuseaddr'],
+      'SYSTEM:echo $SOCAT_PEERADDR',
+    ]);
+    bed.children.push(outside);
+    const seen = inside(record, 'socat', '-T', '5', '-', 'TCP:198.51.100.2:18099,retry=50,interval=0.1');
     await manager.remove('i2');
     const after = hostState();
     run('ip', 'link', 'delete', 'pwout0');
     run('ip', 'netns', 'delete', 'pwoutside');
     run('umount', '/run/netns');
     run('nft', 'delete', 'table', 'ip', 'filter');
-    expect(asked).toBe('through\n');
+    expect([asked, seen]).toEqual(['through\n', '198.51.100.1\n']);
     expect(after).toEqual(own);
   });
 });

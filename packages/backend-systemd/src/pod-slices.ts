@@ -1,6 +1,6 @@
 import { type ContainerResources, PodwrightError } from '@podwright/core';
 import type { SandboxRecord } from '@podwright/sandbox';
-import { podSliceName, SystemdManager, unitProperty } from '@podwright/systemd';
+import { podSliceName, SystemdManager, type UnitRow, unitProperty } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { resourceProperties } from './container-resources.js';
 import { containerOfUnit, HostLayout } from './host-layout.js';
@@ -66,14 +66,27 @@ export class PodSlices {
 
   /** Stops a pod's slice; idempotent. */
   async remove(podUid: string): Promise<void> {
-    await this.stop(this.nameOf(podUid));
-    const left = await this.manager.listUnits({ patterns: ['podwright-pod*.slice', 'podwright-*.service'] });
-    const isEmpty = left.every(
+    const slice = this.nameOf(podUid);
+    const isThere = (units: readonly UnitRow[], unit: string) => units.some(({ name }) => name === unit);
+    let units = await this.left();
+    if (isThere(units, slice)) {
+      await this.stop(slice);
+      units = await this.left();
+    }
+    const isEmpty = units.every(
       ({ name, activeState }) =>
-        activeState === 'inactive' || (name.endsWith('.service') && containerOfUnit(name) === undefined),
+        name === PARENT ||
+        activeState === 'inactive' ||
+        (name.endsWith('.service') && containerOfUnit(name) === undefined),
     );
     // A start that begins after this check replaces the stop job, because calls reach systemd in order.
-    if (isEmpty && this.starting === 0) await this.stop(PARENT);
+    if (isEmpty && isThere(units, PARENT) && this.starting === 0) await this.stop(PARENT);
+  }
+
+  private async left(): Promise<readonly UnitRow[]> {
+    return await this.manager.listUnits({
+      patterns: [PARENT, 'podwright-pod*.slice', 'podwright-*.service'],
+    });
   }
 
   /** Stops a slice by its name; idempotent. */

@@ -87,14 +87,19 @@ export class PodUnits {
     if (record === undefined) return;
     // First: a pod that is to end does not come back.
     if (record.persist && this.isLastOfPod(record)) await this.persistent.removePod(record.metadata.uid);
+    // The containers are killed, so that none of them misses the network which goes meanwhile. All is over before this
+    // fails: nothing goes on behind the caller's back.
+    const parts = [this.stopContainers(record, options), this.sandboxes.stop(id)];
+    for (const part of await Promise.allSettled(parts)) if (part.status === 'rejected') throw part.reason;
+    if (!record.stopped) this.watcher.emit({ ...this.eventBase(record), type: 'sandbox-stopped' });
+  }
+
+  private async stopContainers(record: SandboxRecord, options: CallOptions): Promise<void> {
     const stops = this.store
-      .list({ sandboxId: id })
+      .list({ sandboxId: record.id })
       .map((container) => this.containers.stop(container.id, { graceMs: 0, ...options }));
-    // All of them are over before this fails: nothing goes on behind the caller's back.
     for (const stop of await Promise.allSettled(stops)) if (stop.status === 'rejected') throw stop.reason;
     if (this.slices.isOwn(record) && this.isLastOfPod(record)) await this.slices.remove(record.metadata.uid);
-    await this.sandboxes.stop(id);
-    if (!record.stopped) this.watcher.emit({ ...this.eventBase(record), type: 'sandbox-stopped' });
   }
 
   async remove(id: string, options: CallOptions): Promise<void> {

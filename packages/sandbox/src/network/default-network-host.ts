@@ -10,6 +10,7 @@ import { SandboxOptions } from '../sandbox-options.js';
 import { networkRunDir } from '../sandbox-paths.js';
 import { checkSubnets, DEFAULT_NETWORK_NAME, leasesDir } from './default-network.js';
 import { planForwarding, planForwardingRemoval } from './forwarding.js';
+import { planMasquerading, planMasqueradingRemoval } from './masquerading.js';
 import { type NatTable, parseNatTable, planNatCleanup, planOrphanRules } from './nat-leftovers.js';
 import { interfaceAddresses } from './node-addresses.js';
 import { parseSubnet } from './subnets.js';
@@ -38,6 +39,9 @@ const SAVE: Readonly<Record<TableFamily, string>> = { ip: 'iptables-save', ip6: 
 const RESTORE: Readonly<Record<TableFamily, string>> = { ip: 'iptables-restore', ip6: 'ip6tables-restore' };
 const FAMILIES: readonly TableFamily[] = ['ip', 'ip6'];
 
+/** So long what was made ready counts as being so. */
+const LOOK_AGAIN_MS = 60_000;
+
 /**
  * Makes the bridge before the plugin does, where it is to have IPv6: an address that the kernel still looks for
  * duplicates of (RFC 4862) is none to be reached from, and nobody else is on a bridge of ours. Argument: its name.
@@ -50,7 +54,7 @@ echo 0 >"/proc/sys/net/ipv6/conf/$1/accept_dad"`;
 @injectable()
 export class DefaultNetworkHost {
   /** By the subnets for which it was done. */
-  readonly #prepared = new Map<string, Promise<void>>();
+  readonly #prepared = new Map<string, { readonly done: Promise<void>; readonly atMs: number }>();
   readonly #queue = new KeyedMutex();
 
   constructor(
@@ -60,23 +64,25 @@ export class DefaultNetworkHost {
   ) {}
 
   /**
-   * Remembers how the host is before the first pod changes it, and lets the pods' packets through where the host
-   * forwards only what it knows.
+   * Remembers how the host is before the first pod changes it, lets the pods' packets through where the host forwards
+   * only what it knows, and gives them the host's address where they leave it. Looked at anew for a pod that comes a
+   * while later, as whoever reloads the host's packet filter takes rules away.
    * @param subnets addresses that pods are going to have, in CIDR form
    * @throws PodwrightError kind `failed-precondition` (subnet or bridge taken), `missing-requirement` (iptables)
    */
   prepare(subnets: readonly string[]): Promise<void> {
     const key = subnets.join();
-    const prepared =
-      this.#prepared.get(key) ??
-      this.#queue
-        .run('prepare', () => this.#prepare(subnets))
-        .catch((error) => {
-          this.#prepared.delete(key);
-          throw error;
-        });
-    this.#prepared.set(key, prepared);
-    return prepared;
+    const now = performance.now();
+    const prepared = this.#prepared.get(key);
+    if (prepared !== undefined && now - prepared.atMs < LOOK_AGAIN_MS) return prepared.done;
+    const done = this.#queue
+      .run('prepare', () => this.#prepare(subnets))
+      .catch((error) => {
+        this.#prepared.delete(key);
+        throw error;
+      });
+    this.#prepared.set(key, { done, atMs: now });
+    return done;
   }
 
   /** Removes the bridge and the chains that no pod uses any more, if they were not there before. Idempotent. */
@@ -118,8 +124,10 @@ export class DefaultNetworkHost {
     }
     for (const subnet of subnets) {
       const family = parseSubnet(subnet).family === 'ipv4' ? 'ip' : 'ip6';
-      const forwarding = planForwarding(family === 'ip' ? ip : ip6, this.options.defaultBridge);
-      if (forwarding !== undefined) await this.#restore(family, forwarding);
+      const { defaultBridge } = this.options;
+      const saved = family === 'ip' ? ip : ip6;
+      const rules = [planForwarding(saved, defaultBridge), planMasquerading(saved, defaultBridge, subnet)];
+      for (const rule of rules) if (rule !== undefined) await this.#restore(family, rule);
     }
   }
 
@@ -198,10 +206,14 @@ export class DefaultNetworkHost {
   }
 
   async #cleanRules(family: TableFamily, before: NatTable): Promise<void> {
+    const { defaultBridge } = this.options;
     const saved = await this.#saved(family);
-    const forwarding = planForwardingRemoval(saved, this.options.defaultBridge);
+    const forwarding = planForwardingRemoval(saved, defaultBridge);
     if (forwarding !== undefined) await this.#restore(family, forwarding);
-    const { restore, removeTable } = planNatCleanup(before, parseNatTable(saved));
+    const masquerading = planMasqueradingRemoval(saved, defaultBridge);
+    if (masquerading !== undefined) await this.#restore(family, masquerading);
+    const nat = masquerading === undefined ? saved : await this.#saved(family);
+    const { restore, removeTable } = planNatCleanup(before, parseNatTable(nat));
     if (restore !== undefined) await this.#restore(family, restore);
     // Without nft(8) an empty table stays, which does nothing.
     if (removeTable && (await this.executor.which('nft')) !== undefined) {

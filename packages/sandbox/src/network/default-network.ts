@@ -24,7 +24,7 @@ export interface DefaultNetworkNeeds {
 }
 
 /**
- * The network that pods get when the host has none configured: a bridge with masquerading.
+ * The network that pods get when the host has none configured: a bridge, whose masquerading `DefaultNetworkHost` makes.
  *
  * Version 0.4.0 of the format, which every plugin release since 2020 reads. portmap and bandwidth are left out for a
  * pod that does not need them: they would only be asked to do nothing, at 10 ms a call.
@@ -35,7 +35,6 @@ export function defaultNetwork(options: SandboxOptions, needs: DefaultNetworkNee
     type: 'bridge',
     bridge: options.defaultBridge,
     isGateway: true,
-    ipMasq: true,
     hairpinMode: true,
     ipam: {
       type: 'host-local',
