@@ -33,8 +33,12 @@ async function startAgent(folder: string, under: RuntimeUnderTest): Promise<Conf
     stateDir,
     runDir: join(folder, 'run'),
     configDir: join(folder, 'config'),
-    // Often, so that the cases do not wait for it.
-    backendOptions: { address: under.address, relistMs: 50 },
+    // Often and soon, so that the cases do not wait for it.
+    backendOptions: {
+      address: under.address,
+      relistMs: 50,
+      restartBackoff: { initialMs: 300, maxMs: 1000, resetMs: 600_000 },
+    },
   });
   const runtime = container.get(ContainerRuntime);
   const service = container.get(RuntimeService);

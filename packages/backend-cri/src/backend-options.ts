@@ -1,4 +1,4 @@
-import { parseOptions } from '@podwright/core';
+import { parseOptions, restartBackoffOption } from '@podwright/core';
 import type { ServiceIdentifier } from 'inversify';
 import { z } from 'zod';
 
@@ -28,6 +28,7 @@ export const criBackendOptionsSchema = z.strictObject({
     .describe(
       'how often the runtime is asked what has changed, where it tells no events (containerd before 1.7)',
     ),
+  restartBackoff: restartBackoffOption,
   seccompProfileRoot: absolutePath
     .optional()
     .describe(

@@ -1,4 +1,4 @@
-import { type BackendModuleFactory, ImageService, RuntimeService } from '@podwright/core';
+import { type BackendModuleFactory, ImageService, RestartBackoff, RuntimeService } from '@podwright/core';
 import { nsenterModule } from '@podwright/nsenter';
 import { VolumeImages, volumesModule } from '@podwright/sandbox';
 import { ContainerModule } from 'inversify';
@@ -40,6 +40,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
     const { bind } = load;
     bind(CriBackendOptions).toConstantValue(parsed);
     bind(BackendLayoutToken).toConstantValue(layout);
+    bind(RestartBackoff).toConstantValue(parsed.restartBackoff);
     bind(StateAccess).toConstantValue(access);
     for (const type of [
       CriConnection,

@@ -1,4 +1,4 @@
-import { PodwrightError, parseOptions } from '@podwright/core';
+import { PodwrightError, parseOptions, restartBackoffOption } from '@podwright/core';
 import type { ServiceIdentifier } from 'inversify';
 import { z } from 'zod';
 import { checkBinaries } from './host-binaries.js';
@@ -37,17 +37,7 @@ export const systemdBackendOptionsSchema = z.strictObject({
     .min(1)
     .optional()
     .describe('of the bus that systemd is on; default: the system bus, in a container that below `hostRoot`'),
-  restartBackoff: z
-    .strictObject({
-      initialMs: z.int().min(0).default(10_000),
-      maxMs: z.int().min(0).default(300_000),
-      resetMs: z.int().min(1).default(600_000),
-    })
-    .refine(({ initialMs, maxMs }) => initialMs <= maxMs, 'initialMs may not be greater than maxMs')
-    .default({ initialMs: 10_000, maxMs: 300_000, resetMs: 600_000 })
-    .describe(
-      'delay before a restart: none, then initialMs, doubled up to maxMs; anew after a run of resetMs',
-    ),
+  restartBackoff: restartBackoffOption,
   supervisedRestart: z
     .boolean()
     .default(true)

@@ -189,6 +189,7 @@ export type {
   SyncPodResult,
 } from './pod-types.js';
 export { credentialsFor, type PullSecret, pullSecretOf } from './pull-secret.js';
+export { restartBackoffOption } from './restart-backoff-option.js';
 export {
   ORPHAN_GRACE_MS,
   type OrphanOptions,
