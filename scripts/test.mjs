@@ -1,11 +1,12 @@
-// npm test: set-up, the unit and conformance tests, then the tests of the throw-away host and those on a host with systemd.
+// npm test: set-up, then the tests of this machine, of throw-away hosts and of a host with systemd.
 //
 //   npm test                         everything
 //   npm test -- unit [FILTER…]       one or more of the projects unit, conformance, packaging, boot, host;
 //                                    filters and options (-t NAME) go to vitest
 //
-// Two tracks run at a time, each on a throw-away host of its own; what the second one prints comes when it has ended.
-// Ends with a line `N passed, N failed`, and lists what was skipped or left out.
+// Without filters three parts run at a time (test-parts.mjs), those of the project `host` each on a throw-away host of its
+// own; what a part prints comes when it has ended. Ends with a line `N passed, N failed`, and lists what was skipped or
+// left out.
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,9 +16,11 @@ import { isSystemdMachine } from '../test/host/requirements.mjs';
 import { finish, REPOSITORY } from '../test/host/throwaway-host.mjs';
 import { isRealRequired, whyNotReal, withRealHost } from './real-host.mjs';
 import { setUpOrExit } from './setup.mjs';
+import { inLanes, PROJECTS, partsOf } from './test-parts.mjs';
 import { readVitestReport, summaryOf } from './vitest-report.mjs';
 
-const PROJECTS = ['unit', 'conformance', 'packaging', 'boot', 'host'];
+/** Tests often wait: on two cores three parts at a time take the least, and each has time enough. */
+const LANES = 3;
 const TIMEOUT_MS = {
   unit: 600_000,
   conformance: 600_000,
@@ -36,33 +39,14 @@ const reports = {
   host: join(REPOSITORY, 'node_modules/.cache/podwright-test', String(process.pid)),
 };
 
-/**
- * What runs one after the other, two tracks at a time: they take about as long as each other, and together less than one
- * after the other, since tests often wait. A part is a project, or the files of it that lie in `folders`.
- */
-function tracks() {
-  const parts = (...names) =>
-    names.filter((name) => projects.includes(name)).map((name) => ({ name, project: name }));
-  const host = (name, folders) => ({ name, project: 'host', folders });
-  // Filters choose few files; and a machine with systemd is one host, which two tracks cannot have to themselves.
-  if (!projects.includes('host')) return [parts(...PROJECTS), []];
-  if (filters.length > 0 || isSystemdMachine())
-    return [[...parts('unit', 'conformance', 'packaging', 'boot'), host('host', [])], []];
-  return [
-    [...parts('unit', 'conformance'), host('host-conformance', ['test/conformance'])],
-    [host('host', ['test/e2e', 'test/host']), ...parts('packaging', 'boot')],
-  ];
-}
-
 /** One run of vitest; what it reports to a file is counted, its exit code checked against that. */
-async function runPart({ name, project, folders = [] }, exec, stdio) {
+async function runPart({ name, project, args }, exec, stdio) {
   const file = join(project === 'host' ? reports.host : reports.here, `${name}.json`);
   const command = [
-    ...[join(REPOSITORY, 'node_modules/vitest/vitest.mjs'), 'run', '--project', project, ...folders],
+    ...[join(REPOSITORY, 'node_modules/vitest/vitest.mjs'), 'run', '--project', project, ...args],
     ...['--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
     ...(filters.length > 0 ? ['--passWithNoTests', ...filters] : []),
   ];
-  console.log(`\n== ${name}`);
   const timeoutMs = TIMEOUT_MS[project];
   const { exitCode, timedOut } = await exec(process.execPath, command, { timeoutMs, stdio });
   return readVitestReport(name, file, { exitCode, timedOut, mayBeEmpty: filters.length > 0 });
@@ -74,34 +58,40 @@ function execHere(command, args, { timeoutMs, stdio }) {
 }
 
 async function runAll() {
-  const [first, second] = tracks();
-  const results = await Promise.all([runTrack(first), ...(second.length > 0 ? [runAside(second)] : [])]);
-  return results.flat();
+  // Filters choose few files; and a machine with systemd is one host, which two parts cannot have to themselves.
+  const divided = filters.length === 0 && !isSystemdMachine() && whyNotReal() === undefined;
+  const parts = partsOf(projects, { divided });
+  if (divided && parts.length > 1) return await inLanes(LANES, parts, runAside);
+  return await inLanes(1, parts, runAlone);
 }
 
-async function runTrack(track, stdio = ['ignore', 'inherit', 'inherit']) {
-  const results = [];
-  for (const part of track) {
-    const { name, project } = part;
-    const reason = project === 'host' || project === 'boot' ? whyNotReal() : undefined;
-    if (reason !== undefined) results.push({ ...nothingRan(name), leftOut: reason });
-    else if (project === 'host') results.push(await runOnHost(part, stdio));
-    // A machine with systemd needs no throw-away host.
-    else if (project !== 'boot' || !isSystemdMachine()) results.push(await runPart(part, execHere, stdio));
-  }
-  return results;
+async function runAlone(part) {
+  console.log(`\n== ${part.name}`);
+  return await run(part, ['ignore', 'inherit', 'inherit']);
 }
 
-/** A track whose output is kept until it has ended. */
-async function runAside(track) {
-  const file = join(reports.here, 'aside.log');
+/** With others beside it: its output is kept until it has ended, and no other is in between. */
+async function runAside(part) {
+  const file = join(reports.here, `${part.name}.log`);
   const log = openSync(file, 'w');
+  const started = Date.now();
   try {
-    return await runTrack(track, ['ignore', log, log]);
+    return await run(part, ['ignore', log, log]);
   } finally {
     closeSync(log);
-    console.log(`\n== output of ${track.map(({ name }) => name).join(', ')}\n${readFileSync(file, 'utf8')}`);
+    const seconds = ((Date.now() - started) / 1000).toFixed(0);
+    console.log(`\n== ${part.name}, ${seconds} s\n${readFileSync(file, 'utf8')}`);
   }
+}
+
+async function run(part, stdio) {
+  const { name, project } = part;
+  const reason = project === 'host' || project === 'boot' ? whyNotReal() : undefined;
+  if (reason !== undefined) return { ...nothingRan(name), leftOut: reason };
+  if (project === 'host') return await runOnHost(part, stdio);
+  // A machine with systemd needs no throw-away host.
+  if (project === 'boot' && isSystemdMachine()) return nothingRan(name);
+  return await runPart(part, execHere, stdio);
 }
 
 async function runOnHost(part, stdio) {
