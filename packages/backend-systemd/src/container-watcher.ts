@@ -64,9 +64,9 @@ export class ContainerWatcher {
     this.subscription?.unsubscribe();
     this.subscription = this.manager.unitEvents.subscribe((event) => {
       if (event.type === 'relist') this.lookAtAll();
-      else if (tellsNews(event)) {
+      else {
         const id = containerOfUnit(event.unit);
-        if (id !== undefined) this.look(id, event);
+        if (id !== undefined && tellsNews(event)) this.look(id, event);
       }
     });
     // What happened between the first look and the subscription.

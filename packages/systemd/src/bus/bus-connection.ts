@@ -57,7 +57,7 @@ export class BusConnection {
       try {
         for (const message of reader.push(chunk)) this.receive(message);
       } catch (cause) {
-        this.fail(unavailable(options.address, `it sent what cannot be read (${messageOf(cause)})`, cause));
+        this.failUnreadable(cause);
       }
     });
     socket.on('error', (cause) => {
@@ -200,13 +200,37 @@ export class BusConnection {
           message.interface !== undefined &&
           message.member !== undefined
         ) {
-          const { sender, path, interface: from, member, body } = message;
-          this.options.onSignal({ sender, path, interface: from, member, body });
+          const { sender, path, interface: from, member } = message;
+          const read = () => this.bodyOf(message);
+          this.options.onSignal({
+            sender,
+            path,
+            interface: from,
+            member,
+            get body() {
+              return read();
+            },
+          });
         }
         return;
       default:
         this.refuse(message);
     }
+  }
+
+  /** Of a signal, for whoever looks at it: what cannot be read ends the connection, and is no error of theirs. */
+  private bodyOf(message: IncomingMessage): readonly BusValue[] {
+    if (this.failure !== undefined) return [];
+    try {
+      return message.body;
+    } catch (cause) {
+      this.failUnreadable(cause);
+      return [];
+    }
+  }
+
+  private failUnreadable(cause: unknown): void {
+    this.fail(unavailable(this.options.address, `it sent what cannot be read (${messageOf(cause)})`, cause));
   }
 
   /** This connection serves no methods; the specification asks for an answer all the same. */

@@ -37,6 +37,10 @@ export interface IncomingMessage {
   readonly member?: string;
   readonly errorName?: string;
   readonly replySerial?: number;
+  /**
+   * Read when it is first asked for: systemd tells far more than anybody wants to know, and the fields above say what a
+   * message is about. @throws Error when its bytes are no such values
+   */
   readonly body: readonly BusValue[];
 }
 
@@ -128,12 +132,15 @@ function decodeMessage(bytes: Buffer): IncomingMessage {
     if (name !== undefined) fields[name] = value[1][0];
   }
   const signature = typeof fields['signature'] === 'string' ? fields['signature'] : '';
-  const { body } = messageToJsFmt({ signature, body: buffer.read(signature) });
+  let values: readonly BusValue[] | undefined;
   return {
     ...fields,
     type: type as number,
     flags: flags as number,
     serial: serial as number,
-    body: body.map(receivedValue),
+    get body() {
+      values ??= messageToJsFmt({ signature, body: buffer.read(signature) }).body.map(receivedValue);
+      return values;
+    },
   };
 }

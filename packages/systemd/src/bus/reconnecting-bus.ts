@@ -227,9 +227,10 @@ export class ReconnectingBus implements SystemdBus {
   private dispatch(signal: BusSignal): void {
     this.owners.see(signal);
     for (const entry of [...this.matches.values()]) {
-      if (!matchesSignal(entry.match, signal)) continue;
+      // First: what is somebody else's is not even read.
       if (entry.match.sender !== undefined && !this.owners.isFrom(entry.match.sender, signal.sender))
         continue;
+      if (!matchesSignal(entry.match, signal)) continue;
       for (const subscriber of [...entry.subscribers]) subscriber.next(signal);
     }
   }

@@ -226,9 +226,9 @@ export class DbusSystemdManager implements SystemdManager {
       }),
     );
     this.subscriptions.add(
-      this.bus.signals(MANAGER_SIGNALS).subscribe(({ member, body: [active] }) => {
-        if (member !== 'Reloading') return;
-        this.reloading = active === true;
+      this.bus.signals(MANAGER_SIGNALS).subscribe((signal) => {
+        if (signal.member !== 'Reloading') return;
+        this.reloading = signal.body[0] === true;
         if (!this.reloading) this.relists.next({ type: 'relist' });
       }),
     );

@@ -30,9 +30,10 @@ export class JobTracker {
   /** Begins to listen; before the first `run`. */
   start(): void {
     this.subscription ??= this.bus.signals(MANAGER_SIGNALS).subscribe({
-      next: ({ member, body: [, job, , result] }) => {
-        if (member === 'JobRemoved' && typeof job === 'string' && typeof result === 'string')
-          this.ended(job, jobResultOf(result));
+      next: (signal) => {
+        if (signal.member !== 'JobRemoved') return;
+        const [, job, , result] = signal.body;
+        if (typeof job === 'string' && typeof result === 'string') this.ended(job, jobResultOf(result));
       },
       error: (error: unknown) => this.failAll(asPodwrightError(error)),
       complete: () =>

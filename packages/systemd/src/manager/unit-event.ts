@@ -23,24 +23,49 @@ export type UnitEvent =
 
 /** The event that a signal of systemd tells; undefined for all others. */
 export function unitEventOf(signal: BusSignal): UnitEvent | undefined {
-  const [first, second, third, fourth] = signal.body;
   switch (`${signal.interface}.${signal.member}`) {
-    case `${MANAGER_INTERFACE}.UnitNew`:
-      return typeof first === 'string' ? { type: 'new', unit: first } : undefined;
-    case `${MANAGER_INTERFACE}.UnitRemoved`:
-      return typeof first === 'string' ? { type: 'removed', unit: first } : undefined;
-    case `${MANAGER_INTERFACE}.JobRemoved`:
-      return typeof first === 'number' && typeof third === 'string' && typeof fourth === 'string'
-        ? { type: 'job-removed', unit: third, job: first, result: jobResultOf(fourth) }
+    case `${MANAGER_INTERFACE}.UnitNew`: {
+      const [unit] = signal.body;
+      return typeof unit === 'string' ? { type: 'new', unit } : undefined;
+    }
+    case `${MANAGER_INTERFACE}.UnitRemoved`: {
+      const [unit] = signal.body;
+      return typeof unit === 'string' ? { type: 'removed', unit } : undefined;
+    }
+    case `${MANAGER_INTERFACE}.JobRemoved`: {
+      const [job, , unit, result] = signal.body;
+      return typeof job === 'number' && typeof unit === 'string' && typeof result === 'string'
+        ? { type: 'job-removed', unit, job, result: jobResultOf(result) }
         : undefined;
+    }
     case `${PROPERTIES_INTERFACE}.PropertiesChanged`: {
       const unit = unitOfObjectPath(signal.path);
-      if (unit === undefined || second === undefined) return undefined;
-      const invalidated = Array.isArray(third) ? third.filter((name) => typeof name === 'string') : [];
-      const { properties, unreadable } = readProperties(second);
-      return { type: 'changed', unit, properties, invalidated: [...invalidated, ...unreadable] };
+      return unit === undefined ? undefined : unitChanged(unit, signal);
     }
     default:
       return undefined;
   }
+}
+
+/** What has changed is read when it is first asked for: most signals are about units that nobody asks about. */
+function unitChanged(unit: string, signal: BusSignal): UnitEvent {
+  let values: Pick<Extract<UnitEvent, { type: 'changed' }>, 'properties' | 'invalidated'> | undefined;
+  const read = () => {
+    if (values !== undefined) return values;
+    const [, changed = {}, names] = signal.body;
+    const invalidated = Array.isArray(names) ? names.filter((name) => typeof name === 'string') : [];
+    const { properties, unreadable } = readProperties(changed);
+    values = { properties, invalidated: [...invalidated, ...unreadable] };
+    return values;
+  };
+  return {
+    type: 'changed',
+    unit,
+    get properties() {
+      return read().properties;
+    },
+    get invalidated() {
+      return read().invalidated;
+    },
+  };
 }

@@ -79,12 +79,10 @@ export const UNIT_PATH_NAMESPACE = '/org/freedesktop/systemd1/unit';
 export function unitOfObjectPath(path: string): string | undefined {
   if (!path.startsWith(`${UNIT_PATH_NAMESPACE}/`)) return undefined;
   const label = path.slice(UNIT_PATH_NAMESPACE.length + 1);
-  const bytes = label
-    .split(/(_[0-9a-f]{2})/)
-    .map((part) =>
-      /^_[0-9a-f]{2}$/.test(part) ? Buffer.from(part.slice(1), 'hex') : Buffer.from(part, 'utf8'),
-    );
-  return Buffer.concat(bytes).toString('utf8');
+  const bytes = label.replace(/_([0-9a-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return Buffer.from(bytes, 'latin1').toString('utf8');
 }
 
 function invalid(text: string, reason: string, cause?: unknown): PodwrightError {
