@@ -1,4 +1,5 @@
-import { mkdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { readFile, rm, rmdir } from 'node:fs/promises';
 import { messageOf, PodwrightError, systemErrorCode } from '@podwright/core';
 import { HostExecutor, writeFileAtomic } from '@podwright/nsenter';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
@@ -72,7 +73,7 @@ export class FileSandboxStore implements SandboxStore {
 
   async write(record: SandboxRecord): Promise<void> {
     const { stateDir, record: path } = sandboxPaths(this.options, record.id);
-    await mkdir(this.executor.hostPath(stateDir), { recursive: true, mode: 0o700 });
+    mkdirSync(this.executor.hostPath(stateDir), { recursive: true, mode: 0o700 });
     await writeFileAtomic(this.executor.hostPath(path), formatSandboxRecord(record));
   }
 

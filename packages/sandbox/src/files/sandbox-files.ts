@@ -1,4 +1,5 @@
-import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { chmodSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { Logger } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
@@ -20,17 +21,15 @@ export class SandboxFiles {
   /** Writes resolv.conf and hostname, readable by every user of the containers. Needs no network yet. */
   async writeNames(record: SandboxRecord): Promise<void> {
     const { files, hostname } = record;
-    await Promise.all([
-      this.#put(files.hostname, `${hostname}\n`),
-      this.#resolvConf(record).then((text) => this.#put(files.resolvConf, text)),
-    ]);
+    this.#put(files.hostname, `${hostname}\n`);
+    this.#put(files.resolvConf, await this.#resolvConf(record));
   }
 
   /** Writes hosts: the pod's own names, or the host's file with the node's network; and the pod's aliases. */
   async writeHosts(record: SandboxRecord): Promise<void> {
     const { files, network, hostAliases } = record;
     const ofNode = network === 'node' ? await this.#read('/etc/hosts') : undefined;
-    await this.#put(files.hosts, ofNode === undefined ? formatHosts(record) : nodeHosts(ofNode, hostAliases));
+    this.#put(files.hosts, ofNode === undefined ? formatHosts(record) : nodeHosts(ofNode, hostAliases));
   }
 
   async #resolvConf({ id, dns, dnsPolicy, network }: SandboxRecord): Promise<string> {
@@ -62,11 +61,12 @@ export class SandboxFiles {
     return text;
   }
 
-  async #put(path: string, text: string): Promise<void> {
+  /** At once, as these are small. */
+  #put(path: string, text: string): void {
     const target = this.executor.hostPath(path);
-    await writeFile(target, text);
+    writeFileSync(target, text);
     // Whatever the umask: users inside the containers have to read it.
-    await chmod(target, 0o644);
+    chmodSync(target, 0o644);
   }
 
   /** A file as the host sees it: from inside a container its links lead elsewhere, so the host itself has to read it. */
