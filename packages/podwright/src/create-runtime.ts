@@ -10,6 +10,7 @@ import {
 } from '@podwright/core';
 import { podsModule } from '@podwright/pods';
 import { Container, type ContainerModule } from 'inversify';
+import { checkBackend } from './check-backend.js';
 import { consoleLogger } from './console-logger.js';
 import { loadBackend } from './load-backend.js';
 import { type RuntimeConfig, resolveRuntimeConfig } from './runtime-config.js';
@@ -42,13 +43,15 @@ export interface CreateRuntimeOptions {
 
 /**
  * Makes a runtime of a configuration. It does nothing yet: call `start()` on it, and dispose of it at the end.
- * @throws PodwrightError kind `invalid-argument` for a configuration that is wrong
+ * @throws PodwrightError kind `invalid-argument` for a configuration that is wrong, or a backend that lacks a part
  */
 export async function createRuntime(
   config: RuntimeConfig = {},
   options: CreateRuntimeOptions = {},
 ): Promise<ContainerRuntime> {
-  return (await createContainer(config, options)).get(ContainerRuntime);
+  const container = await createContainer(config, options);
+  checkBackend(container, resolveRuntimeConfig(config).backend);
+  return container.get(ContainerRuntime);
 }
 
 /** The dependency-injection container behind `createRuntime`, for those who need more than the runtime of it. */

@@ -1,4 +1,5 @@
 import { type BackendModuleFactory, messageOf, PodwrightError } from '@podwright/core';
+import type { ContainerModule } from 'inversify';
 
 /** Only the one that is used is loaded. */
 const BUILT_IN: Readonly<Record<string, () => Promise<{ readonly backendModule: BackendModuleFactory }>>> = {
@@ -17,12 +18,23 @@ export async function loadBackend(name: string, resolveFrom: string): Promise<Ba
   if (builtIn) return (await builtIn()).backendModule;
   const exported = await importFrom(name, resolveFrom);
   const factory: unknown = Reflect.get(exported, 'backendModule');
-  if (typeof factory === 'function') return factory as BackendModuleFactory;
-  throw new PodwrightError(
-    'invalid-argument',
-    `The package "${name}" is no backend: it exports no function named backendModule.`,
-    { details: { backend: name } },
-  );
+  if (typeof factory !== 'function') throw noBackend(name, 'it exports no function named backendModule');
+  return (context) => {
+    const module: unknown = Reflect.apply(factory, undefined, [context]);
+    if (isContainerModule(module)) return module;
+    throw noBackend(name, 'its backendModule has to return a ContainerModule of inversify');
+  };
+}
+
+/** Also of another installed copy of inversify. */
+function isContainerModule(value: unknown): value is ContainerModule {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, 'load') === 'function';
+}
+
+function noBackend(name: string, why: string): PodwrightError {
+  return new PodwrightError('invalid-argument', `The package "${name}" is no backend: ${why}.`, {
+    details: { backend: name },
+  });
 }
 
 async function importFrom(name: string, resolveFrom: string): Promise<object> {
@@ -35,8 +47,13 @@ async function importFrom(name: string, resolveFrom: string): Promise<object> {
     throw new PodwrightError(
       'invalid-argument',
       `There is no backend "${name}": it is neither one of ${Object.keys(BUILT_IN).join(', ')} nor a package that can ` +
-        `be imported (${messageOf(cause)}). Install it, or correct the key "backend" of the configuration.`,
+        `be imported (${firstLine(messageOf(cause))}). Install it, or correct the key "backend" of the configuration.`,
       { cause, details: { backend: name } },
     );
   }
+}
+
+/** Node goes on with the files that asked for the module. */
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? text;
 }

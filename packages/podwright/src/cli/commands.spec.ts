@@ -410,8 +410,11 @@ describe('the command line', () => {
     const { exitCode, stdout } = await bed.run('--help');
     expect([exitCode, stdout]).toEqual([0, expect.stringContaining('Exit codes:')]);
     for (const name of ['run', 'exec', 'port-forward']) {
-      expect(await bed.run(name, '--help')).toMatchObject({ exitCode: 0, stderr: '' });
+      const help = await bed.run(name, '--help');
+      expect(help).toMatchObject({ exitCode: 0, stderr: '' });
+      expect(await bed.run('help', name)).toEqual(help);
     }
+    expect(await bed.run('help')).toMatchObject({ exitCode: 0, stderr: '', stdout });
     expect((await bed.run()).exitCode).toBe(2);
   });
 });

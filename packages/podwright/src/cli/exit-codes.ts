@@ -24,7 +24,7 @@ export const EXIT_CODES_HELP = `Exit codes:
   124  the time ran out
   130  interrupted (SIGINT); 143 terminated (SIGTERM). logs -f, events and port-forward end with 0 then
   exec ends with the command's own code; 125 when it failed itself, 126 or 127 when the command cannot be executed.
-attach and debug -i end with the container's`;
+  attach and debug -i end with the container's.`;
 
 /** The exit code of an error of the library. */
 export function exitCodeOf(kind: ErrorKind): number {

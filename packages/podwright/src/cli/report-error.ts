@@ -59,6 +59,8 @@ function exitCodeOfInterruption(reason: Interruption): number {
   return reason === 'SIGTERM' ? ExitCode.terminated : ExitCode.interrupted;
 }
 
-function isHelp({ code }: CommanderError): boolean {
-  return code === 'commander.helpDisplayed' || code === 'commander.version';
+/** `podwright` without a command shows the help too, but nobody asked for that: its exit code is not 0. */
+function isHelp({ code, exitCode }: CommanderError): boolean {
+  if (exitCode !== 0) return false;
+  return code === 'commander.helpDisplayed' || code === 'commander.help' || code === 'commander.version';
 }
