@@ -11,6 +11,7 @@ import { ContainerStates } from './container-states.js';
 import { CriConnection } from './cri-connection.js';
 import { CriContainers } from './cri-containers.js';
 import { CriImageService } from './cri-image-service.js';
+import { CriMetrics } from './cri-metrics.js';
 import { CriRuntimeService, StateAccess } from './cri-runtime-service.js';
 import { CriSandboxes } from './cri-sandboxes.js';
 import { CriStats } from './cri-stats.js';
@@ -59,6 +60,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
       CriContainers,
       CriStreams,
       CriStats,
+      CriMetrics,
       ContainerLogs,
       OrphanCollector,
     ]) {

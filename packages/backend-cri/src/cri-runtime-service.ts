@@ -31,6 +31,7 @@ import {
   type RuntimeService,
   type RuntimeStatus,
   type RuntimeVersion,
+  type StatsOptions,
   type StopOptions,
 } from '@podwright/core';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
@@ -231,14 +232,14 @@ export class CriRuntimeService implements RuntimeService {
 
   listContainerStats(
     filter: ContainerFilter = {},
-    options: CallOptions = {},
+    options: StatsOptions = {},
   ): Promise<readonly ContainerStats[]> {
     return this.stats.ofContainers(filter, options);
   }
 
   listPodSandboxStats(
     filter: PodSandboxFilter = {},
-    options: CallOptions = {},
+    options: StatsOptions = {},
   ): Promise<readonly PodSandboxStats[]> {
     return this.stats.ofSandboxes(filter, options);
   }

@@ -15,14 +15,20 @@ import {
   type PodSandboxStats,
   type PodSandboxStatus,
   PodwrightError,
+  type StatsOptions,
+  withoutUndefined,
 } from '@podwright/core';
 import type { cri } from '@podwright/cri-api';
 import { inject, injectable } from 'inversify';
 import { CriConnection } from './cri-connection.js';
 import { CriContainers } from './cri-containers.js';
+import { CriMetrics, type RuntimeMetrics } from './cri-metrics.js';
 import { toMilliseconds, toNumber } from './cri-numbers.js';
 import { CriSandboxes } from './cri-sandboxes.js';
+import { HostFacilities } from './host-facilities.js';
+import type { MetricValues } from './metric-values.js';
 import { textIfThere } from './text-if-there.js';
+import { toStatsDetail, withPackets } from './to-stats-detail.js';
 
 /** What containers and pods use, as the runtime counts it; processes are counted by their control group on the host. */
 @injectable()
@@ -31,11 +37,53 @@ export class CriStats {
     @inject(CriConnection) private readonly connection: CriConnection,
     @inject(CriContainers) private readonly containers: CriContainers,
     @inject(CriSandboxes) private readonly sandboxes: CriSandboxes,
+    @inject(CriMetrics) private readonly metrics: CriMetrics,
+    @inject(HostFacilities) private readonly facilities: HostFacilities,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
-  async ofContainers(filter: ContainerFilter, options: CallOptions): Promise<readonly ContainerStats[]> {
+  /** @throws PodwrightError kind `unsupported` with `detail`, of a runtime without metrics */
+  async ofContainers(filter: ContainerFilter, options: StatsOptions): Promise<readonly ContainerStats[]> {
+    return await this.readContainers(filter, options, await this.readMetrics(options));
+  }
+
+  /** @throws as `ofContainers` */
+  async ofSandboxes(filter: PodSandboxFilter, options: StatsOptions): Promise<readonly PodSandboxStats[]> {
+    if (filter.state === 'not-ready') return [];
+    const statuses = await this.sandboxes.list({ ...filter, state: 'ready' }, options);
+    if (statuses.length === 0) return [];
+    const metrics = await this.readMetrics(options);
+    const containers = await this.readContainers({}, options, metrics);
+    return await Promise.all(
+      statuses.map(async (status) => {
+        const own = containers.filter(({ sandboxId }) => sandboxId === status.id);
+        const linux = await this.ofPod(status.id, options);
+        const stats = toSandboxStats(status, linux, own, this.clock.nowMs());
+        const values = metrics?.pods.get(status.id);
+        return values === undefined
+          ? stats
+          : {
+              ...stats,
+              network: withPackets(stats.network, values),
+              ...(await this.detailOf(values, status.createdAtMs)),
+            };
+      }),
+    );
+  }
+
+  private async readMetrics({
+    detail = false,
+    ...options
+  }: StatsOptions): Promise<RuntimeMetrics | undefined> {
+    return detail ? await this.metrics.read(options) : undefined;
+  }
+
+  private async readContainers(
+    filter: ContainerFilter,
+    options: CallOptions,
+    metrics: RuntimeMetrics | undefined,
+  ): Promise<readonly ContainerStats[]> {
     if (filter.state !== undefined && filter.state !== 'running') return [];
     const statuses = await this.containers.list({ ...filter, state: 'running' }, options);
     if (statuses.length === 0) return [];
@@ -48,25 +96,24 @@ export class CriStats {
     const all = await Promise.all(
       statuses.map(async (status) => {
         const told = byId.get(status.id);
-        return (
-          told && toContainerStats(status, told, await processCount(status.processId), this.clock.nowMs())
-        );
+        if (told === undefined) return undefined;
+        const pids = await processCount(status.processId);
+        return {
+          ...toContainerStats(status, told, pids, this.clock.nowMs()),
+          ...(await this.detailOf(metrics?.containers.get(status.id), status.attempts.at(-1)?.startedAtMs)),
+        };
       }),
     );
     return all.filter((each) => each !== undefined);
   }
 
-  async ofSandboxes(filter: PodSandboxFilter, options: CallOptions): Promise<readonly PodSandboxStats[]> {
-    if (filter.state === 'not-ready') return [];
-    const statuses = await this.sandboxes.list({ ...filter, state: 'ready' }, options);
-    if (statuses.length === 0) return [];
-    const containers = await this.ofContainers({}, options);
-    return await Promise.all(
-      statuses.map(async (status) => {
-        const own = containers.filter(({ sandboxId }) => sandboxId === status.id);
-        return toSandboxStats(status, await this.ofPod(status.id, options), own, this.clock.nowMs());
-      }),
-    );
+  /** A runtime has metrics of what it is configured for, and may have none of something that has just begun. */
+  private async detailOf(
+    values: MetricValues | undefined,
+    startedAtMs: number | undefined,
+  ): Promise<Pick<ContainerStats, 'detail'>> {
+    if (values === undefined || values.isEmpty) return {};
+    return { detail: toStatsDetail(values, startedAtMs, await this.facilities.unified()) };
   }
 
   /** One by one: for a list of all, runtimes fail with the first of which they know nothing. */
@@ -153,7 +200,7 @@ function toMemory(
     workingSetBytes,
     usageBytes: Math.max(toNumber(memory?.usageBytes) ?? 0, workingSetBytes),
     ...(limitBytes === undefined ? {} : { availableBytes: Math.max(0, limitBytes - workingSetBytes) }),
-    ...Object.fromEntries(Object.entries(told).filter(([, value]) => value !== undefined)),
+    ...withoutUndefined(told),
   };
 }
 

@@ -1,12 +1,13 @@
-import type {
-  CpuDetail,
-  DeviceIoStats,
-  HugepageStats,
-  LimitDetail,
-  MemoryDetail,
-  PressureDetail,
-  StallTimes,
-  StatsDetail,
+import {
+  type CpuDetail,
+  type DeviceIoStats,
+  type HugepageStats,
+  type LimitDetail,
+  type MemoryDetail,
+  type PressureDetail,
+  type StallTimes,
+  type StatsDetail,
+  withoutUndefined,
 } from '@podwright/core';
 import { cgroupFile, keyed, limitOf, numberOf, type ReadCgroupFile, unifiedFile } from './cgroup-stats.js';
 import type { CgroupVersion } from './container-resources.js';
@@ -58,7 +59,7 @@ function readCpu(
 ): CpuDetail {
   const ticks = unified === undefined ? keyed(of('cpuacct', 'cpuacct.stat')) : undefined;
   const quota = keyed(of('cpu', 'cpu.stat'));
-  return told({
+  return withoutUndefined({
     userNanoseconds:
       scaled(unified?.get('user_usec'), 1000) ?? scaled(ticks?.get('user'), NANOSECONDS_PER_TICK),
     systemNanoseconds:
@@ -74,7 +75,7 @@ function readCpu(
 function readMemory1(of: ReadOf): MemoryDetail {
   const stat = keyed(of('memory', 'memory.stat'));
   const number = (name: string) => numberOf(of('memory', name));
-  return told({
+  return withoutUndefined({
     cacheBytes: stat?.get('total_cache'),
     kernelBytes: number('memory.kmem.usage_in_bytes'),
     mappedFileBytes: stat?.get('total_mapped_file'),
@@ -90,7 +91,7 @@ function readMemory1(of: ReadOf): MemoryDetail {
 function readMemory2(of: ReadOf): MemoryDetail {
   const stat = keyed(of('memory', 'memory.stat'));
   const events = keyed(of('memory', 'memory.events'));
-  return told({
+  return withoutUndefined({
     cacheBytes: stat?.get('file'),
     kernelBytes: stat?.get('kernel'),
     mappedFileBytes: stat?.get('file_mapped'),
@@ -121,7 +122,10 @@ function parseIoStat(text: string | undefined): Map<string, IoCounts> | undefine
     lines.map(([, numbers = '', rest = '']) => {
       const values = new Map([...rest.matchAll(/(\w+)=(\d+)/g)].map(([, key = '', n]) => [key, Number(n)]));
       const bytes = { readBytes: values.get('rbytes') ?? 0, writtenBytes: values.get('wbytes') ?? 0 };
-      return [numbers, { ...bytes, ...told({ reads: values.get('rios'), writes: values.get('wios') }) }];
+      return [
+        numbers,
+        { ...bytes, ...withoutUndefined({ reads: values.get('rios'), writes: values.get('wios') }) },
+      ];
     }),
   );
 }
@@ -134,7 +138,7 @@ function readBlkio(of: ReadOf): Map<string, IoCounts> | undefined {
   return new Map(
     [...parseBlkio(bytes)].map(([numbers, { Read: readBytes = 0, Write: writtenBytes = 0 }]) => {
       const { Read: reads, Write: writes } = operations.get(numbers) ?? {};
-      return [numbers, { readBytes, writtenBytes, ...told({ reads, writes }) }];
+      return [numbers, { readBytes, writtenBytes, ...withoutUndefined({ reads, writes }) }];
     }),
   );
 }
@@ -152,12 +156,12 @@ function readHugepages(version: CgroupVersion, of: ReadOf, { hugepageSizes }: Ho
     const usageBytes = number(version === 1 ? 'usage_in_bytes' : 'current');
     if (usageBytes === undefined) return [];
     const maxUsageBytes = version === 1 ? number('max_usage_in_bytes') : undefined;
-    return [{ pageSize, usageBytes, ...told({ maxUsageBytes }) }];
+    return [{ pageSize, usageBytes, ...withoutUndefined({ maxUsageBytes }) }];
   });
 }
 
 function readPressure(unified: (name: string) => string | undefined): PressureDetail | undefined {
-  const pressure = told({
+  const pressure = withoutUndefined({
     cpu: parsePressure(unified('cpu.pressure')),
     memory: parsePressure(unified('memory.pressure')),
     io: parsePressure(unified('io.pressure')),
@@ -173,11 +177,11 @@ function parsePressure(text: string | undefined): StallTimes | undefined {
   };
   const waitingMicroseconds = total('some');
   if (waitingMicroseconds === undefined) return undefined;
-  return { waitingMicroseconds, ...told({ stalledMicroseconds: total('full') }) };
+  return { waitingMicroseconds, ...withoutUndefined({ stalledMicroseconds: total('full') }) };
 }
 
 function readLimits1(of: ReadOf): LimitDetail {
-  return told({
+  return withoutUndefined({
     cpuPeriodMicroseconds: numberOf(of('cpu', 'cpu.cfs_period_us')),
     cpuQuotaMicroseconds: numberOf(of('cpu', 'cpu.cfs_quota_us')),
     cpuShares: numberOf(of('cpu', 'cpu.shares')),
@@ -191,7 +195,7 @@ function readLimits1(of: ReadOf): LimitDetail {
 function readLimits2(of: ReadOf): LimitDetail {
   const [quota, period] = (of('cpu', 'cpu.max') ?? '').trim().split(' ');
   const reserved = ['memory.min', 'memory.low'].map((name) => limitOf(of('memory', name)) ?? 0);
-  return told({
+  return withoutUndefined({
     cpuPeriodMicroseconds: numberOf(period),
     cpuQuotaMicroseconds: numberOf(quota),
     cpuShares: rounded(scaled(numberOf(of('cpu', 'cpu.weight')), SHARES_PER_WEIGHT)),
@@ -208,14 +212,4 @@ function scaled(value: number | undefined, factor: number): number | undefined {
 
 function rounded(value: number | undefined): number | undefined {
   return value === undefined ? undefined : Math.round(value);
-}
-
-/** Without what is undefined. */
-function told<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const found: { [K in keyof T]?: Exclude<T[K], undefined> } = {};
-  for (const key in values) {
-    const value = values[key];
-    if (value !== undefined) Object.assign(found, { [key]: value });
-  }
-  return found;
 }

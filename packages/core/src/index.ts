@@ -249,3 +249,4 @@ export { systemErrorCode, systemErrorKind } from './system-errors.js';
 export { UndoStack } from './undo-stack.js';
 export { type UnsupportedField, unsupportedField } from './unsupported-field.js';
 export { compareVersions } from './versions.js';
+export { withoutUndefined } from './without-undefined.js';
