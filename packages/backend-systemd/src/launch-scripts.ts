@@ -184,8 +184,9 @@ function pidNamespaceCheck(link: string | undefined): string {
  * what the OCI runtime left. The delay before the next start is decided here, because systemd 252 has none that grows.
  *
  * The file of lines is replaced as a whole, so that a crash leaves the old one or the new one. Should that fail, the
- * marker of the start stays, and tells that the attempt's end is not known. `attempt-log.ts` reads the lines; their
- * fields, divided by tabs and `-` where absent: the attempt's number from 0, invocation, start and end in seconds with
+ * marker of the start stays, and tells that the attempt's end is not known; one whose invocation has a line counts for
+ * nothing, and goes with the other leftovers, as each command here keeps whoever waits for the end. `attempt-log.ts`
+ * reads the lines; their fields, divided by tabs and `-` where absent: the attempt's number from 0, invocation, start and end in seconds with
  * nanoseconds, exit code that conmon wrote, then systemd's SERVICE_RESULT, EXIT_CODE and EXIT_STATUS, OOM kills, delay
  * before the next start in milliseconds, why it could not start, its termination message as base64.
  *
@@ -217,8 +218,15 @@ code=-
 started=-
 finished=-
 [ -e ${shellQuote(`exit/${input.id}`)} ] && read -r code <${shellQuote(`exit/${input.id}`)}
-[ -e "$state/started" ] && started=$(stat -c %.9Y "$state/started")
-[ "$code" != - ] && finished=$(stat -c %.9Y ${shellQuote(`exit/${input.id}`)})
+if [ -e "$state/started" ] && [ "$code" != - ]; then
+  set -- $(stat -c %.9Y "$state/started" ${shellQuote(`exit/${input.id}`)})
+  started=$1
+  finished=$2
+elif [ -e "$state/started" ]; then
+  started=$(stat -c %.9Y "$state/started")
+elif [ "$code" != - ]; then
+  finished=$(stat -c %.9Y ${shellQuote(`exit/${input.id}`)})
+fi
 [ "$finished" = - ] && finished=$(date +%s.%N)
 [ "$started" = - ] && started=$finished
 
@@ -262,9 +270,9 @@ fi
     "\${EXIT_CODE:--}" "\${EXIT_STATUS:--}" "$oom" "$delay"
   printf '%s\\t' "$error"
   printf '%s\\n' "\${message:--}"
-) >"$state/attempts.new" && mv "$state/attempts.new" "$state/attempts" && rm -f "$state/started"
+) >"$state/attempts.new" && mv "$state/attempts.new" "$state/attempts" && marker="$state/started"
 delete
-rm -f start-error create.log pid ${shellQuote(`exit/${input.id}`)}
+rm -f start-error create.log pid ${shellQuote(`exit/${input.id}`)} \${marker:+"$marker"}
 [ "\${SERVICE_RESULT:-success}" != success ] || [ "$code" = - ] || [ "$code" = 0 ]
 `;
 }

@@ -131,8 +131,14 @@ describe('ExecCniClient', () => {
     await expect(failed).rejects.toThrow(new RegExp(`"absent" is in none of /nowhere, ${folder}`));
   });
 
-  it('asks for versions', async () => {
-    expect(await fakeHost().client.versions('one')).toEqual(['0.4.0', '1.0.0']);
+  it('asks for versions once of each file', async () => {
+    const { client, calls } = fakeHost();
+    expect(await client.versions('one')).toEqual(['0.4.0', '1.0.0']);
+    expect(await client.versions('one')).toEqual(['0.4.0', '1.0.0']);
+    expect(calls.length).toBe(1);
+    writeFileSync(join(folder, 'one'), 'of another release');
+    await client.versions('one');
+    expect(calls.length).toBe(2);
   });
 
   it('refuses arguments that would become others', async () => {

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PodwrightError } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
@@ -39,6 +39,9 @@ const PLUGIN_TIMEOUT_MS = 60_000;
 
 @injectable()
 export class ExecCniClient implements CniClient {
+  /** What plugins said of themselves, by their file and its version: a kubelet asks every few seconds. */
+  readonly #versions = new Map<string, readonly string[]>();
+
   constructor(
     @inject(HostExecutor) private readonly executor: HostExecutor,
     @inject(SandboxOptions) private readonly options: SandboxOptions,
@@ -87,6 +90,11 @@ export class ExecCniClient implements CniClient {
   }
 
   async versions(plugin: string, signal?: AbortSignal): Promise<readonly string[]> {
+    const path = await this.#find(plugin);
+    const { ino, size, mtimeMs } = await stat(this.executor.hostPath(path));
+    const key = [path, ino, size, mtimeMs].join();
+    const known = this.#versions.get(key);
+    if (known !== undefined) return known;
     const output = await this.#exec(plugin, {
       command: 'VERSION',
       input: { cniVersion: '1.0.0' },
@@ -95,7 +103,9 @@ export class ExecCniClient implements CniClient {
     });
     const value = parseJson(output);
     const versions = isJsonObject(value) ? value['supportedVersions'] : undefined;
-    return Array.isArray(versions) ? versions.filter((entry) => typeof entry === 'string') : [];
+    const said = Array.isArray(versions) ? versions.filter((entry) => typeof entry === 'string') : [];
+    if (said.length > 0) this.#versions.set(key, said);
+    return said;
   }
 
   #call(
