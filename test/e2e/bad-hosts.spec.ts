@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -16,7 +16,7 @@ import {
   removeAgentFolder,
   startTestAgent,
 } from './support/test-agent.js';
-import { shell, testPod } from './support/test-pods.js';
+import { podStatusAtEnd, shell, testPod } from './support/test-pods.js';
 
 const CNI_DIR = '/usr/lib/cni';
 
@@ -185,4 +185,22 @@ describe('a pod is refused, and nothing of it is left', () => {
     expect(await leftBehind(before, folder)).toEqual([]);
     expect(await agent.runtime.isImagePresent(testImages.busybox)).toBe(false);
   });
+});
+
+it('a state directory on an overlay, as the root of this host is one, has its containers in memory', async () => {
+  const onRoot = await mkdtemp('/opt/podwright-e2e-');
+  try {
+    const imageStore = { root: join(folder, 'images'), runRoot: join(folder, 'images-run') };
+    {
+      await using agent = await startTestAgent(onRoot, { backendOptions: { imageStore } });
+      await pullBusybox(agent);
+      const { uid } = await agent.runtime.runPod(testPod('layered', [shell('main', 'echo > /made; exit 7')]));
+      const { containers } = await podStatusAtEnd(agent, uid);
+      expect(containers.map(({ attempts }) => attempts.map(({ exitCode }) => exitCode))).toEqual([[7]]);
+      await agent.runtime.removePod({ uid });
+    }
+    expect(await leftBehind(before, onRoot)).toEqual([]);
+  } finally {
+    await removeAgentFolder(onRoot);
+  }
 });

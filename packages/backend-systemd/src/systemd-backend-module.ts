@@ -24,6 +24,7 @@ import { ContainerService } from './container-service.js';
 import { ContainerStatsReader } from './container-stats.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
+import { ContainersMount } from './containers-mount.js';
 import { FileOrphans } from './file-orphans.js';
 import { HostDevices } from './host-devices.js';
 import { HostLayout } from './host-layout.js';
@@ -98,6 +99,7 @@ export const backendModule: BackendModuleFactory = (context) => {
       PodSlices,
       PodUnits,
       RootfsMount,
+      ContainersMount,
       RuntimeMount,
       UserNamespaces,
       OrphanMarksFile,

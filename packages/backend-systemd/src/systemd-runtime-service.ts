@@ -46,6 +46,7 @@ import { ContainerService } from './container-service.js';
 import { ContainerStatsReader } from './container-stats.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
+import { ContainersMount } from './containers-mount.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
 import { HostReadiness } from './host-readiness.js';
 import { OrphanCollector } from './orphan-collector.js';
@@ -87,6 +88,7 @@ export class SystemdRuntimeService implements RuntimeService {
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(PortForwarder) private readonly ports: PortForwarder,
     @inject(RootfsMount) private readonly rootfs: RootfsMount,
+    @inject(ContainersMount) private readonly containersMount: ContainersMount,
     @inject(StateLoader) private readonly state: StateLoader,
     @inject(PodUnits) private readonly pods: PodUnits,
     @inject(PersistentUnits) private readonly persistent: PersistentUnits,
@@ -125,6 +127,7 @@ export class SystemdRuntimeService implements RuntimeService {
     this.features = { ...this.features, userNamespaces: await this.users.isPossible() };
     if (this.state.access === 'exclusive') {
       await this.makeDirectories();
+      await this.containersMount.ensure();
       await this.persistent.awaitRestores();
     }
     await this.state.load();
@@ -145,7 +148,10 @@ export class SystemdRuntimeService implements RuntimeService {
     try {
       await this.pods.close();
       await this.ports[Symbol.asyncDispose]();
-      if (this.state.access === 'exclusive') await this.rootfs.release();
+      if (this.state.access === 'exclusive') {
+        await this.rootfs.release();
+        await this.containersMount.release();
+      }
     } finally {
       await this.manager[Symbol.asyncDispose]();
     }

@@ -86,7 +86,7 @@ export async function removeAllPods({ runtime }: TestAgent): Promise<void> {
 export async function removeAgentFolder(folder: string): Promise<void> {
   await promisify(execFile)('sh', [
     '-c',
-    'umount -R "$1"/run/* 2>/dev/null; umount "$1"/images/* "$1"/images "$1"/state 2>/dev/null; true',
+    'umount -R "$1"/run/* 2>/dev/null; umount "$1"/images/* "$1"/images "$1"/state/containers "$1"/state 2>/dev/null; true',
     'sh',
     folder,
   ]);
