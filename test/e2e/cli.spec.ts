@@ -210,6 +210,15 @@ describe('podwright', () => {
     expect([exitCode, stdout.split('\n').length]).toEqual([0, 3001]);
   });
 
+  it('fails in a line when its output cannot be written', async () => {
+    const script = '"$0" "$1" ps -o json > /dev/full';
+    expect(await start('sh', ['-c', script, process.execPath, BIN], '').ended).toEqual({
+      exitCode: 1,
+      stdout: '',
+      stderr: expect.stringMatching(/^podwright: Standard output cannot be written: ENOSPC.*\n$/),
+    });
+  });
+
   it('runs commands in a container, with their exit codes and their input', async () => {
     await runScript('box', asleep);
     expect(await podwright('exec', 'box', 'sh', '-c', 'echo out; echo err >&2; exit 7')).toEqual({

@@ -68,7 +68,11 @@ export function checkBackend(container: Container, backend: string): void {
     if (!container.isBound(token)) return [`its module binds no ${name}`];
     const part = container.get(token);
     const lacking = methods.filter((method) => typeof Reflect.get(part, method) !== 'function');
-    return lacking.length === 0 ? [] : [`its ${name} has no ${lacking.map(nameOf).join(', ')}`];
+    const names = lacking.map((method) =>
+      // Node 20 has another description of it.
+      method === Symbol.asyncDispose ? '[Symbol.asyncDispose]' : String(method),
+    );
+    return lacking.length === 0 ? [] : [`its ${name} has no ${names.join(', ')}`];
   });
   if (missing.length === 0) return;
   throw new PodwrightError(
@@ -77,8 +81,4 @@ export function checkBackend(container: Container, backend: string): void {
       'under these names; a method for what it cannot do fails with a PodwrightError of kind `unsupported`.',
     { details: { backend } },
   );
-}
-
-function nameOf(method: string | symbol): string {
-  return typeof method === 'symbol' ? `[${method.description}]` : method;
 }

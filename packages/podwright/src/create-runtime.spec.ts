@@ -66,15 +66,15 @@ describe('a backend of somebody else', () => {
   it('is asked for every method of the contracts but those that are optional', async () => {
     const container = await createContainer({ backend: 'memory' });
     checkBackend(container, 'memory');
-    for (const [token, method] of [
-      [RuntimeService, 'exec'],
-      [RuntimeService, Symbol.asyncDispose],
-      [ImageService, 'imageFsInfo'],
+    for (const [token, method, name] of [
+      [RuntimeService, 'exec', 'RuntimeService has no exec.'],
+      [RuntimeService, Symbol.asyncDispose, 'RuntimeService has no [Symbol.asyncDispose].'],
+      [ImageService, 'imageFsInfo', 'ImageService has no imageFsInfo.'],
     ] as const) {
       const part = container.get<object>(token);
       Object.defineProperty(part, method, { value: undefined, configurable: true });
       const { message } = await failureOf(() => checkBackend(container, 'memory'));
-      expect(message).toContain(String(typeof method === 'symbol' ? method.description : method));
+      expect(message).toContain(name);
       Reflect.deleteProperty(part, method);
     }
     checkBackend(container, 'memory');

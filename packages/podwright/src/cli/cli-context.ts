@@ -16,8 +16,8 @@ export interface OutputStream extends Writable {
   readonly rows?: number;
 }
 
-/** Why a command is broken off. */
-export type Interruption = 'SIGINT' | 'SIGTERM' | 'broken-pipe';
+/** Why a command is broken off: a signal, nobody who reads its output, or output that cannot be written. */
+export type Interruption = 'SIGINT' | 'SIGTERM' | 'broken-pipe' | 'lost-output';
 
 /** What the process gives to the command line. */
 export interface CliIo {

@@ -56,6 +56,7 @@ function hintOf({ kind, details, message }: PodwrightError): string | undefined 
 
 function exitCodeOfInterruption(reason: Interruption): number {
   if (reason === 'broken-pipe') return ExitCode.ok;
+  if (reason === 'lost-output') return ExitCode.failure;
   return reason === 'SIGTERM' ? ExitCode.terminated : ExitCode.interrupted;
 }
 
