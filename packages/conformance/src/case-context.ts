@@ -209,14 +209,20 @@ export class CaseContext extends Waiting {
     };
   }
 
+  /** A container's configuration, whose image is there. */
+  async readyConfig(more: Partial<ContainerConfig>): Promise<ContainerConfig> {
+    const config = this.containerConfig(more);
+    if (!(await this.imageService.imageStatus(config.image))) await this.pull(config.image);
+    return config;
+  }
+
   /** Makes and starts a container. @returns its id */
   async start(
     sandboxId: string,
     command: readonly string[] | undefined,
     more: Partial<ContainerConfig> = {},
   ) {
-    const config = this.containerConfig({ ...(command ? { command } : {}), ...more });
-    if (!(await this.imageService.imageStatus(config.image))) await this.pull(config.image);
+    const config = await this.readyConfig({ ...(command ? { command } : {}), ...more });
     const id = await this.service.createContainer(sandboxId, config);
     await this.service.startContainer(id);
     return id;

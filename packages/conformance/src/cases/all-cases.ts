@@ -14,9 +14,11 @@ import { imageGcCases } from './image-gc-cases.js';
 import { kernelCases } from './kernel-cases.js';
 import { lifecycleCases } from './lifecycle-cases.js';
 import { logCases } from './log-cases.js';
+import { logFileCases } from './log-file-cases.js';
 import { manifestCases } from './manifest-cases.js';
 import { mountCases } from './mount-cases.js';
 import { networkCases } from './network-cases.js';
+import { objectVolumeCases } from './object-volume-cases.js';
 import { podCases } from './pod-cases.js';
 import { podNetworkCases } from './pod-network-cases.js';
 import { podRestartCases } from './pod-restart-cases.js';
@@ -32,6 +34,7 @@ import { statsCases } from './stats-cases.js';
 import { stopCases } from './stop-cases.js';
 import { syncCases } from './sync-cases.js';
 import { usernsCases } from './userns-cases.js';
+import { variableCases } from './variable-cases.js';
 import { volumeCases } from './volume-cases.js';
 
 /** Every case of the suite, in the order in which it is best read. */
@@ -49,6 +52,8 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...networkCases,
   ...mountCases,
   ...volumeCases,
+  ...objectVolumeCases,
+  ...variableCases,
   ...imageCases,
   ...imageAuthCases,
   ...imageGcCases,
@@ -70,5 +75,6 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...statsCases,
   ...resourceCases,
   ...kernelCases,
+  ...logFileCases,
   ...criNeedsCases,
 ];
