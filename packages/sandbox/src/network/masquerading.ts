@@ -8,8 +8,8 @@ const GROUPS = { ipv4: '224.0.0.0/4', ipv6: 'ff00::/8' } as const;
 
 /**
  * Decides whether the pods of a subnet have yet to be given the host's address where their packets leave the host. One
- * rule does it for all of them: the bridge plugin's own `ipMasq` is a chain for each pod, and ten runs of iptables to
- * make it and six to take it away, for each family of addresses.
+ * rule does it for all of them: the bridge plugin's own `ipMasq` is a chain for each pod, and nine runs of iptables to
+ * make it and six to take it away, for each family of addresses. docs/decisions/0028-one-masquerading-rule.md
  * @param saved output of iptables-save or ip6tables-save
  * @returns input for `iptables-restore --noflush`, or undefined when the rule is there
  */
