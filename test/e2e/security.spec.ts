@@ -192,7 +192,7 @@ describe('shared processes', () => {
   });
 });
 
-describe.skipIf(oldKernelLacks.userNamespaces !== undefined)('users of the pod’s own', () => {
+function ownUsers(): void {
   it('root is nobody on the host, and nothing is changed on disk', async () => {
     const { uid, pid } = await sleeping({}, OWN_USERS);
     const map = (await readFile(`/proc/${pid}/uid_map`, 'utf8')).trim().split(/\s+/).map(Number);
@@ -317,4 +317,16 @@ describe.skipIf(oldKernelLacks.userNamespaces !== undefined)('users of the pod�
     expect(await readFile('/proc/1/mountinfo', 'utf8')).not.toContain(' /run/podwright-rootfs ');
     expect(await processes(({ command }) => command.includes(backendId(main)))).toEqual([]);
   });
-});
+}
+
+function noOwnUsers(): void {
+  it('are refused on a kernel that is too old for them, and nothing is made', async () => {
+    await expect(runPod({}, OWN_USERS)).rejects.toMatchObject({
+      kind: 'unsupported',
+      message: expect.stringMatching(/users of its own.*the kernel is \d+\.\d+.*take 6\.3/),
+    });
+    expect(await agent.service.listPodSandboxes()).toEqual([]);
+  });
+}
+
+describe('users of the pod’s own', oldKernelLacks.userNamespaces === undefined ? ownUsers : noOwnUsers);

@@ -91,11 +91,14 @@ describe('groups', () => {
     expect(numbers(await bed.output(id, 'id', '-G'))).toEqual([29, 1000, 1234, 1500]);
   });
 
-  it('are told by the runtime, and may be without those of the image', async (test) => {
+  itBeyondContainerd16('are told by the runtime, and may be without those of the image', async () => {
     const { features } = await bed.runtime.status();
-    test.skip(!features?.supplementalGroupsPolicy, 'the runtime says that it has no policy for groups');
     const security = { runAsUser: { value: 1000n }, supplementalGroups: [1234n] };
     const { Merge, Strict } = cri.SupplementalGroupsPolicy;
+    if (!features?.supplementalGroupsPolicy) {
+      await expectRefusal(startWith({ ...security, supplementalGroupsPolicy: Strict }));
+      return;
+    }
     for (const [policy, expected] of [
       [Merge, [29, 1000, 1234, 1500]],
       [Strict, [1000, 1234]],
