@@ -4,6 +4,7 @@ import {
   type Clock,
   type ContainerConfig,
   DEFAULT_RESTART_BACKOFF,
+  HurriedStops,
   KeyedMutex,
   type Orphan,
   type OrphanMarks,
@@ -49,6 +50,7 @@ export class MemoryHost {
   /** Ids of images that volumes were made of, by path: they are in use. */
   readonly imageVolumes = new Map<string, string>();
   readonly locks = new KeyedMutex();
+  readonly stops: HurriedStops;
   /** When what has no owner was seen first: agents come and go, and this stays. */
   orphanMarks: OrphanMarks = new Map();
   readonly pullMs: number;
@@ -66,6 +68,7 @@ export class MemoryHost {
     options: MemoryHostOptions = {},
     readonly clock: Clock = new SystemClock(),
   ) {
+    this.stops = new HurriedStops(clock);
     this.images = new ImageStore(
       options.imageCapacityBytes ?? DEFAULT_IMAGE_CAPACITY_BYTES,
       options.pinnedImages,

@@ -226,20 +226,21 @@ export class MemoryRuntimeService implements RuntimeService {
 
   async stopContainer(id: string, options?: StopOptions): Promise<void> {
     this.#check(options);
-    await this.host.locks.run(
+    const graceMs = options?.graceMs ?? this.host.containers.get(id)?.config.terminationGraceMs ?? 0;
+    await this.host.stops.run(
       id,
-      async () => {
-        const container = this.host.containers.get(id);
-        await container?.stop(options?.graceMs ?? container.config.terminationGraceMs, options?.signal);
-      },
-      options?.signal,
+      graceMs,
+      (work) => this.host.locks.run(id, work, options?.signal),
+      async (hurry) => await this.host.containers.get(id)?.stop(graceMs, options?.signal, hurry),
     );
   }
 
   async removeContainer(id: string, options?: CallOptions): Promise<void> {
     this.#check(options);
-    await this.host.locks.run(
+    await this.host.stops.run(
       id,
+      0,
+      (work) => this.host.locks.run(id, work, options?.signal),
       async () => {
         const container = this.host.containers.get(id);
         if (!container) return;
@@ -248,7 +249,6 @@ export class MemoryRuntimeService implements RuntimeService {
         this.host.containers.delete(id);
         this.host.emitContainer(container, 'container-removed');
       },
-      options?.signal,
     );
   }
 

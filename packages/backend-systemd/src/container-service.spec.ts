@@ -256,6 +256,29 @@ describe('stop', () => {
     expect(kills()).toEqual(['TERM', 'KILL']);
   });
 
+  it.each([10_000, 20_000])(
+    'with a grace of %i ms kills at once when another call has no grace to give',
+    async (graceMs) => {
+      let killed = () => {};
+      systemd.onStop = () =>
+        new Promise((resolve) => {
+          killed = resolve;
+        });
+      onKill = async (signal) => {
+        if (signal !== 'KILL') return;
+        await ends();
+        killed();
+      };
+      const first = service.stop(CONTAINER_ID, { graceMs });
+      await asleep(graceMs);
+      const second = service.stop(CONTAINER_ID, { graceMs: 0 });
+      (await asleep(0))();
+      await Promise.all([first, second]);
+      expect(kills()).toContain('KILL');
+      expect((await status()).state).toBe('exited');
+    },
+  );
+
   it('that is cancelled in a longer grace does not kill, and lets restarts go on', async () => {
     const caller = new AbortController();
     onKill = async () => caller.abort();

@@ -3,6 +3,8 @@ import {
   Clock,
   type ContainerConfig,
   type ContainerStatus,
+  fired,
+  HurriedStops,
   KeyedMutex,
   Logger,
   messageOf,
@@ -41,6 +43,7 @@ const RECORD_MS = 500;
 @injectable()
 export class ContainerService {
   private readonly mutex = new KeyedMutex();
+  private readonly stops: HurriedStops;
 
   constructor(
     @inject(HostLayout) private readonly layout: HostLayout,
@@ -59,7 +62,9 @@ export class ContainerService {
     @inject(SystemdBackendOptions) private readonly options: SystemdBackendOptions,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
-  ) {}
+  ) {
+    this.stops = new HurriedStops(clock);
+  }
 
   /**
    * Does something with a container while nobody starts or stops it.
@@ -153,10 +158,17 @@ export class ContainerService {
   }
 
   async stop(id: string, options: StopOptions = {}): Promise<void> {
-    await this.mutex.run(id, () => this.stopLocked(id, options), options.signal);
+    const graceMs = options.graceMs ?? this.store.get(id)?.config.terminationGraceMs ?? 0;
+    await this.stops.run(
+      id,
+      graceMs,
+      (work) => this.mutex.run(id, work, options.signal),
+      (hurry) => this.stopLocked(id, options, hurry),
+    );
   }
 
-  private async stopLocked(id: string, options: StopOptions): Promise<void> {
+  /** @param hurry when the rest of the grace is not to be waited for */
+  private async stopLocked(id: string, options: StopOptions, hurry?: AbortSignal): Promise<void> {
     // First: what is to end does not come back, also when this does not see it to its end.
     await this.persistent.removeContainer(id);
     const record = this.store.get(id);
@@ -167,7 +179,7 @@ export class ContainerService {
     const ownGraceMs = record.config.terminationGraceMs;
     const graceMs = options.graceMs ?? ownGraceMs;
     if (graceMs > 0 && graceMs <= ownGraceMs) {
-      await this.stopUnit(record, graceMs, options);
+      await this.stopUnit(record, graceMs, options, hurry);
       return;
     }
     // A unit's stop timeout cannot be changed while it runs, and it begins with the stop signal: so what is longer, or
@@ -175,7 +187,7 @@ export class ContainerService {
     const isMarked = isRestarted(record.config.restart);
     if (isMarked) await this.store.markStopping(id, true);
     try {
-      if (graceMs > 0) await this.signalAndWait(record, graceMs, options);
+      if (graceMs > 0) await this.signalAndWait(record, graceMs, options, hurry);
       await this.signal(record, 'KILL');
       await this.stopUnit(record, ownGraceMs, options);
     } finally {
@@ -183,13 +195,19 @@ export class ContainerService {
     }
   }
 
-  private async signalAndWait(record: ContainerRecord, graceMs: number, options: CallOptions): Promise<void> {
+  private async signalAndWait(
+    record: ContainerRecord,
+    graceMs: number,
+    options: CallOptions,
+    hurry: AbortSignal | undefined,
+  ): Promise<void> {
     if ((await this.status(record)).state !== 'running') return;
     const lastEnded = ({ lines }: WrittenAttempts) => lines.at(-1)?.number ?? -1;
     const before = lastEnded(this.store.attempts(record.id));
+    const signals = [options.signal, hurry].filter((signal) => signal !== undefined);
     const waited = this.ends.wait(record.id, (written) => lastEnded(written) !== before, {
       timeoutMs: graceMs,
-      ...options,
+      signal: AbortSignal.any(signals),
     });
     try {
       await this.signal(record, record.stopSignal);
@@ -208,7 +226,12 @@ export class ContainerService {
   }
 
   /** Stops the unit; its container is killed after `graceMs`, which is shorter than the unit's own time. */
-  private async stopUnit(record: ContainerRecord, graceMs: number, options: CallOptions): Promise<void> {
+  private async stopUnit(
+    record: ContainerRecord,
+    graceMs: number,
+    options: CallOptions,
+    hurry?: AbortSignal,
+  ): Promise<void> {
     const unit = containerUnitName(record.id);
     const stopped = this.manager.stopUnit(unit, { mode: 'replace', ...options }).catch((error: unknown) => {
       if (!PodwrightError.is(error, 'not-found')) throw error;
@@ -218,7 +241,9 @@ export class ContainerService {
       () => true,
       () => false,
     );
-    const isLate = await Promise.race([stopped.then(() => false), late]).finally(() => waiting.abort());
+    const hurried = hurry === undefined ? [] : [fired(hurry).then(() => true)];
+    const ends = [stopped.then(() => false), late, ...hurried];
+    const isLate = await Promise.race(ends).finally(() => waiting.abort());
     if (isLate) await this.signal(record, 'KILL');
     await stopped;
     await this.manager.resetFailedUnit(unit);
@@ -226,15 +251,16 @@ export class ContainerService {
 
   /** @returns false when it was gone already */
   async remove(id: string, options: CallOptions = {}): Promise<boolean> {
-    return await this.mutex.run(
+    return await this.stops.run(
       id,
+      0,
+      (work) => this.mutex.run(id, work, options.signal),
       async () => {
         if (this.store.get(id) === undefined) return false;
         await this.stopLocked(id, { ...options, graceMs: 0 });
         await this.store.remove(id);
         return true;
       },
-      options.signal,
     );
   }
 

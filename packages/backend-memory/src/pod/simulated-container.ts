@@ -9,6 +9,7 @@ import {
   type ContainerStats,
   type ContainerStatus,
   checkContainerResources,
+  fired,
   mergeResources,
   PodwrightError,
   type RuntimeEvent,
@@ -123,7 +124,7 @@ export class SimulatedContainer {
   }
 
   /** Stop signal, then SIGKILL when the time is over; no restart follows. */
-  async stop(graceMs: number, signal?: AbortSignal): Promise<void> {
+  async stop(graceMs: number, signal?: AbortSignal, hurry?: AbortSignal): Promise<void> {
     this.#stopping = true;
     this.#wait.abort();
     if (this.#phase === 'waiting') this.#endForGood();
@@ -132,7 +133,8 @@ export class SimulatedContainer {
     if (graceMs > 0) {
       const number = signalNumber(this.plan.stopSignal);
       if (number !== undefined) init.signal(number);
-      await this.#endedWithin(init, graceMs, signal);
+      const isEnded = this.#endedWithin(init, graceMs, signal);
+      await (hurry ? Promise.race([isEnded, fired(hurry)]) : isEnded);
     }
     init.signal(SIGKILL);
     await init.ended;

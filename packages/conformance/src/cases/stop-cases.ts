@@ -97,6 +97,25 @@ export const stopCases = section('stop', {
       assert.equal(lastOf(await t.service.containerStatus(id)).exitCode, 5);
     },
   },
+  hurried: {
+    title:
+      'a stop with a shorter grace than that of one under way ends both when its own is over; a removal at once',
+    run: async (t) => {
+      const sandboxId = await t.sandbox();
+      // The grace of the first is within its own time, and that of the second beyond it.
+      for (const terminationGraceMs of [1_000_000, 1000]) {
+        for (const hurry of ['stop', 'remove'] as const) {
+          const id = await t.start(sandboxId, ignoreTerm(), { terminationGraceMs });
+          await t.says(id, 'ready');
+          const first = t.service.stopContainer(id, { graceMs: 900_000 });
+          const second =
+            hurry === 'stop' ? t.service.stopContainer(id, { graceMs: 0 }) : t.service.removeContainer(id);
+          await t.soon(Promise.all([first, second]), `both stops, the second one a ${hurry}`);
+          if (hurry === 'stop') assert.equal(lastOf(await t.service.containerStatus(id)).exitCode, 137);
+        }
+      }
+    },
+  },
   'all-processes': {
     title: 'when the first process ends, all others of the container end with it',
     run: async (t) => {
