@@ -45,6 +45,8 @@ const OWN_CACHE = '.cache/seccomp';
 @injectable()
 export class CompiledSeccomp {
   private libraries: readonly string[] | undefined;
+  /** Of profiles, which are kept as long as their files stay the same. */
+  private readonly digests = new WeakMap<OciSeccomp, string>();
 
   constructor(
     @inject(HostExecutor) private readonly host: HostExecutor,
@@ -103,9 +105,14 @@ export class CompiledSeccomp {
       const stats = statSync(this.host.hostPath(path), { throwIfNoEntry: false });
       return [path, stats?.dev, stats?.ino, stats?.size, stats?.mtimeMs, stats?.ctimeMs];
     });
-    const key = JSON.stringify([release(), process.arch, parts, seccomp]);
-    const name = createHash('sha256').update(key).digest('hex');
-    return this.host.hostPath(join(this.layout.compiledSeccompDir, name));
+    const key = JSON.stringify([release(), process.arch, parts, this.digestOf(seccomp)]);
+    return this.host.hostPath(join(this.layout.compiledSeccompDir, sha256(key)));
+  }
+
+  private digestOf(seccomp: OciSeccomp): string {
+    const digest = this.digests.get(seccomp) ?? sha256(JSON.stringify(seccomp));
+    this.digests.set(seccomp, digest);
+    return digest;
   }
 
   /** Where the library may lie; a crun that has it in itself has none of them. */
@@ -128,6 +135,10 @@ export class CompiledSeccomp {
   private tell(what: string, error: unknown): void {
     this.logger.debug(`starts are slower: ${what}`, { reason: messageOf(error) });
   }
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 function takesCompiled({ flavour }: OciRuntimeBinary): boolean {

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { type ContainerSecurity, messageOf, PodwrightError } from '@podwright/core';
@@ -24,9 +25,20 @@ export const SeccompProfiles: ServiceIdentifier<SeccompProfiles> = Symbol.for(
   'podwright.oci.SeccompProfiles',
 );
 
-/** Reads profiles from the host's files, anew each time: an operator may change them. */
+/** Resolved profiles that are kept: a host has few, and pods differ in capabilities in a few ways. */
+const KEPT = 32;
+
+/** A file that was changed this short ago may be changed once more without a trace in its times. */
+const SETTLED_AFTER_MS = 2000;
+
+/**
+ * Reads profiles from the host's files. An operator may change them: what was made of one is kept for as long as it is the
+ * same file with the same times.
+ */
 @injectable()
 export class HostSeccompProfiles implements SeccompProfiles {
+  private readonly kept = new Map<string, { readonly stamp: string; readonly seccomp: OciSeccomp }>();
+
   constructor(
     @inject(HostExecutor) private readonly executor: HostExecutor,
     @inject(OciOptions) private readonly options: OciOptions,
@@ -44,9 +56,20 @@ export class HostSeccompProfiles implements SeccompProfiles {
     }
     if (security.privileged === true || type === 'Unconfined') return undefined;
     const path = localhostPath === undefined ? this.options.seccompProfile : this.localPath(localhostPath);
-    const profile = await this.read(path, type === 'Localhost');
     const capabilities = resolveCapabilities(security, host.capabilities);
-    return resolveSeccomp(profile, { ...host, capabilities }, path);
+    const { arch, kernelVersion } = host;
+    const key = JSON.stringify([path, capabilities, arch, kernelVersion]);
+    // Before it is read, so that a change meanwhile is seen the next time.
+    const stamp = stampOf(this.executor.hostPath(path));
+    const known = this.kept.get(key);
+    if (known !== undefined && known.stamp === stamp) return known.seccomp;
+    const profile = await this.read(path, type === 'Localhost');
+    const seccomp = resolveSeccomp(profile, { capabilities, arch, kernelVersion }, path);
+    this.kept.delete(key);
+    if (stamp !== undefined) this.kept.set(key, { stamp, seccomp });
+    const [oldest] = this.kept.keys();
+    if (this.kept.size > KEPT && oldest !== undefined) this.kept.delete(oldest);
+    return seccomp;
   }
 
   /** A kubelet names profiles by absolute paths, a manifest by paths below the directory of profiles. */
@@ -88,5 +111,17 @@ export class HostSeccompProfiles implements SeccompProfiles {
         },
       );
     }
+  }
+}
+
+/** Tells one content of a file from every other; undefined: nothing can be told. */
+function stampOf(path: string): string | undefined {
+  try {
+    const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = statSync(path, { bigint: true });
+    const isSettled = Date.now() - Number(ctimeMs) > SETTLED_AFTER_MS;
+    return isSettled ? [dev, ino, size, mtimeNs, ctimeNs].join(' ') : undefined;
+  } catch {
+    // Whoever reads it says why.
+    return undefined;
   }
 }
