@@ -6,6 +6,7 @@ import { createCriTarget } from './cri-target.js';
 const LOADING = 'the CRI has only pulls, no loading of archives';
 const SIZES = 'a size has no answer in the streaming protocol, and containerd takes it in beside the input';
 const PIDS = 'the CRI can limit processes on the unified cgroup hierarchy (v2) only';
+const METRICS = 'containerd 1.6 has no metrics';
 const POD_LIMITS = 'the CRI leaves the limits of a whole pod to its client, who makes its control group';
 const STOP_SIGNAL = 'the CRI has stop signals of containers from Kubernetes 1.33 on';
 const GROUPS_POLICY = 'containerd has supplementalGroupsPolicy from 2.0 on';
@@ -44,6 +45,8 @@ defineConformance({
     'resources/sync-resize': POD_LIMITS,
     'resources/update-pod-wrong': POD_LIMITS,
     'resources/sync-resize-pod': POD_LIMITS,
+    'stats/detail': METRICS,
+    'stats/detail-pod': METRICS,
     'stats/network':
       'containerd 1.6 knows what a pod uses only where its client has made a control group of it',
     'kernel/no-host-mounts': 'containerd mounts root file systems on the host',

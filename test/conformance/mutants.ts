@@ -699,8 +699,26 @@ export const serviceMutants: Mutants<RuntimeService> = {
           })),
       }),
     },
+    {
+      what: 'detail is forgotten',
+      fails: 'stats/detail',
+      members: (service) => ({ listContainerStats: (filter) => service.listContainerStats(filter) }),
+    },
+    {
+      what: 'detail is told unasked',
+      fails: 'stats/detail',
+      members: (service) => ({
+        listContainerStats: (filter, options) =>
+          service.listContainerStats(filter, { ...options, detail: true }),
+      }),
+    },
   ],
   listPodSandboxStats: [
+    {
+      what: 'detail is forgotten',
+      fails: 'stats/detail',
+      members: (service) => ({ listPodSandboxStats: (filter) => service.listPodSandboxStats(filter) }),
+    },
     {
       what: 'the filter is forgotten',
       fails: 'stats/sandbox',
@@ -1144,6 +1162,11 @@ export const runtimeMutants: Mutants<ContainerRuntime> = {
       what: 'the filter is forgotten',
       fails: 'stats/pod',
       members: (runtime) => ({ stats: () => runtime.stats() }),
+    },
+    {
+      what: 'detail is forgotten',
+      fails: 'stats/detail-pod',
+      members: (runtime) => ({ stats: (filter) => runtime.stats(filter) }),
     },
     {
       what: 'volumes are left out',

@@ -161,6 +161,64 @@ export const statsCases = section('stats', {
       assert.deepEqual((await t.service.listPodSandboxStats({ id: node }))[0]?.network, []);
     },
   },
+  detail: {
+    title: 'the detail of a container and its pod is told when it is asked for, and else not',
+    needs: ['stats'],
+    run: async (t) => {
+      const sandboxId = await t.sandbox({ network: 'pod' });
+      const memoryLimitBytes = 64 * 1024 * 1024;
+      const resources = { memoryLimitBytes, cpuLimitMillis: 500 };
+      const id = await t.start(sandboxId, script('sleep 1000 & sleep 1000 & wait'), { resources });
+      const { attempts } = await t.service.containerStatus(id);
+      const plain = await statsOf(t, id, ({ pids }) => pids >= 3, 'the shell and its two children run');
+      assert.equal(plain.detail, undefined);
+      assert.equal((await t.service.listPodSandboxStats({ id: sandboxId }))[0]?.detail, undefined);
+      const [stats] = await t.service.listContainerStats({ id }, { detail: true });
+      const { cpu, memory, limits, processes, filesystem, startedAtMs } = stats?.detail ?? {};
+      assert.ok(Math.abs((startedAtMs ?? 0) - (attempts[0]?.startedAtMs ?? Number.NaN)) <= 1000);
+      const { userNanoseconds = Number.NaN, systemNanoseconds = Number.NaN } = cpu ?? {};
+      // They may be in whole seconds, and the time of both is read beside them.
+      const seconds =
+        Math.abs(userNanoseconds + systemNanoseconds - (stats?.cpu.usageNanoseconds ?? 0)) / 1e9;
+      assert.ok(seconds <= 2, 'what is used is used in processes or in the kernel for them');
+      assert.ok((memory?.cacheBytes ?? -1) >= 0 && (memory?.mappedFileBytes ?? -1) >= 0);
+      assert.ok((memory?.maxUsageBytes ?? Number.POSITIVE_INFINITY) > 0);
+      assert.deepEqual([memory?.limitHits, memory?.oomKills], [0, 0]);
+      assert.equal(limits?.memoryBytes, memoryLimitBytes);
+      const { cpuQuotaMicroseconds = 0, cpuPeriodMicroseconds = 1 } = limits ?? {};
+      assert.equal(cpuQuotaMicroseconds / cpuPeriodMicroseconds, 0.5);
+      assert.equal(processes?.processes, stats?.pids, 'what watches the container is none of it');
+      const { running = 0, sleeping = 0, uninterruptible = 0, stopped = 0 } = processes?.threadStates ?? {};
+      assert.equal(running + sleeping + uninterruptible + stopped, stats?.pids);
+      assert.ok((processes?.fileDescriptors ?? 0) >= 3 * plain.pids, 'each has its standard streams');
+      assert.ok((processes?.sockets ?? 0) <= (processes?.fileDescriptors ?? 0));
+      assert.ok((filesystem?.capacityBytes ?? 0) > 0 && (filesystem?.device ?? '') !== '');
+      const [pod] = await t.service.listPodSandboxStats({ id: sandboxId }, { detail: true });
+      assert.ok(pod?.detail?.startedAtMs !== undefined && pod.detail.memory.cacheBytes !== undefined);
+      assert.equal(pod.detail.processes, undefined, 'they are told of containers');
+      assert.deepEqual(
+        pod.containers.map(({ detail }) => detail?.processes?.processes),
+        pod.containers.map(({ pids }) => pids),
+      );
+      for (const { name, rxPackets, rxDropped, txPackets, txDropped } of pod.network) {
+        for (const count of [rxPackets, rxDropped, txPackets, txDropped])
+          assert.ok(Number.isInteger(count), `packets of ${name}`);
+      }
+    },
+  },
+  'detail-pod': {
+    title: 'stats of ContainerRuntime has the detail when it is asked for',
+    needs: ['stats'],
+    run: async (t) => {
+      const { uid } = await t.runCommand(sleepForever());
+      const { namespace } = t;
+      const read = async (detail: boolean) => podOf(uid)(await t.runtime.stats({ namespace }, { detail }));
+      assert.equal((await read(false))?.detail, undefined);
+      const stats = await read(true);
+      assert.ok(stats?.detail);
+      assert.equal(stats.containers[0]?.detail?.processes?.processes, 1);
+    },
+  },
   pod: {
     title: 'stats of ContainerRuntime has running pods with their volumes, by namespace and labels',
     needs: ['stats'],

@@ -71,6 +71,12 @@ describe('sync', () => {
     expect([bad.exitCode, bad.stderr]).toEqual([1, expect.stringContaining('before its containers started')]);
   });
 
+  it('is refused where no pod can come back after a reboot', async () => {
+    const { exitCode, stderr } = await sync(manifest({ containers: [running()] }), '--persist');
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining('brings no pods back after a reboot')]);
+    expect(await bed.runtime.getPods({ all: true })).toEqual([]);
+  });
+
   it('gives the result for programs', async () => {
     const { stdout } = await sync(manifest({ containers: [running()] }, { uid: 'uid-1' }), '-o', 'json');
     expect(JSON.parse(stdout)).toMatchObject([

@@ -20,16 +20,21 @@ MANIFEST holds Pods, and the ConfigMaps and Secrets that they name; - reads it f
 left alone. A pod without a uid is the one of its name. It ends with 1 when an action failed.
   podwright sync pod.yaml`;
 
+interface SyncFlags extends FormatFlags {
+  readonly persist?: boolean;
+}
+
 export function registerSync(program: Command, cli: Cli): void {
   const command = defineCommand(program, 'sync <manifest>', 'make pods be as their manifest says')
+    .option('--persist', 'pods come back after a reboot of the host, before any agent runs')
     .addOption(formatOption())
     .addHelpText('after', HELP);
-  command.action((path: string, flags: FormatFlags) =>
+  command.action((path: string, flags: SyncFlags) =>
     cli.run(command, (context) => sync(context, path, flags)),
   );
 }
 
-async function sync(context: CliContext, path: string, { output }: FormatFlags): Promise<number> {
+async function sync(context: CliContext, path: string, { output, persist }: SyncFlags): Promise<number> {
   const { pods, objects, documents } = await readManifestFile(context, path);
   if (pods.length === 0) throw new PodwrightError('invalid-manifest', `${path} has no Pod in it.`);
   const given = new Set(documents.flatMap(uidsIn));
@@ -39,7 +44,10 @@ async function sync(context: CliContext, path: string, { output }: FormatFlags):
   const exitCode = await forEach(context, pods, async (manifest) => {
     const pod = given.has(manifest.metadata.uid) ? manifest : await withKnownUid(runtime, manifest);
     const own = objectsFor(pod.metadata.namespace, objects);
-    const result = await runtime.syncPod(pod, { objects: own, signal: context.signal });
+    const result = await runtime.syncPod(pod, {
+      ...{ objects: own, signal: context.signal },
+      ...(persist === true ? { persist } : {}),
+    });
     results.push({ ...result, actions: result.actions.map(toData) });
     if (output === undefined) await printActions(context, pod, result.actions);
     if (result.actions.some(({ error }) => error !== undefined)) failed = true;
