@@ -135,7 +135,7 @@ try {
       2,
     ),
     result('a command in a container, until its output is there / crun exec', exec, 4),
-    result('the same start / crun create and start that are given the compiled filter too', compiled, 3),
+    result('the same start / crun create and start that are given the compiled filter too', compiled, 4),
   );
 } finally {
   for (const bundle of bundles) await bundle.unmount();
