@@ -12,6 +12,7 @@ import {
   VolumeProvider,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
+import { callOptionsOf } from './call-options-of.js';
 import { ContainerStopper } from './container-stopper.js';
 import { ImageUses } from './image-uses.js';
 import { PodEventHub } from './pod-event-hub.js';
@@ -115,10 +116,6 @@ function sidecarsIn(
 ): readonly ContainerStatus[] {
   const order = record?.manifest.spec.initContainers.filter(isSidecar).map(({ name }) => name) ?? [];
   return order.toReversed().flatMap((name) => containers.filter(({ metadata }) => metadata.name === name));
-}
-
-function callOptionsOf({ signal }: StopOptions): { readonly signal?: AbortSignal } {
-  return signal ? { signal } : {};
 }
 
 async function inParallel<T>(items: readonly T[], action: (item: T) => Promise<void>): Promise<unknown[]> {

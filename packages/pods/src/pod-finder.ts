@@ -15,6 +15,7 @@ import {
   RuntimeService,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
+import { callOptionsOf } from './call-options-of.js';
 import { PodLocks } from './pod-locks.js';
 import {
   attemptsOf,
@@ -93,6 +94,13 @@ export class PodFinder {
       `The pod ${describe(ref)} has no container ${name}; it has: ${names}.`,
       { details: { ...ref, container: name } },
     );
+  }
+
+  /** The newest attempt of those that `containers` finds. @throws as that */
+  async newest(ref: ContainerRef, options: CallOptions): Promise<ContainerStatus> {
+    const newest = (await this.containers(ref, callOptionsOf(options))).at(-1);
+    if (!newest) throw new PodwrightError('internal', 'A container was found and has no attempt.');
+    return newest;
   }
 
   /** @throws PodwrightError kind `not-found`, `failed-precondition` when the pod does not run */

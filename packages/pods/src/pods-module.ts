@@ -30,7 +30,9 @@ import { MemoryPodStore } from './memory-pod-store.js';
 import { HostNodeFacts, NodeFacts } from './node-facts.js';
 import { ObservedPodStore } from './observed-pod-store.js';
 import { PodAccess } from './pod-access.js';
+import { PodActionPerformer } from './pod-action-performer.js';
 import { PodAdmission } from './pod-admission.js';
+import { PodChanges } from './pod-changes.js';
 import { PodCollector } from './pod-collector.js';
 import { PodDeadlines } from './pod-deadlines.js';
 import { PodEnder } from './pod-ender.js';
@@ -53,6 +55,7 @@ import { ProbeResultsFile, ProbeResultsPath } from './probes/probe-results-file.
 import { ProbeRunner } from './probes/probe-runner.js';
 import { StartupWait } from './probes/startup-wait.js';
 import { CallerBackoff } from './restart-backoff.js';
+import { RuntimeLife } from './runtime-life.js';
 import { StorageCheckIntervalMs, StorageMonitor } from './storage-monitor.js';
 import { AllowedUnsafeSysctls } from './sysctl-policy.js';
 
@@ -109,7 +112,9 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
       ImageUses,
       InitContainers,
       ObservedProbeResults,
+      PodActionPerformer,
       PodAdmission,
+      PodChanges,
       PodCollector,
       PodDeadlines,
       PodDialer,
@@ -128,6 +133,7 @@ export function podsModule(options: PodsModuleOptions = {}): ContainerModule {
       PodSupervisor,
       PodSyncer,
       ProbeResultsFile,
+      RuntimeLife,
       ProbeRunner,
       StorageMonitor,
       StartupWait,
