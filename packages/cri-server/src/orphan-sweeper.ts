@@ -27,10 +27,13 @@ export class OrphanSweeper {
     await this.sweeping;
   }
 
+  /** @param nextMs after the end of this one, however long it takes */
   private sweep(nextMs: number): void {
-    this.sweeping = this.sweepOnce();
-    this.timer = setTimeout(() => this.sweep(INTERVAL_MS), nextMs);
-    this.timer.unref();
+    this.sweeping = this.sweepOnce().then(() => {
+      if (this.stopping.signal.aborted) return;
+      this.timer = setTimeout(() => this.sweep(INTERVAL_MS), nextMs);
+      this.timer.unref();
+    });
   }
 
   private async sweepOnce(): Promise<void> {

@@ -15,7 +15,7 @@ import { SharedCreations } from './shared-creations.js';
 /** The calls about containers, but for those that enter one. */
 @injectable()
 export class ContainerCalls {
-  private readonly creations = new SharedCreations();
+  private readonly creations: SharedCreations;
   private readonly starts = new Set<Promise<void>>();
 
   constructor(
@@ -23,7 +23,9 @@ export class ContainerCalls {
     @inject(IdFinder) private readonly ids: IdFinder,
     @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(Logger) private readonly logger: Logger,
-  ) {}
+  ) {
+    this.creations = new SharedCreations(logger);
+  }
 
   async create(
     { podSandboxId, config: asked, sandboxConfig }: cri.CreateContainerRequest,

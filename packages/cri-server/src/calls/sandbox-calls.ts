@@ -14,7 +14,7 @@ import { SharedCreations } from './shared-creations.js';
 /** The calls about sandboxes. */
 @injectable()
 export class SandboxCalls {
-  private readonly creations = new SharedCreations();
+  private readonly creations: SharedCreations;
 
   constructor(
     @inject(RuntimeService) private readonly runtime: RuntimeService,
@@ -22,7 +22,9 @@ export class SandboxCalls {
     @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
-  ) {}
+  ) {
+    this.creations = new SharedCreations(logger);
+  }
 
   async run({ config: asked, runtimeHandler }: cri.RunPodSandboxRequest, { signal }: RpcContext) {
     const config = toSandboxConfig(asked, runtimeHandler);

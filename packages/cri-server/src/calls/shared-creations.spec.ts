@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { PodwrightError, throwIfAborted } from '@podwright/core';
+import { PodwrightError, silentLogger, throwIfAborted } from '@podwright/core';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { SharedCreations } from './shared-creations.js';
 
@@ -49,10 +49,12 @@ function withResolvers<T>(): PromiseWithResolversOf<T> {
 }
 
 let creations: SharedCreations;
+let warnings: string[];
 let making: Making;
 
 beforeEach(() => {
-  creations = new SharedCreations();
+  warnings = [];
+  creations = new SharedCreations({ ...silentLogger, warn: (message) => void warnings.push(message) });
   making = new Making();
 });
 
@@ -112,6 +114,19 @@ describe('SharedCreations', () => {
     making.end(1, 'id-2');
     expect(await second).toBe('id-2');
     expect(making.events).toEqual(['make', 'make']);
+  });
+
+  it('logs when that fails, since nobody waits for it', async () => {
+    making.heedsSignal = false;
+    const gone = new AbortController();
+    const undo = () => Promise.reject(new Error('it is held'));
+    const first = creations.run('a', { ...making.steps, undo }, gone.signal);
+    await turn();
+    gone.abort();
+    await expect(first).rejects.toMatchObject({ kind: 'cancelled' });
+    making.end(0, 'id-1');
+    await creations.settled();
+    expect(warnings).toEqual([expect.stringMatching(/id-1.*it is held/)]);
   });
 
   it('takes away what was made in spite of all', async () => {

@@ -1,4 +1,4 @@
-import { PodwrightError, throwIfAborted } from '@podwright/core';
+import { type Logger, messageOf, PodwrightError, throwIfAborted } from '@podwright/core';
 
 interface Creation {
   readonly result: Promise<string>;
@@ -21,6 +21,8 @@ export interface CreationSteps {
  */
 export class SharedCreations {
   private readonly underWay = new Map<string, Creation>();
+
+  constructor(private readonly logger: Logger) {}
 
   /**
    * @param key what is made: nobody makes another of this key until it is there, or undone
@@ -54,7 +56,12 @@ export class SharedCreations {
       try {
         const id = await steps.make(controller.signal);
         if (controller.signal.aborted) {
-          await steps.undo(id);
+          // Nobody waits for its error any more.
+          await steps.undo(id).catch((error: unknown) => {
+            this.logger.warn(
+              `${id}, for which nobody waited any more, was not removed: ${messageOf(error)}. It stays until it is removed.`,
+            );
+          });
           throwIfAborted(controller.signal);
         }
         return id;

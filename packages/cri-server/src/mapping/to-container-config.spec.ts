@@ -103,6 +103,10 @@ describe('toContainerConfig', () => {
     expect(security).toEqual({ seccomp: { type: 'Unconfined' } });
   });
 
+  it.each(['../a.log', 'app/../../a.log', 'a\0.log'])('refuses the log file %j', (logPath) => {
+    expect(() => convert({ logPath })).toThrow(expect.objectContaining({ kind: 'invalid-argument' }));
+  });
+
   it('has no log file without a directory', () => {
     expect(convert({ logPath: 'a.log' }, { logDirectory: '' })).not.toHaveProperty('logPath');
   });

@@ -60,11 +60,22 @@ export function toContainerConfig(
     stdinOnce,
     tty,
     // As with containerd, one without the other is no log file.
-    ...(logDirectory === '' || logPath === '' ? {} : { logPath: join(logDirectory, logPath) }),
+    ...(logDirectory === '' || logPath === ''
+      ? {}
+      : { logPath: join(logDirectory, checkedLog(logPath, what)) }),
     ...toPid(securityContext?.namespaceOptions, sandboxPid, what),
     ...(stopSignal === undefined ? {} : { stopSignal }),
     terminationGraceMs: GRACE_MS,
   };
+}
+
+/** It is written by root. */
+function checkedLog(logPath: string, what: string): string {
+  if (!logPath.split('/').includes('..') && !logPath.includes('\0')) return logPath;
+  throw invalid(
+    `The log_path of the ${what} is ${JSON.stringify(logPath)}: it has to stay in the log_directory of its sandbox, ` +
+      'without ".." and NUL.',
+  );
 }
 
 function checkUnsupported({ windows, CDIDevices }: cri.ContainerConfig, what: string): void {
