@@ -116,6 +116,20 @@ describe('logs of a flood', () => {
     expect(sha256(stdout)).toBe(sha256(expected));
     expect(entries.filter(({ partial }) => !partial)).toHaveLength(5);
   });
+
+  it('a tail has so many lines and no more while the container goes on writing', async () => {
+    const { uid } = await agent.runtime.runPod(
+      testPod('writer', [shell('main', 'while :; do echo line; sleep 0.002; done')]),
+    );
+    const counts: number[] = [];
+    for (const tail of [3, 3, 1]) {
+      let lines = 0;
+      for await (const _line of agent.runtime.getContainerLogs({ uid }, { tail })) lines++;
+      counts.push(lines);
+    }
+    expect(counts).toEqual([3, 3, 1]);
+    await agent.runtime.killPod({ uid }, { graceMs: 0 });
+  });
 });
 
 function sha256(bytes: Buffer): string {

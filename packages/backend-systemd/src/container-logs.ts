@@ -137,23 +137,39 @@ export class ContainerLogs {
   }
 
   private async *entries(options: JournalReadOptions): AsyncIterable<LogEntry> {
-    for await (const entry of this.journal.read(await this.countedInLines(options))) yield toLogEntry(entry);
+    const { reading, entries } = await this.countedInLines(options);
+    let left = entries;
+    if (left === 0) return;
+    for await (const entry of this.journal.read(reading)) {
+      yield toLogEntry(entry);
+      left--;
+      if (left === 0) return;
+    }
   }
 
-  /** The journal counts entries, and a long line is several. */
-  private async countedInLines(options: JournalReadOptions): Promise<JournalReadOptions> {
-    const { tail, follow: _follow, finish: _finish, limitBytes: _limitBytes, ...snapshot } = options;
-    if (typeof tail !== 'number' || tail === 0) return options;
+  /** The journal counts entries, and a long line is several. What comes after the counting belongs to no snapshot. */
+  private async countedInLines(
+    options: JournalReadOptions,
+  ): Promise<{ readonly reading: JournalReadOptions; readonly entries: number }> {
+    const { tail, follow = false, finish: _finish, limitBytes: _limitBytes, ...snapshot } = options;
+    if (typeof tail !== 'number' || tail === 0)
+      return { reading: options, entries: Number.POSITIVE_INFINITY };
     const whole: JournalReadOptions = { ...options, tail: 'all' };
+    const counted = (reading: JournalReadOptions, entries: number) => ({
+      reading,
+      entries: follow ? Number.POSITIVE_INFINITY : entries,
+    });
     for (let asked = tail + 1; ; asked *= 2) {
       const parts: (LogPart & { readonly cursor: string })[] = [];
       for await (const entry of this.journal.read({ ...snapshot, fields: COUNTED_FIELDS, tail: asked })) {
         const { stream, partial, cursor } = toLogEntry(entry);
         parts.push({ stream, partial, cursor });
       }
-      const before = parts[lastLinesStart(parts, tail) - 1];
-      if (before !== undefined) return { ...whole, afterCursor: before.cursor };
-      if (parts.length < asked) return whole;
+      const start = lastLinesStart(parts, tail);
+      const before = parts[start - 1];
+      if (before !== undefined)
+        return counted({ ...whole, afterCursor: before.cursor }, parts.length - start);
+      if (parts.length < asked) return counted(whole, parts.length);
     }
   }
 }
