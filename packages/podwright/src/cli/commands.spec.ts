@@ -177,6 +177,8 @@ describe('logs', () => {
       /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z one\n\d{4}-.* two\n$/,
     );
     expect((await bed.run('logs', 'web', '--since', '1h')).stdout).toBe('one\ntwo\n');
+    expect((await bed.run('logs', 'web', '--until', '1h')).stdout).toBe('');
+    expect((await bed.run('logs', 'web', '--until', '0s')).stdout).toBe('one\ntwo\n');
     expect((await bed.run('logs', 'web', '--since', 'soon')).exitCode).toBe(2);
     expect((await bed.run('logs', 'web', '--previous')).exitCode).toBe(1);
   });

@@ -22,6 +22,7 @@ import { registerSync } from './commands/sync.js';
 import { registerUpdate } from './commands/update.js';
 import { registerUpdateObjects } from './commands/update-objects.js';
 import { clientVersion, registerVersion } from './commands/version.js';
+import { registerWait } from './commands/wait.js';
 import { registerCriServer } from './cri-server-command.js';
 import { EXIT_CODES_HELP } from './exit-codes.js';
 import { addGlobalFlags } from './global-flags.js';
@@ -36,6 +37,7 @@ const GROUPS: readonly (readonly [string, readonly ((program: Command, cli: Cli)
       registerPs,
       registerInspect,
       registerStats,
+      registerWait,
       registerKill,
       registerRm,
     ],

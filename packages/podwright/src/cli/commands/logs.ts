@@ -1,5 +1,5 @@
 import type { LogEntry } from '@podwright/core';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
 import { type ContainerFlags, containerOption, defineCommand, namespaceOption } from '../define-command.js';
@@ -13,6 +13,7 @@ interface LogsFlags extends ContainerFlags {
   readonly follow?: boolean;
   readonly tail?: number | 'all';
   readonly since?: number;
+  readonly until?: number;
   readonly timestamps?: boolean;
   readonly previous?: boolean;
 }
@@ -26,6 +27,11 @@ export function registerLogs(program: Command, cli: Cli): void {
     .option('--since <when>', 'only what is younger: 10m, 1h30m, 2026-01-31T12:00:00Z', (text: string) =>
       parseMoment(text, Date.now()),
     )
+    .addOption(
+      new Option('--until <when>', 'only what is older, in the same way')
+        .argParser((text) => parseMoment(text, Date.now()))
+        .conflicts('follow'),
+    )
     .option('-t, --timestamps', 'the time before each line')
     .option('-p, --previous', 'of the attempt before the present one')
     .addOption(containerOption())
@@ -34,7 +40,7 @@ export function registerLogs(program: Command, cli: Cli): void {
 }
 
 export async function logs(context: CliContext, pod: string, flags: LogsFlags): Promise<void> {
-  const { follow = false, tail = 'all', since, timestamps = false, previous = false } = flags;
+  const { follow = false, tail = 'all', since, until, timestamps = false, previous = false } = flags;
   const { signal } = context;
   const runtime = await context.openRuntime('observe');
   const entries = runtime.getContainerLogs(parseContainerRef(pod, flags), {
@@ -43,6 +49,7 @@ export async function logs(context: CliContext, pod: string, flags: LogsFlags): 
     ...(previous ? { previous } : {}),
     ...(tail === 'all' ? {} : { tail }),
     ...(since === undefined ? {} : { sinceMs: since }),
+    ...(until === undefined ? {} : { untilMs: until }),
   });
   const writer = new LogWriter(context, timestamps);
   try {

@@ -18,6 +18,7 @@ it.each<[readonly string[], RegExp]>([
   [['attach', '--no-stdin', '--detach-keys', 'ctrl-a', 'web'], /--detach-keys.*--no-stdin/],
   [['stats', '--interval', '5'], /--interval.*--watch/],
   [['rm', '--grace', '5', 'web'], /--grace.*-f/],
+  [['logs', '-f', '--until', '5m', 'web'], /--until.*-f, --follow/],
   [['ps', '-q', '-o', 'json'], /-q, --quiet.*-o, --output/],
   [['images', '-q', '-o', 'json'], /-q, --quiet.*-o, --output/],
 ])('%j is refused: one of the flags would have no effect', async (words, message) => {

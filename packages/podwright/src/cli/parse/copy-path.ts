@@ -31,6 +31,13 @@ const POD_PATH = /^((?:[^./:][^/:]*\/)?[^./:][^/:]*):(.*)$/s;
 const UID_PATH = /^(uid:[^/:]+):(.*)$/s;
 
 export function parseCopyPath(text: string, flags: CopyFlags): CopyPath {
+  if (text === '-') {
+    throw new PodwrightError(
+      'invalid-argument',
+      'cp copies files, and takes no archive by standard input or output: use podwright exec POD tar -c PATH, or exec -i ' +
+        'POD tar -x. A file of the name "-" is ./-.',
+    );
+  }
   const [, pod, path] = UID_PATH.exec(text) ?? POD_PATH.exec(text) ?? [];
   if (pod === undefined || path === undefined) return { side: 'local', path: text };
   if (path === '') {

@@ -117,6 +117,9 @@ describe('parseCopyPath', () => {
     expect(() => planCopy('a', 'b', {})).toThrow('POD:PATH');
     expect(() => planCopy('x:/a', 'y:/b', {})).toThrow('POD:PATH');
     expect(() => planCopy('x:', 'b', {})).toThrow('names no path');
+    expect(() => planCopy('web:/b', '-', {})).toThrow('exec POD tar');
+    expect(() => planCopy('-', 'web:/b', {})).toThrow('exec POD tar');
+    expect(planCopy('web:/b', './-', {})).toMatchObject({ local: './-' });
   });
 
   it.each([
