@@ -59,7 +59,9 @@ async function copyTo(destination: string, ...flags: readonly string[]): Promise
   await run('skopeo', ['copy', '--quiet', '--src-tls-verify=false', ...flags, source, destination]);
 }
 
-const pull = async (image: string) => (await bed.images.pullImage({ image: { image } })).imageRef;
+/** For a sandbox that has no metadata, as critest has it in its requests. */
+const pull = async (image: string) =>
+  (await bed.images.pullImage({ image: { image }, sandboxConfig: { labels: {} } })).imageRef;
 const statusOf = async (image: string) => (await bed.images.imageStatus({ image: { image } })).image;
 /** But for the one that containerd makes sandboxes of. */
 const list = async () =>
