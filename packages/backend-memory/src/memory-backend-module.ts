@@ -7,10 +7,13 @@ import {
   VolumeProvider,
 } from '@podwright/core';
 import { ContainerModule } from 'inversify';
+import { MemoryContainers, SupervisedRestart } from './memory-containers.js';
 import { MemoryHost, MemoryHostToken, OwnsMemoryHost } from './memory-host.js';
 import { MemoryImageService } from './memory-image-service.js';
 import { type MemoryOptions, parseMemoryOptions } from './memory-options.js';
-import { MemoryRuntimeService, SupervisedRestart } from './memory-runtime-service.js';
+import { MemoryOrphans } from './memory-orphans.js';
+import { MemoryRuntimeService } from './memory-runtime-service.js';
+import { MemorySandboxes } from './memory-sandboxes.js';
 import { MemoryVolumeProvider } from './memory-volume-provider.js';
 
 /**
@@ -31,6 +34,9 @@ export function memoryBackendModule(options: MemoryOptions = {}): ContainerModul
     bind(RestartBackoff)
       .toDynamicValue((context) => context.get(MemoryHostToken).restartBackoff)
       .inSingletonScope();
+    for (const part of [MemoryContainers, MemorySandboxes, MemoryOrphans]) {
+      bind<object>(part).toSelf().inSingletonScope();
+    }
     bind(RuntimeService).to(MemoryRuntimeService).inSingletonScope();
     bind(ImageService).to(MemoryImageService).inSingletonScope();
     bind(VolumeProvider).to(MemoryVolumeProvider).inSingletonScope();

@@ -9,15 +9,12 @@ import {
   type ContainerStats,
   type ContainerStatus,
   checkContainerResources,
-  decideOrphans,
   type ExecOptions,
   type ExecSession,
   type ExecSyncOptions,
   type ExecSyncResult,
   type LogEntry,
   type LogOptions,
-  ORPHAN_GRACE_MS,
-  type Orphan,
   type OrphanOptions,
   type OrphanReport,
   type PodSandboxConfig,
@@ -34,26 +31,22 @@ import {
   type StatsOptions,
   type StopOptions,
   throwIfAborted,
-  VolumeProvider,
 } from '@podwright/core';
-import { inject, injectable, type ServiceIdentifier } from 'inversify';
+import { inject, injectable } from 'inversify';
 import { Subject, type Subscription } from 'rxjs';
 import { streamOf } from './machine/sandbox-network.js';
+import { MemoryContainers, SupervisedRestart } from './memory-containers.js';
 import { type MemoryHost, MemoryHostToken, OwnsMemoryHost } from './memory-host.js';
+import { containerOn, sandboxOn } from './memory-lookup.js';
+import { MemoryOrphans } from './memory-orphans.js';
+import { MemorySandboxes } from './memory-sandboxes.js';
 import { readLog } from './pod/container-output.js';
 import { startExec } from './pod/exec-session.js';
 import { runToEnd } from './pod/exec-sync.js';
-import type { SimulatedContainer } from './pod/simulated-container.js';
-import type { SimulatedSandbox } from './pod/simulated-sandbox.js';
 import { simulatedPodStats } from './pod/simulated-stats.js';
-import { checkContainerConfig, checkSandboxConfig } from './pod/unsupported.js';
+import { checkSandboxConfig } from './pod/unsupported.js';
 
 const VERSION = '0.1.0';
-
-/** Whether the simulated machine restarts containers by itself. */
-export const SupervisedRestart: ServiceIdentifier<boolean> = Symbol.for(
-  'podwright.backend-memory.SupervisedRestart',
-);
 
 /** Sandboxes and containers of a simulated machine. */
 @injectable()
@@ -80,7 +73,9 @@ export class MemoryRuntimeService implements RuntimeService {
   constructor(
     @inject(MemoryHostToken) private readonly host: MemoryHost,
     @inject(OwnsMemoryHost) private readonly ownsHost: boolean,
-    @inject(VolumeProvider) private readonly volumes: VolumeProvider,
+    @inject(MemorySandboxes) private readonly sandboxes: MemorySandboxes,
+    @inject(MemoryContainers) private readonly containers: MemoryContainers,
+    @inject(MemoryOrphans) private readonly orphans: MemoryOrphans,
     @inject(SupervisedRestart) supervisedRestart: boolean,
   ) {
     this.features = { ...this.features, supervisedRestart };
@@ -122,37 +117,19 @@ export class MemoryRuntimeService implements RuntimeService {
     return this.host.addSandbox(config).id;
   }
 
-  async stopPodSandbox(id: string, options?: CallOptions): Promise<void> {
+  async stopPodSandbox(id: string, options: CallOptions = {}): Promise<void> {
     this.#check(options);
-    await this.host.locks.run(
-      id,
-      async () => {
-        const sandbox = this.host.sandboxes.get(id);
-        if (sandbox) await this.#stopSandbox(sandbox);
-      },
-      options?.signal,
-    );
+    await this.sandboxes.stop(id, options);
   }
 
-  async removePodSandbox(id: string, options?: CallOptions): Promise<void> {
+  async removePodSandbox(id: string, options: CallOptions = {}): Promise<void> {
     this.#check(options);
-    await this.host.locks.run(
-      id,
-      async () => {
-        const sandbox = this.host.sandboxes.get(id);
-        if (!sandbox) return;
-        await this.#stopSandbox(sandbox);
-        for (const container of this.#containersOf(id)) await this.removeContainer(container.id);
-        this.host.sandboxes.delete(id);
-        this.host.emitSandbox(sandbox, 'sandbox-removed');
-      },
-      options?.signal,
-    );
+    await this.sandboxes.remove(id, options);
   }
 
   async podSandboxStatus(id: string, options?: CallOptions): Promise<PodSandboxStatus> {
     this.#check(options);
-    return this.#sandbox(id).status();
+    return sandboxOn(this.host, id).status();
   }
 
   async listPodSandboxes(
@@ -166,90 +143,28 @@ export class MemoryRuntimeService implements RuntimeService {
       .map((sandbox) => sandbox.status());
   }
 
-  async createContainer(sandboxId: string, config: ContainerConfig, options?: CallOptions): Promise<string> {
+  async createContainer(
+    sandboxId: string,
+    config: ContainerConfig,
+    options: CallOptions = {},
+  ): Promise<string> {
     this.#check(options);
-    return this.host.locks.run(
-      sandboxId,
-      async () => {
-        const sandbox = this.#sandbox(sandboxId);
-        if (!sandbox.ready) {
-          throw new PodwrightError('failed-precondition', `Sandbox ${sandboxId} is stopped; make a new one.`);
-        }
-        const { name, attempt } = config.metadata;
-        const twin = this.#containersOf(sandboxId).find(
-          ({ config: { metadata } }) => metadata.name === name && metadata.attempt === attempt,
-        );
-        if (twin) {
-          throw new PodwrightError(
-            'already-exists',
-            `Sandbox ${sandboxId} has a container ${name} of attempt ${attempt}: ${twin.id}.`,
-          );
-        }
-        checkContainerConfig(config, sandbox.config);
-        checkContainerResources(config.resources, `container "${name}"`);
-        if (config.pidTarget !== undefined) this.#checkPidTarget(config.pidTarget, sandboxId);
-        if (config.restart.by === 'backend' && !this.features.supervisedRestart) {
-          throw new PodwrightError(
-            'unsupported',
-            `Container ${name} is to be restarted by the backend, and this one was told not to (supervisedRestart: false): restart it by its caller.`,
-          );
-        }
-        return this.host.addContainer(sandbox, config).id;
-      },
-      options?.signal,
-    );
+    return this.containers.create(sandboxId, config, options);
   }
 
-  async startContainer(id: string, options?: CallOptions): Promise<void> {
+  async startContainer(id: string, options: CallOptions = {}): Promise<void> {
     this.#check(options);
-    await this.host.locks.run(
-      id,
-      async () => {
-        const container = this.#container(id);
-        if (container.phase !== 'created') {
-          throw new PodwrightError(
-            'failed-precondition',
-            `Container ${container.config.metadata.name} (${id}) was started before; make a new one to run it again.`,
-          );
-        }
-        if (!container.sandbox.ready) {
-          throw new PodwrightError(
-            'failed-precondition',
-            `Sandbox ${container.sandbox.id} of container ${id} is stopped.`,
-          );
-        }
-        container.start();
-      },
-      options?.signal,
-    );
+    await this.containers.start(id, options);
   }
 
-  async stopContainer(id: string, options?: StopOptions): Promise<void> {
+  async stopContainer(id: string, options: StopOptions = {}): Promise<void> {
     this.#check(options);
-    const graceMs = options?.graceMs ?? this.host.containers.get(id)?.config.terminationGraceMs ?? 0;
-    await this.host.stops.run(
-      id,
-      graceMs,
-      (work) => this.host.locks.run(id, work, options?.signal),
-      async (hurry) => await this.host.containers.get(id)?.stop(graceMs, options?.signal, hurry),
-    );
+    await this.containers.stop(id, options);
   }
 
-  async removeContainer(id: string, options?: CallOptions): Promise<void> {
+  async removeContainer(id: string, options: CallOptions = {}): Promise<void> {
     this.#check(options);
-    await this.host.stops.run(
-      id,
-      0,
-      (work) => this.host.locks.run(id, work, options?.signal),
-      async () => {
-        const container = this.host.containers.get(id);
-        if (!container) return;
-        await container.stop(0);
-        container.log.close();
-        this.host.containers.delete(id);
-        this.host.emitContainer(container, 'container-removed');
-      },
-    );
+    await this.containers.remove(id, options);
   }
 
   async listContainers(
@@ -265,17 +180,17 @@ export class MemoryRuntimeService implements RuntimeService {
 
   async containerStatus(id: string, options?: CallOptions): Promise<ContainerStatus> {
     this.#check(options);
-    return this.#container(id).status();
+    return containerOn(this.host, id).status();
   }
 
   async reopenContainerLog(id: string, options?: CallOptions): Promise<void> {
     this.#check(options);
-    this.#container(id).reopenLog();
+    containerOn(this.host, id).reopenLog();
   }
 
   async *containerLogs(id: string, options: LogOptions = {}): AsyncGenerator<LogEntry> {
     this.#check(options);
-    yield* readLog(this.#container(id), options);
+    yield* readLog(containerOn(this.host, id), options);
   }
 
   async execSync(
@@ -284,19 +199,19 @@ export class MemoryRuntimeService implements RuntimeService {
     options: ExecSyncOptions = {},
   ): Promise<ExecSyncResult> {
     this.#check(options);
-    return runToEnd(startExec(this.#container(id), { command }), command, options, this.host.clock);
+    return runToEnd(startExec(containerOn(this.host, id), { command }), command, options, this.host.clock);
   }
 
   async exec(id: string, options: ExecOptions): Promise<ExecSession> {
     this.#check(options);
-    const session = startExec(this.#container(id), options);
+    const session = startExec(containerOn(this.host, id), options);
     options.signal?.addEventListener('abort', () => void session.kill(), { once: true });
     return session;
   }
 
   async portForward(sandboxId: string, port: number, options: PortForwardOptions = {}): Promise<Duplex> {
     this.#check(options);
-    const sandbox = this.#sandbox(sandboxId);
+    const sandbox = sandboxOn(this.host, sandboxId);
     if (!sandbox.ready) {
       throw new PodwrightError('failed-precondition', `Sandbox ${sandboxId} is stopped and has no network.`);
     }
@@ -312,7 +227,7 @@ export class MemoryRuntimeService implements RuntimeService {
 
   async attach(id: string, options: AttachOptions = {}): Promise<AttachSession> {
     this.#check(options);
-    return this.#container(id).streams.attach(options);
+    return containerOn(this.host, id).streams.attach(options);
   }
 
   async updateContainerResources(
@@ -321,7 +236,7 @@ export class MemoryRuntimeService implements RuntimeService {
     options?: CallOptions,
   ): Promise<void> {
     this.#check(options);
-    this.#container(id).updateResources(resources);
+    containerOn(this.host, id).updateResources(resources);
   }
 
   async updatePodSandboxResources(
@@ -330,7 +245,7 @@ export class MemoryRuntimeService implements RuntimeService {
     options?: CallOptions,
   ): Promise<void> {
     this.#check(options);
-    const sandbox = this.#sandbox(id);
+    const sandbox = sandboxOn(this.host, id);
     const { name } = sandbox.config.metadata;
     checkContainerResources(resources, `pod ${name}`);
     if (!sandbox.ready) {
@@ -370,52 +285,7 @@ export class MemoryRuntimeService implements RuntimeService {
 
   async removeOrphans(options: OrphanOptions = {}): Promise<OrphanReport> {
     this.#check(options);
-    const { dryRun = false, graceMs = ORPHAN_GRACE_MS, isKnownPod } = options;
-    const found = [...this.host.orphans(), ...(await this.#volumeOrphans(isKnownPod))];
-    const names = found.map(({ what }) => what);
-    const { sweep, spare, marks } = decideOrphans(names, this.host.orphanMarks, {
-      nowMs: this.host.clock.nowMs(),
-      graceMs,
-    });
-    if (dryRun) return { removed: sweep, marked: spare, errors: [] };
-    this.host.orphanMarks = marks;
-    for (const { what, remove } of found) if (sweep.includes(what)) await remove();
-    return { removed: sweep, marked: spare, errors: [] };
-  }
-
-  async #volumeOrphans(isKnownPod: OrphanOptions['isKnownPod']): Promise<readonly Orphan[]> {
-    const orphans: Orphan[] = [];
-    for (const uid of (isKnownPod && (await this.volumes.pods?.())) ?? []) {
-      if (await isKnownPod?.(uid)) continue;
-      orphans.push({ what: `volumes of pod ${uid}`, remove: () => this.volumes.tearDown(uid) });
-    }
-    return orphans;
-  }
-
-  async #stopSandbox(sandbox: SimulatedSandbox): Promise<void> {
-    if (!sandbox.ready) return;
-    await Promise.all(this.#containersOf(sandbox.id).map((container) => container.stop(0)));
-    sandbox.stop();
-    this.host.emitSandbox(sandbox, 'sandbox-stopped');
-  }
-
-  #containersOf(sandboxId: string): readonly SimulatedContainer[] {
-    return [...this.host.containers.values()].filter(({ sandbox }) => sandbox.id === sandboxId);
-  }
-
-  /** Its processes are not shown: like all that only a kernel has. */
-  #checkPidTarget(id: string, sandboxId: string): void {
-    const { sandbox, phase, config } = this.#container(id);
-    const { name } = config.metadata;
-    if (sandbox.id !== sandboxId) {
-      throw new PodwrightError('invalid-argument', `Container ${name} (${id}) is in another sandbox.`);
-    }
-    if (phase !== 'running') {
-      throw new PodwrightError(
-        'failed-precondition',
-        `Container ${name} (${id}) does not run: it is ${phase}.`,
-      );
-    }
+    return this.orphans.remove(options);
   }
 
   #check(options: CallOptions | undefined): void {
@@ -423,18 +293,5 @@ export class MemoryRuntimeService implements RuntimeService {
       throw new PodwrightError('closed', 'This runtime was disposed of. Create another one.');
     }
     throwIfAborted(options?.signal);
-  }
-
-  #sandbox(id: string): SimulatedSandbox {
-    const sandbox = this.host.sandboxes.get(id);
-    if (!sandbox) throw new PodwrightError('not-found', `There is no sandbox ${id}.`, { details: { id } });
-    return sandbox;
-  }
-
-  #container(id: string): SimulatedContainer {
-    const container = this.host.containers.get(id);
-    if (!container)
-      throw new PodwrightError('not-found', `There is no container ${id}.`, { details: { id } });
-    return container;
   }
 }

@@ -1,5 +1,4 @@
 import {
-  anonymousVolumes,
   type Clock,
   type ContainerAttempt,
   type ContainerConfig,
@@ -8,14 +7,12 @@ import {
   type ContainerResources,
   type ContainerStats,
   type ContainerStatus,
-  checkContainerResources,
   fired,
-  mergeResources,
   PodwrightError,
   type RuntimeEvent,
 } from '@podwright/core';
 import { ContainerFiles } from '../machine/container-files.js';
-import { FileError, type FileNode, FileTree } from '../machine/file-tree.js';
+import { FileError, FileTree } from '../machine/file-tree.js';
 import { sizeOf } from '../machine/node-size.js';
 import { ProcessTable } from '../machine/process-table.js';
 import { SIGKILL, signalNumber } from '../machine/signals.js';
@@ -24,9 +21,11 @@ import { ContainerLog } from '../store/container-log.js';
 import type { ImageContent } from '../store/image-store.js';
 import { LogFile } from '../store/log-file.js';
 import { AttachPoint } from './attach-point.js';
+import { changedLimits } from './changed-limits.js';
+import { containerMounts } from './container-mounts.js';
 import type { ProcessPlan } from './process-plan.js';
 import { hasLabels, type SimulatedSandbox } from './simulated-sandbox.js';
-import { simulatedMemoryBytes, simulatedStats } from './simulated-stats.js';
+import { simulatedStats } from './simulated-stats.js';
 import { TerminationFile } from './termination-message.js';
 
 /** What a container needs of its machine. */
@@ -198,21 +197,12 @@ export class SimulatedContainer {
   /** @throws PodwrightError kind `invalid-argument`, `failed-precondition` */
   updateResources(change: ContainerResources): void {
     const { name } = this.config.metadata;
-    const after = mergeResources(this.#resources, change);
-    checkContainerResources(after, `container "${name}"`);
+    const processes = this.#table?.list().length ?? 0;
+    const after = changedLimits(name, this.#resources, change, processes);
     if (this.#phase === 'exited') {
       throw new PodwrightError(
         'failed-precondition',
         `The limits of container "${name}" cannot be changed: it has ended. Make a new one with other limits.`,
-      );
-    }
-    const processes = this.#table?.list().length ?? 0;
-    const { memoryLimitBytes = Number.POSITIVE_INFINITY, pidsLimit = Number.POSITIVE_INFINITY } = change;
-    if (simulatedMemoryBytes(processes) > memoryLimitBytes || processes > pidsLimit) {
-      throw new PodwrightError(
-        'failed-precondition',
-        `The limits of container "${name}" cannot become so low: it uses ${simulatedMemoryBytes(processes)} bytes and ` +
-          `${processes} processes now. Choose higher ones, or restart it.`,
       );
     }
     this.#resources = after;
@@ -337,32 +327,9 @@ export class SimulatedContainer {
     root.copyFrom(this.image.root);
     for (const [path, text] of Object.entries(this.surroundings.sandboxFiles)) root.writeFile(path, text);
     root.makeDirectory(this.plan.cwd);
-    const mounts = this.config.mounts.map(
-      ({ hostPath, containerPath, readOnly, subPath, createHostPath }) => {
-        const { hostFiles } = this.surroundings;
-        const volume =
-          hostFiles.find(hostPath) ?? (createHostPath ? hostFiles.makeDirectory(hostPath) : undefined);
-        const node = volume && subPath ? this.#partOf(volume, subPath) : volume;
-        if (!node) {
-          throw new PodwrightError(
-            'container-start-failed',
-            `Container ${this.config.metadata.name} cannot start: ${hostPath} of its mount at ${containerPath} is not there.`,
-          );
-        }
-        return { containerPath, node, readOnly: readOnly ?? false };
-      },
-    );
-    const declared = anonymousVolumes(this.image.config, this.config.mounts).map((containerPath) => {
-      const volume = new FileTree();
-      const content = new FileTree(this.image.root).find(containerPath);
-      if (content?.kind === 'directory') volume.copyFrom(content);
-      return { containerPath, node: volume.root, readOnly: false };
-    });
     this.#termination = new TerminationFile(this.config);
-    const { readOnlyRootFilesystem = false } = this.config.security;
-    return new ContainerFiles(root, readOnlyRootFilesystem, [
-      ...declared,
-      ...mounts,
+    return new ContainerFiles(root, this.config.security.readOnlyRootFilesystem ?? false, [
+      ...containerMounts(this.config, this.image, this.surroundings.hostFiles),
       ...this.#termination.mounts(this.config.mounts),
     ]);
   }
@@ -377,25 +344,6 @@ export class SimulatedContainer {
         `Container ${this.config.metadata.name} cannot start: its log file cannot be made: ${error.message}.`,
       );
     }
-  }
-
-  /** What is at a path of a volume; made as a directory when it is missing. */
-  #partOf(volume: FileNode, subPath: string): FileNode {
-    if (volume.kind === 'file') return this.#subPathError(subPath, 'the volume is a file');
-    const tree = new FileTree(volume);
-    try {
-      return tree.find(subPath) ?? tree.makeDirectory(subPath);
-    } catch (error) {
-      if (error instanceof FileError) return this.#subPathError(subPath, error.message);
-      throw error;
-    }
-  }
-
-  #subPathError(subPath: string, why: string): never {
-    throw new PodwrightError(
-      'container-start-failed',
-      `Container ${this.config.metadata.name} cannot start: the subPath ${subPath} cannot be mounted: ${why}.`,
-    );
   }
 
   #eventHead() {
