@@ -80,6 +80,8 @@ export class SystemdRuntimeService implements RuntimeService {
   };
 
   private closed = false;
+  /** Whether there may be mounts of this process. */
+  private hasBegun = false;
 
   constructor(
     @inject(HostExecutor) private readonly host: HostExecutor,
@@ -126,6 +128,7 @@ export class SystemdRuntimeService implements RuntimeService {
     await this.readiness.checkSystemd();
     this.features = { ...this.features, userNamespaces: await this.users.isPossible() };
     if (this.state.access === 'exclusive') {
+      this.hasBegun = true;
       await this.makeDirectories();
       await this.containersMount.ensure();
       await this.persistent.awaitRestores();
@@ -148,7 +151,7 @@ export class SystemdRuntimeService implements RuntimeService {
     try {
       await this.pods.close();
       await this.ports[Symbol.asyncDispose]();
-      if (this.state.access === 'exclusive') {
+      if (this.hasBegun) {
         await this.rootfs.release();
         await this.containersMount.release();
       }

@@ -4,6 +4,7 @@ import { loadRuntimeConfig } from '../config-sources.js';
 import type { CliContext, CliIo } from './cli-context.js';
 import { ExitCode } from './exit-codes.js';
 import { configOfFlags, type GlobalFlags } from './global-flags.js';
+import { printError } from './report-error.js';
 
 /** A command's work; resolves to its exit code, nothing for 0. */
 export type CommandAction = (context: CliContext) => Promise<number> | Promise<void>;
@@ -44,8 +45,13 @@ export class Cli {
     };
     try {
       this.exitCode = (await action(context)) ?? ExitCode.ok;
-    } finally {
-      for (const runtime of opened) await runtime[Symbol.asyncDispose]();
+    } catch (error) {
+      // What else goes wrong must not take the place of the reason.
+      for (const runtime of opened) {
+        await runtime[Symbol.asyncDispose]().catch((further: unknown) => printError(io.stderr, further));
+      }
+      throw error;
     }
+    for (const runtime of opened) await runtime[Symbol.asyncDispose]();
   }
 }
