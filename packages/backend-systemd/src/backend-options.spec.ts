@@ -6,6 +6,7 @@ describe('parseBackendOptions', () => {
   it('has a default for everything', () => {
     expect(parseBackendOptions({})).toEqual({
       binaries: {},
+      defaultNetwork: true,
       keepNetworkMs: 0,
       ociRuntime: 'crun',
       execHandler: 'oci',

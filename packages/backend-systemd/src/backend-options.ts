@@ -71,6 +71,12 @@ export const systemdBackendOptionsSchema = z.strictObject({
     .optional()
     .describe('networks of pods; see @podwright/sandbox for this and the next two'),
   cniBinDirs: z.array(absolutePath).min(1).optional().describe('where CNI plugins lie'),
+  defaultNetwork: z
+    .boolean()
+    .default(true)
+    .describe(
+      'whether pods get a network of ours where none is configured; otherwise they cannot be run until one is',
+    ),
   defaultSubnet: z.string().optional().describe('addresses of the default network, in CIDR form'),
   defaultBridge: z
     .string()

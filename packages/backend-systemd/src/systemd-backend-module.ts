@@ -138,6 +138,7 @@ function libraryModules(
       runDir,
       ...(options.cniConfDir === undefined ? {} : { cniConfDir: options.cniConfDir }),
       ...(options.cniBinDirs === undefined ? {} : { cniBinDirs: options.cniBinDirs }),
+      defaultNetwork: options.defaultNetwork,
       ...(options.defaultSubnet === undefined ? {} : { defaultSubnet: options.defaultSubnet }),
       ...(options.defaultBridge === undefined ? {} : { defaultBridge: options.defaultBridge }),
       keepSharedMs: options.keepNetworkMs,

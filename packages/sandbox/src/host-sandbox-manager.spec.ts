@@ -504,6 +504,17 @@ describe('update', () => {
 });
 
 describe('networkStatus', () => {
+  it('waits for a configuration when the default network is off', async () => {
+    const manager = newManager({ defaultNetwork: false });
+    expect(await manager.networkStatus()).toEqual({
+      ready: false,
+      reason: 'NetworkPluginNotReady',
+      message: expect.stringMatching(/no network yet.*net\.d/),
+    });
+    await expect(manager.create(config('a'), 'a')).rejects.toMatchObject({ kind: 'failed-precondition' });
+    expect(manager.list()).toEqual([]);
+  });
+
   it('says what is missing', async () => {
     rmSync(join(root, 'usr/lib/cni/bridge'));
     expect(await newManager().networkStatus()).toEqual({

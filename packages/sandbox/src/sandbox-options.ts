@@ -14,7 +14,9 @@ export interface SandboxOptions {
   readonly cniConfDir: string;
   /** Where CNI plugins are looked for, first to last. */
   readonly cniBinDirs: readonly string[];
-  /** Addresses of the default bridge, in CIDR form; used when `cniConfDir` has no network. */
+  /** Whether pods get a default bridge when `cniConfDir` has no network; otherwise they wait for one. */
+  readonly defaultNetwork: boolean;
+  /** Addresses of the default bridge, in CIDR form. */
   readonly defaultSubnet: string;
   /**
    * Addresses of the second family, in CIDR form, or `off`. Used where the host has IPv6 and would not lose a default
@@ -53,6 +55,7 @@ export function withDefaults(
     runDir: options.runDir,
     cniConfDir: options.cniConfDir ?? '/etc/cni/net.d',
     cniBinDirs: options.cniBinDirs ?? ['/usr/lib/cni', '/opt/cni/bin', '/usr/libexec/cni'],
+    defaultNetwork: options.defaultNetwork ?? true,
     defaultSubnet: options.defaultSubnet ?? '10.91.0.0/16',
     defaultBridge: options.defaultBridge ?? 'podwright0',
     defaultSubnet6: options.defaultSubnet6 ?? 'fdb7:91a3:5e10::/64',

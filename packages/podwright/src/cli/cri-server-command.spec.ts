@@ -25,6 +25,7 @@ it.each([
   ['a wrong socket', ['--listen', 'tcp://1.2.3.4']],
   ['a name for an address', ['--streaming-address', 'localhost']],
   ['an unknown cgroup driver', ['--cgroup-driver', 'none']],
+  ['to do without a network that the backend does not make', ['--backend', 'memory', '--no-default-network']],
 ])('refuses %s', async (_name, flags) => {
   await using bed = await CliBed.start();
   expect(await bed.run('cri-server', ...flags)).toMatchObject({ exitCode: 2 });

@@ -1,4 +1,4 @@
-import { ImageService, Logger, messageOf, PodStore, RuntimeService } from '@podwright/core';
+import { ImageService, Logger, messageOf, PodStore, PodwrightError, RuntimeService } from '@podwright/core';
 import { type Command, Option } from 'commander';
 import type { Container } from 'inversify';
 import type { ResolvedRuntimeConfig } from '../runtime-config.js';
@@ -18,6 +18,8 @@ interface CriServerFlags extends GlobalFlags {
   readonly streamingAddress: string;
   readonly streamingPort: number;
   readonly cgroupDriver?: 'systemd' | 'cgroupfs';
+  /** Also without the flag. */
+  readonly defaultNetwork: boolean;
 }
 
 const HELP = `
@@ -55,6 +57,10 @@ export function registerCriServer(program: Command, cli: Cli): void {
         'what kubelets are told (default: systemd with the backend systemd, else nothing)',
       ).choices(['systemd', 'cgroupfs']),
     )
+    .option(
+      '--no-default-network',
+      'not ready for pods with a network until one is configured, as on a node of a cluster',
+    )
     .addHelpText('after', HELP);
   command.action(() => {
     const flags = command.optsWithGlobals<CriServerFlags>();
@@ -65,9 +71,10 @@ export function registerCriServer(program: Command, cli: Cli): void {
 async function serve(context: CliContext, flags: CriServerFlags): Promise<void> {
   const { listen, streamingAddress, streamingPort, cgroupDriver, lockTimeout = 10 } = flags;
   const socketFd = handedSocket(context.env, process.pid);
+  const config = withNetwork(context.config, flags);
   // Loaded for this command only: it is large.
   const { CriServer, criServerModule } = await import('@podwright/cri-server');
-  const container = await context.createContainer(withKeptNetwork(context.config), {
+  const container = await context.createContainer(config, {
     access: 'exclusive',
     lockTimeoutMs: lockTimeout * 1000,
   });
@@ -102,11 +109,24 @@ async function serve(context: CliContext, flags: CriServerFlags): Promise<void> 
   }
 }
 
-/** Pods come and go one by one under a kubelet: what they share need not be made anew for each. */
-function withKeptNetwork(config: ResolvedRuntimeConfig): ResolvedRuntimeConfig {
+/**
+ * Pods come and go one by one under a kubelet: what they share need not be made anew for each.
+ * @throws PodwrightError kind `invalid-argument`
+ */
+function withNetwork(
+  config: ResolvedRuntimeConfig,
+  { defaultNetwork }: CriServerFlags,
+): ResolvedRuntimeConfig {
   const { backend, backendOptions } = config;
-  if (backend !== 'systemd') return config;
-  return { ...config, backendOptions: { keepNetworkMs: KEEP_NETWORK_MS, ...backendOptions } };
+  if (backend === 'systemd') {
+    const off = defaultNetwork ? {} : { defaultNetwork };
+    return { ...config, backendOptions: { keepNetworkMs: KEEP_NETWORK_MS, ...backendOptions, ...off } };
+  }
+  if (defaultNetwork) return config;
+  throw new PodwrightError(
+    'invalid-argument',
+    `--no-default-network is for the backend systemd: the backend ${backend} leaves networks to its runtime. Leave it out.`,
+  );
 }
 
 /** Tells systemd, where it waits for that (sd_notify(3)): Node itself has no datagrams of unix sockets. */

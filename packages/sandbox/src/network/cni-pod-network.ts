@@ -26,7 +26,7 @@ import type { PodNetwork, PodNetworkRequest, PodNetworkStatus } from './pod-netw
 import { selectedNetworks } from './selected-networks.js';
 import { parseSubnet } from './subnets.js';
 
-/** Connects pods by CNI: to the host's first configured network, or to a default bridge when there is none. */
+/** Connects pods by CNI: to the host's first configured network, or to a default bridge when there is none, unless that is off. */
 @injectable()
 export class CniPodNetwork implements PodNetwork, UsesHostPrograms {
   constructor(
@@ -180,6 +180,15 @@ export class CniPodNetwork implements PodNetwork, UsesHostPrograms {
     if (networks[0] !== undefined) return networks[0];
     // A host whose only configuration is broken was meant to have that network, not ours.
     if (errors.length > 0) throw errors[0];
+    if (!this.options.defaultNetwork) {
+      const { cniConfDir } = this.options;
+      throw new PodwrightError(
+        'failed-precondition',
+        `Pods have no network yet: there is no configuration of one in ${cniConfDir}, and the default network is off. ` +
+          'Install a network plugin, which writes one, or give the node a configuration of CNI.',
+        { details: { cniConfDir } },
+      );
+    }
     return defaultNetwork(this.options, { ...needs, ipv6: await this.#withIpv6() });
   }
 
