@@ -42,7 +42,7 @@ describe('containerUnit', () => {
       unitProperty('KillSignal', 15),
       unitProperty('SendSIGKILL', true),
       unitProperty('TimeoutStartUSec', 'infinity'),
-      unitProperty('TimeoutStopUSec', 20_000_000),
+      unitProperty('TimeoutStopUSec', 30_000_000),
       unitProperty('Restart', 'no'),
       unitProperty('LogRateLimitIntervalUSec', 1_000_000),
       unitProperty('LogRateLimitBurst', 100_000_000),

@@ -17,10 +17,11 @@ const FORWARDED: ReadonlyMap<string, number> = new Map([
 ]);
 const MICROSECONDS_PER_MS = 1000;
 /**
- * systemd's time to kill a container goes beyond its grace, for it is the time of the record script as well. Whoever
- * stops a container kills it when the grace is over; this is for a stop that the agent does not see to its end.
+ * systemd's time to kill a container goes beyond its grace, for it is the time of the record script as well, which takes long
+ * where the host is busy: one that is killed leaves no exit code. Whoever stops a container kills it when the grace is over;
+ * this is for a stop that the agent does not see to its end.
  */
-const STOP_MARGIN_MS = 10_000;
+const STOP_MARGIN_MS = 20_000;
 
 /**
  * The properties of a container's transient unit.

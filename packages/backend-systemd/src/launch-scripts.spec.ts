@@ -270,6 +270,12 @@ describe('the record script', () => {
     expect(await readdir(paths.state)).not.toContain('started');
   });
 
+  it('is not ended by the signal that systemd sends when its time is over', async () => {
+    await program('stat', 'kill -TERM "$PPID"; exec /usr/bin/stat "$@"');
+    await attempt('i1', { code: '7' });
+    expect(await lines()).toMatchObject([{ invocation: 'i1', exitCode: 7 }]);
+  });
+
   it('does not fail when systemd saw that the container failed', async () => {
     await writeFile(paths.startedMarker, 'i1\n');
     await writeFile(join(paths.exitDir, ID), '7');

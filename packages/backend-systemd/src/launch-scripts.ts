@@ -193,10 +193,14 @@ function pidNamespaceCheck(link: string | undefined): string {
  * A launch that was stopped is no attempt; one that died without a word is.
  *
  * It fails when the container failed and systemd did not see it, so that the unit fails, and starts again by its policy.
+ *
+ * On a host so busy that TimeoutStopSec= does not do, systemd ends what runs by SIGTERM, and a whole TimeoutStopSec= later by
+ * SIGKILL: the time is used.
  */
 export function recordScript(input: LaunchInput): string {
   const { backoff } = input;
   return `${header(input)}
+trap '' TERM
 delete() {
   ${words(input, [...input.runtime, 'delete', '--force', input.id])} >/dev/null 2>&1
 }
