@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { slowness } from '../slowness.js';
+import { fewer, slowness } from '../slowness.js';
 import {
   makeAgentFolder,
   pullBusybox,
@@ -27,11 +27,12 @@ afterAll(async () => {
 });
 
 describe('containers that exit at once', () => {
-  it('200 of them, 5 pods of 10 at a time: every code is right', {
+  it('many of them, 5 pods of 10 at a time: every code is right', {
     timeout: 240_000 * slowness,
   }, async () => {
-    const numbers = Array.from({ length: 200 }, (_, number) => number);
-    const pods = Array.from({ length: 20 }, (_, index) =>
+    const count = fewer(20);
+    const numbers = Array.from({ length: 10 * count }, (_, number) => number);
+    const pods = Array.from({ length: count }, (_, index) =>
       testPod(
         `codes-${index}`,
         numbers.slice(index * 10, index * 10 + 10).map((number) => shell(`c${number}`, `exit ${number % 8}`)),

@@ -4,7 +4,7 @@ import type { PodStatus } from '@podwright/core';
 import { StorageCheckIntervalMs } from '@podwright/pods';
 import { ContainerModule } from 'inversify';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { slowness } from '../slowness.js';
+import { fewer, slowness } from '../slowness.js';
 import { isUnified } from './support/cgroups.js';
 import { expectFailure } from './support/failure.js';
 import { hostPidOf } from './support/processes.js';
@@ -26,7 +26,7 @@ import {
 } from './support/test-pods.js';
 
 const MIB = 1024 * 1024;
-const CONTAINERS = 50;
+const CONTAINERS = fewer(50);
 
 let agent: TestAgent;
 

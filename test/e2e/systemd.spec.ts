@@ -26,6 +26,7 @@ import fc from 'fast-check';
 import { Container } from 'inversify';
 import { distinct, filter, firstValueFrom, map, take, toArray } from 'rxjs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { fewer } from '../slowness.js';
 
 const run = promisify(execFile);
 const PREFIX = `podwright-test-${process.pid}`;
@@ -608,7 +609,7 @@ describe('names', () => {
         expect(escaped.map(unescapeUnitName)).toEqual(await systemdEscape(escaped, '--unescape'));
         for (const text of escaped) expect(isValidUnitName(`${text}.service`)).toBe(text.length <= 247);
       }),
-      { numRuns: 25 },
+      { numRuns: fewer(25) },
     );
   });
 
@@ -620,7 +621,7 @@ describe('names', () => {
           .filter((text) => usable(text) && !text.split('/').includes('..'));
         expect(given.map(escapeUnitPath)).toEqual(await systemdEscape(given, '--path'));
       }),
-      { numRuns: 25 },
+      { numRuns: fewer(25) },
     );
   });
 

@@ -6,7 +6,7 @@ import { type ConfigObject, parseConfigObject, VolumeProvider, type VolumeUsage 
 import { createContainer } from 'podwright';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { testImages } from '../host/images.js';
-import { slowness } from '../slowness.js';
+import { fewer, slowness } from '../slowness.js';
 import { filesWith } from './support/files.js';
 import { RecordingLogger } from './support/recording-logger.js';
 import {
@@ -146,7 +146,7 @@ describe('a part of a volume', () => {
         testPod('swapper', [swapper], { volumes: shared }),
       );
       const seen = new Set<string>();
-      for (let times = 0; times < 25; times++) {
+      for (let times = 0; times < fewer(25); times++) {
         const volumeMounts = [{ name: 'd', mountPath: '/part', subPath: 'x' }];
         const victim = testPod(`victim-${times}`, [shell('main', look, { volumeMounts })], {
           volumes: shared,
