@@ -124,7 +124,15 @@ describe('pulling', () => {
     const [one, two] = await Promise.all([pull(testImages.web), pull(`${testRegistry}/podwright/web:1`)]);
     expect(two).toEqual(one);
     expect(copies()).toHaveLength(1);
-    await pull(testImages.web);
+  });
+
+  it('copies nothing again that is as the registry has it', async () => {
+    const { pull, copies, images } = await start();
+    const done = (await pull(testImages.web)).at(-1);
+    expect((await pull(testImages.web)).at(-1)).toEqual(done);
+    expect(copies()).toHaveLength(1);
+    await images.removeImage(testImages.web);
+    expect((await pull(testImages.web)).at(-1)).toEqual(done);
     expect(copies()).toHaveLength(2);
   });
 

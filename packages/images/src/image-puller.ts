@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   type Image,
   type ImageReference,
@@ -22,6 +23,7 @@ import {
 import { PullNotes } from './pull-notes.js';
 import { PullProgress } from './pull-progress.js';
 import { isRefusal, type PullSource, PullSources, refusedByAll } from './pull-sources.js';
+import { SignaturePolicy } from './signature-policy.js';
 import { Skopeo, type SkopeoCall } from './skopeo.js';
 import { EVERYTHING, StoreLocks } from './store-locks.js';
 import { type WorkDir, WorkDirs } from './work-dirs.js';
@@ -38,6 +40,8 @@ interface Contents {
 interface Reached {
   readonly source: PullSource;
   readonly manifest: Manifest | undefined;
+  /** Of the manifest's text. */
+  readonly digest: string;
 }
 
 /** Pulls one image from a registry into the store. */
@@ -51,6 +55,7 @@ export class ImagePuller {
     @inject(PullSources) private readonly sources: PullSources,
     @inject(LeftoverLayers) private readonly leftovers: LeftoverLayers,
     @inject(PullNotes) private readonly notes: PullNotes,
+    @inject(SignaturePolicy) private readonly policy: SignaturePolicy,
   ) {}
 
   /**
@@ -73,6 +78,8 @@ export class ImagePuller {
     const before = await this.store.allLayers({ signal });
     const progress = new PullProgress(contents?.layers ?? []);
     progress.begin(before).forEach(emit);
+    const present = await this.#present(name, reached);
+    if (present !== undefined) return present;
     await using _note = await this.notes.write(
       name,
       contents?.layers.map(({ digest }) => digest) ?? [],
@@ -116,13 +123,32 @@ export class ImagePuller {
     }
   }
 
+  /**
+   * What the store has under this name, if it is what the registry has: nothing is to be copied then. Where a policy asks
+   * for more than that, skopeo decides.
+   */
+  async #present(name: string, { digest }: Reached): Promise<Image | undefined> {
+    if (!(await this.policy.takesAnything())) return undefined;
+    try {
+      const { image } = (await this.store.resolve(name)) ?? {};
+      if (!image?.repoTags.includes(name)) return undefined;
+      return image.repoDigests.some((known) => known.endsWith(`@${digest}`)) ? image : undefined;
+    } catch (error) {
+      // The copy mends it, or tells of it.
+      if (PodwrightError.is(error, 'corrupt-state')) return undefined;
+      throw error;
+    }
+  }
+
   /** Asks with one credential after the other until the registry shows the manifest. */
   async #reach(name: string, options: PullOptions, work: WorkDir, call: SkopeoCall): Promise<Reached> {
     const sources = await this.sources.of(name, options, work);
     const refusals: PodwrightError[] = [];
     for (const source of sources) {
       try {
-        return { source, manifest: parseManifest(await this.skopeo.rawManifest(source, call)) };
+        const text = await this.skopeo.rawManifest(source, call);
+        const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
+        return { source, manifest: parseManifest(text), digest };
       } catch (error) {
         if (!isRefusal(error)) throw error;
         refusals.push(error);

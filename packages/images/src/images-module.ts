@@ -15,6 +15,7 @@ import { PlainArchives } from './plain-archives.js';
 import { PullNotes } from './pull-notes.js';
 import { PullSources } from './pull-sources.js';
 import { SharedPulls } from './shared-pulls.js';
+import { SignaturePolicy } from './signature-policy.js';
 import { Skopeo } from './skopeo.js';
 import { SkopeoImageService } from './skopeo-image-service.js';
 import { StorageCommand } from './storage-command.js';
@@ -42,6 +43,7 @@ export function imagesModule(options: ImagesOptions): ContainerModule {
     bind(ImageMounter).to(OverlayImageMounter).inSingletonScope();
     bind(ImageVolumes).to(DirectoryImageVolumes).inSingletonScope();
     bind(WorkDirs).toSelf().inSingletonScope();
+    bind(SignaturePolicy).toSelf().inSingletonScope();
     bind(Skopeo).toSelf().inSingletonScope();
     bind(LeftoverLayers).toSelf().inSingletonScope();
     bind(PullNotes).toSelf().inSingletonScope();
