@@ -11,7 +11,8 @@ import {
   toApiPodStatus,
 } from '@podwright/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { agentOver, FakeBackend, ManualClock, podOf, untilAborted } from './fake-backend.spec-helper.js';
+import { agentOver, FakeBackend, podOf, untilAborted } from './fake-backend.spec-helper.js';
+import { ManualClock } from './manual-clock.spec-helper.js';
 import { MemoryPodStore } from './memory-pod-store.js';
 
 const EVERYTHING = { minAgeMs: 0, maxPerPodContainer: 0, maxContainers: 0 };

@@ -8,7 +8,6 @@ import {
   ContainerRuntime,
   type ContainerStats,
   type ContainerStatus,
-  type Image,
   ImageService,
   type LogEntry,
   Logger,
@@ -17,7 +16,6 @@ import {
   type PodSandboxStats,
   type PodSandboxStatus,
   PodwrightError,
-  type PullEvent,
   parsePod,
   type RuntimeEvent,
   type RuntimeFeatures,
@@ -25,37 +23,19 @@ import {
   type StopOptions,
   silentLogger,
   VolumeProvider,
-  type VolumeUsage,
 } from '@podwright/core';
 import { Container } from 'inversify';
-import { type Observable, of, Subject, throwError } from 'rxjs';
+import { Subject } from 'rxjs';
+import { FakeStores, lacking } from './fake-stores.spec-helper.js';
 import { podsModule } from './pods-module.js';
-
-/** A clock that stands still unless a test moves it; a sleep moves it at once. */
-export class ManualClock implements Clock {
-  time = 1_700_000_000_000;
-  readonly sleeps: number[] = [];
-
-  nowMs(): number {
-    return this.time;
-  }
-
-  async sleep(delayMs: number): Promise<void> {
-    this.sleeps.push(delayMs);
-    this.time += delayMs;
-  }
-}
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
 interface FakeContainer extends Mutable<ContainerStatus> {
   readonly config: ContainerConfig;
 }
 
-/** What a call of the backend may be made to do instead of its work: fail, or wait. */
-type Hook = (call: string, subject: string, signal?: AbortSignal) => Promise<void> | void;
-
 /** The smallest backend with which PodRuntime can be seen at work. It notes every call. */
-export class FakeBackend implements RuntimeService, ImageService, VolumeProvider {
+export class FakeBackend extends FakeStores implements RuntimeService {
   readonly type = 'fake';
   features: RuntimeFeatures = {
     supervisedRestart: true,
@@ -72,21 +52,18 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
     runtimeHandlers: [],
   };
   readonly events = new Subject<RuntimeEvent>();
-  readonly calls: string[] = [];
   readonly sandboxes = new Map<string, Mutable<PodSandboxStatus> & { config: PodSandboxConfig }>();
   readonly containers = new Map<string, FakeContainer>();
-  readonly images = new Map<string, Image>();
-  readonly registry = new Set(['busybox', 'web:1', 'init:1']);
-  readonly volumes = new Map<string, Pod>();
   /** Exit codes of the attempts of a container's name that end at once; one without runs on. */
   readonly exits = new Map<string, number[]>();
   startFailure: PodwrightError | undefined;
-  hook: Hook = () => undefined;
   /** What is told late, while it is set: lists are ahead of it. */
   heldEvents: RuntimeEvent[] | undefined;
   private count = 0;
 
-  constructor(private readonly clock: Clock) {}
+  constructor(private readonly clock: Clock) {
+    super();
+  }
 
   async start(): Promise<void> {
     this.calls.push('start ');
@@ -242,58 +219,6 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
     return { removed: ['orphan'], marked: [], errors: [] };
   }
 
-  pullImage(reference: string): Observable<PullEvent> {
-    this.calls.push(`pullImage ${reference}`);
-    if (!this.registry.has(reference)) {
-      return throwError(() => new PodwrightError('image-not-found', `the registry has no ${reference}`));
-    }
-    const image: Image = {
-      ...{ id: `sha256:${reference}`, repoTags: [reference], repoDigests: [] },
-      ...{ sizeBytes: 1, labels: {} },
-    };
-    this.images.set(reference, image);
-    return of<PullEvent[]>({ type: 'resolving', reference }, { type: 'done', image });
-  }
-
-  async imageStatus(reference: string): Promise<Image | undefined> {
-    return this.images.get(reference);
-  }
-
-  async listImages(): Promise<readonly Image[]> {
-    return [...this.images.values()];
-  }
-
-  async removeImage(reference: string): Promise<void> {
-    this.images.delete(reference);
-  }
-
-  async loadImage(): Promise<readonly Image[]> {
-    return [];
-  }
-
-  async imageFsInfo() {
-    return { mountpoint: '/', usedBytes: 1, inodesUsed: 1, capacityBytes: 2, availableBytes: 1 };
-  }
-
-  async setUp(pod: Pod, options: CallOptions = {}): Promise<ReadonlyMap<string, string>> {
-    await this.note('setUp', pod.metadata.name, options.signal);
-    this.volumes.set(pod.metadata.uid, pod);
-    return new Map(pod.spec.volumes.map(({ name }) => [name, `/volumes/${name}`]));
-  }
-
-  async update(): Promise<void> {
-    throw lacking('update of volumes');
-  }
-
-  async usage(): Promise<readonly VolumeUsage[]> {
-    return [];
-  }
-
-  async tearDown(podUid: string): Promise<void> {
-    await this.note('tearDown', podUid);
-    this.volumes.delete(podUid);
-  }
-
   /** Ends a container that runs, from outside of PodRuntime. */
   endByName(name: string, exitCode: number, restartInMs?: number): void {
     const container = this.byName(name);
@@ -342,11 +267,6 @@ export class FakeBackend implements RuntimeService, ImageService, VolumeProvider
     const container = this.containers.get(id);
     if (!container) throw new PodwrightError('not-found', `no container ${id}`);
     return container;
-  }
-
-  private async note(call: string, subject: string, signal?: AbortSignal): Promise<void> {
-    this.calls.push(`${call} ${subject}`);
-    await this.hook(call, subject, signal);
   }
 
   private emit(event: DistributiveOmit<RuntimeEvent, 'timestampMs'>): void {
@@ -401,8 +321,4 @@ export function untilAborted(signal: AbortSignal | undefined): Promise<never> {
       once: true,
     });
   });
-}
-
-function lacking(what: string): PodwrightError {
-  return new PodwrightError('unsupported', `This backend has no ${what}: look at its features.`);
 }

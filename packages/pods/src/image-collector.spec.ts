@@ -9,9 +9,9 @@ import {
 } from '@podwright/core';
 import { Container } from 'inversify';
 import { describe, expect, it } from 'vitest';
-import { ManualClock } from './fake-backend.spec-helper.js';
 import { ImageCollector } from './image-collector.js';
 import { ImageUses, ImageUsesFile } from './image-uses.js';
+import { ManualClock } from './manual-clock.spec-helper.js';
 import { PodEventHub } from './pod-event-hub.js';
 
 const CAPACITY = 100;

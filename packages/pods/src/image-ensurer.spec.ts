@@ -11,10 +11,10 @@ import {
 import { Container } from 'inversify';
 import { Observable } from 'rxjs';
 import { describe, expect, it } from 'vitest';
-import { ManualClock } from './fake-backend.spec-helper.js';
 import { ImageEnsurer } from './image-ensurer.js';
 import { ImagePullOptions } from './image-pull-options.js';
 import { ImageUses, ImageUsesFile } from './image-uses.js';
+import { ManualClock } from './manual-clock.spec-helper.js';
 
 const imageOf = (reference: string): Image => ({
   id: `id of ${reference}`,

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Logger, silentLogger } from '@podwright/core';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { ManualClock } from './fake-backend.spec-helper.js';
 import { ImageUses } from './image-uses.js';
+import { ManualClock } from './manual-clock.spec-helper.js';
 
 let folder: string;
 beforeEach(() => {

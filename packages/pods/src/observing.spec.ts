@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { type ContainerRuntime, PodStore, type RuntimeAccess } from '@podwright/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DirectoryLock } from './directory-lock.js';
-import { agentOver, FakeBackend, ManualClock, podOf } from './fake-backend.spec-helper.js';
+import { agentOver, FakeBackend, podOf } from './fake-backend.spec-helper.js';
 import { FilePodStore } from './file-pod-store.js';
+import { ManualClock } from './manual-clock.spec-helper.js';
 import { ObservedPodStore } from './observed-pod-store.js';
 import { PodAccess } from './pod-access.js';
 

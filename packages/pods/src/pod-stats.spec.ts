@@ -2,7 +2,7 @@ import type { PodSandboxStats, RuntimeService, VolumeProvider } from '@podwright
 import { PodwrightError } from '@podwright/core';
 import { firstValueFrom, take, toArray } from 'rxjs';
 import { expect, it } from 'vitest';
-import { ManualClock } from './fake-backend.spec-helper.js';
+import { ManualClock } from './manual-clock.spec-helper.js';
 import { PodStatsReader } from './pod-stats.js';
 
 const stats = (uid: string, namespace: string): PodSandboxStats => ({

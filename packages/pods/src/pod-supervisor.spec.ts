@@ -8,7 +8,8 @@ import {
 } from '@podwright/core';
 import { filter, firstValueFrom, from, merge, mergeMap, of } from 'rxjs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { agentOver, FakeBackend, ManualClock, podOf } from './fake-backend.spec-helper.js';
+import { agentOver, FakeBackend, podOf } from './fake-backend.spec-helper.js';
+import { ManualClock } from './manual-clock.spec-helper.js';
 import { MemoryPodStore } from './memory-pod-store.js';
 
 let clock: ManualClock;

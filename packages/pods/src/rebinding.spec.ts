@@ -14,8 +14,9 @@ import {
 } from '@podwright/core';
 import type { Container } from 'inversify';
 import { afterEach, describe, expect, it } from 'vitest';
-import { agentOver, FakeBackend, ManualClock, podOf } from './fake-backend.spec-helper.js';
+import { agentOver, FakeBackend, podOf } from './fake-backend.spec-helper.js';
 import { ManifestContainerOptionsGenerator } from './manifest-container-options-generator.js';
+import { ManualClock } from './manual-clock.spec-helper.js';
 import { MemoryPodStore } from './memory-pod-store.js';
 import { NodeFacts } from './node-facts.js';
 

@@ -1,6 +1,7 @@
 import { type ContainerRuntime, type EphemeralContainer, PodwrightError } from '@podwright/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { agentOver, FakeBackend, ManualClock, podOf } from './fake-backend.spec-helper.js';
+import { agentOver, FakeBackend, podOf } from './fake-backend.spec-helper.js';
+import { ManualClock } from './manual-clock.spec-helper.js';
 
 let backend: FakeBackend;
 let runtime: ContainerRuntime;
