@@ -1,19 +1,21 @@
-// npm run test:v2: tests of the systemd backend on a host with the unified cgroup hierarchy (v2), which is a virtual
-// machine under software emulation. Ends with a line `N passed, N failed`.
+// npm run test:v2: tests of the systemd backend on hosts with the unified cgroup hierarchy (v2), which are virtual
+// machines under software emulation. Ends with a line `N passed, N failed`.
+import { availableParallelism, freemem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { VM_PACKAGES } from '../test/vm/image.mjs';
-import { runInMachine, whyNoMachine } from '../test/vm/machine.mjs';
-import { FULL, SHORT_FILES, shortPattern } from '../test/vm/suites.mjs';
+import { MACHINE_MEMORY_MB, runInMachine, whyNoMachine } from '../test/vm/machine.mjs';
+import { MACHINES, SHORT, USERS_PATTERN } from '../test/vm/suites.mjs';
 import { ensureDebianPackages, setUpOrExit } from './setup.mjs';
 import { evaluateReport, summaryOf } from './vitest-report.mjs';
 
 const USAGE = `npm run test:v2 [-- OPTION… [FILE…]]
 
-  FILE…              test files; default: the conformance suite and what else depends on cgroups
+  FILE…              test files; default: the conformance suite and what else depends on cgroups, on several machines
   --short            a choice of all that, for every change
   -t NAME            only tests with this in their names
   --run COMMAND      runs this shell command on the machine instead of tests
-  --timeout SECONDS  ends the machine then; default 10800`;
+  --backports        the machine has the newer kernel of Debian's backports
+  --timeout SECONDS  ends a machine then; default 10800`;
 
 function parse() {
   try {
@@ -23,6 +25,7 @@ function parse() {
         short: { type: 'boolean', default: false },
         testNamePattern: { type: 'string', short: 't' },
         run: { type: 'string' },
+        backports: { type: 'boolean', default: false },
         timeout: { type: 'string', default: '10800' },
       },
     });
@@ -37,21 +40,41 @@ function parse() {
 /** How much longer things take there: see test/slowness.ts. */
 const SLOWNESS = '8';
 
-function planOf({ short, run, testNamePattern }) {
+/** What runs, by machine: `{name, kernel, files, pattern}`, or `command` instead of files. */
+function machinesOf({ short, run, testNamePattern: pattern, backports, filters }) {
+  const kernel = backports ? 'backports' : 'own';
+  if (run !== undefined) return [{ name: 'v2', kernel, files: [], command: ['sh', '-c', run] }];
+  if (short) return [{ ...SHORT, kernel }];
+  if (filters.length === 0 && pattern === undefined && !backports) return MACHINES;
+  const files = filters.length > 0 ? filters : [...new Set(MACHINES.flatMap((each) => each.files))];
+  return [{ name: 'v2', kernel, files, pattern }];
+}
+
+/** Each machine is busy on little more than one core: its tests run one after the other. */
+function machinesAtOnce() {
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(freemem() / 2 ** 20 / MACHINE_MEMORY_MB)));
+}
+
+/** Runs one machine; its failure is a result, so that the others are seen to their end. */
+async function runMachine({ name, kernel, files, pattern, command }, isOne, run) {
   const passedOn = /^(CI|NO_COLOR|PODWRIGHT_.*)$/;
   const env = {
     PODWRIGHT_TEST_SLOWNESS: SLOWNESS,
-    ...Object.fromEntries(Object.entries(process.env).filter(([name]) => passedOn.test(name))),
+    ...Object.fromEntries(Object.entries(process.env).filter(([each]) => passedOn.test(each))),
   };
-  if (run !== undefined) return { env, command: ['sh', '-c', run] };
-  const pattern = short ? shortPattern() : testNamePattern;
-  return { env, vitest: pattern === undefined ? [] : ['-t', pattern] };
-}
-
-function filesOf({ short, run, filters }) {
-  if (run !== undefined) return [];
-  if (short) return SHORT_FILES;
-  return filters.length > 0 ? filters : FULL;
+  const plan = command ? { env, command } : { env, vitest: pattern === undefined ? [] : ['-t', pattern] };
+  const print = isOne ? console.log : (line) => console.log(`${name}: ${line}`);
+  try {
+    const started = Date.now();
+    const { exitCode, timedOut, report } = await runInMachine(files, plan, { ...run, kernel, print });
+    print(`the machine ended after ${Math.round((Date.now() - started) / 1000)} s`);
+    const result = evaluateReport(name, report ?? undefined, { exitCode, timedOut, mayBeEmpty: false });
+    return { ...result, exitCode };
+  } catch (error) {
+    run.signal.throwIfAborted();
+    console.error(`test:v2: ${name}: ${error.message}`);
+    return { project: name, passed: 0, failures: [`${name}: ${error.message}`], skipped: [], exitCode: 1 };
+  }
 }
 
 async function main(options) {
@@ -59,15 +82,28 @@ async function main(options) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => abort.abort(new Error(`ended by ${signal}`)));
   }
+  const machines = machinesOf(options);
   const run = { timeoutMs: Number(options.timeout) * 1000, signal: abort.signal };
-  const { exitCode, timedOut, report } = await runInMachine(filesOf(options), planOf(options), run);
-  if (options.run !== undefined) return exitCode;
-  const result = evaluateReport('v2', report ?? undefined, { exitCode, timedOut, mayBeEmpty: false });
-  // What the pattern leaves out is no news.
-  const isWhole = !options.short && options.testNamePattern === undefined;
-  const { lines, failed } = summaryOf([isWhole ? result : { ...result, skipped: [] }], { strict: false });
+  const results = new Map();
+  const open = machines.values();
+  const work = async () => {
+    for (const machine of open) results.set(machine, await runMachine(machine, machines.length === 1, run));
+  };
+  await Promise.all(Array.from({ length: Math.min(machines.length, machinesAtOnce()) }, work));
+  const inOrder = machines.map((machine) => ({ machine, ...results.get(machine) }));
+  if (options.run !== undefined) return inOrder[0].exitCode;
+  const { lines, failed } = summaryOf(inOrder.map(withNews), { strict: false });
   console.log(`\n${lines.join('\n')}`);
   return failed === 0 ? 0 : 1;
+}
+
+/** What a pattern leaves out is no news, nor is what another machine is there for. */
+function withNews({ machine, skipped, ...result }) {
+  const wanted = new RegExp(machine.pattern ?? '');
+  const others = new RegExp(USERS_PATTERN);
+  const isElsewhere = (title) =>
+    MACHINES.includes(machine) && machine.pattern === undefined && others.test(title);
+  return { ...result, skipped: skipped.filter((title) => wanted.test(title) && !isElsewhere(title)) };
 }
 
 const options = parse();

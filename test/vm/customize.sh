@@ -1,22 +1,31 @@
 #!/bin/sh
-# Makes a Debian root file system one that runs the tests: kernel, Node, units. Called by mmdebstrap, with the directory
-# as argument and apt set to that system; $PODWRIGHT_NODE is the node to copy, $PODWRIGHT_GUEST the guest's own files.
+# Makes a Debian root file system one that runs the tests: kernels, Node, units. Called by mmdebstrap, with the directory
+# as argument; $PODWRIGHT_NODE is the node to copy, $PODWRIGHT_GUEST the guest's own files.
 set -eu
 root=$1
+# Packages as of that system, not of the machine that makes it.
+export APT_CONFIG=$MMDEBSTRAP_APT_CONFIG
 
-# The package of the kernel would bring what makes a boot loader and an initramfs; the kernel itself is enough here.
-mkdir "$root/tmp/kernel"
-(
-  cd "$root/tmp/kernel"
-  package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: *//p' | head -n 1)
-  apt-get download -q "$package"
-  dpkg-deb -x ./*.deb .
-)
-mv "$root/tmp/kernel/boot/vmlinuz-"* "$root/boot/vmlinuz"
-mkdir -p "$root/usr/lib/modules"
-mv "$root/tmp/kernel/lib/modules/"* "$root/usr/lib/modules/"
-rm -r "$root/tmp/kernel"
-chroot "$root" depmod "$(ls "$root/usr/lib/modules")"
+# kernel NAME [/SUITE]: puts a kernel of Debian there. Its package would bring what makes a boot loader and an initramfs; the
+# kernel itself is enough here.
+kernel() {
+  mkdir "$root/tmp/kernel"
+  (
+    cd "$root/tmp/kernel"
+    apt-get download -q "linux-image-cloud-amd64${2:-}"
+    package=$(dpkg-deb -f ./*.deb Depends | sed 's/ (= \(.*\))$/=\1/')
+    rm ./*.deb
+    apt-get download -q "$package"
+    dpkg-deb -x ./*.deb .
+  )
+  mkdir -p "$root/usr/lib/modules"
+  mv "$root/tmp/kernel/boot/vmlinuz-"* "$root/boot/$1"
+  mv "$root/tmp/kernel/lib/modules/"* "$root/usr/lib/modules/"
+  rm -r "$root/tmp/kernel"
+}
+kernel vmlinuz
+kernel vmlinuz-backports /bookworm-backports
+for version in $(ls "$root/usr/lib/modules"); do chroot "$root" depmod "$version"; done
 
 cp "$PODWRIGHT_NODE" "$root/usr/bin/node"
 cp "$PODWRIGHT_GUEST/podwright-guest.service" "$root/etc/systemd/system/"
@@ -24,7 +33,7 @@ mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
 ln -s ../podwright-guest.service "$root/etc/systemd/system/multi-user.target.wants/"
 
 # Without udev, which would load a hundred modules; others are loaded by whoever asks the kernel for what they do.
-printf '%s\n' virtio_pci virtio_console overlay >"$root/etc/modules-load.d/podwright.conf"
+printf '%s\n' virtio_pci virtio_console virtio_blk overlay >"$root/etc/modules-load.d/podwright.conf"
 
 # Nothing starts by itself that the tests do not need: each process costs time under emulation.
 for unit in systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket \

@@ -24,8 +24,16 @@ const PACKAGES = [
   // The first process of PID namespaces, and of an image that the tests are made with.
   'catatonit',
 ];
-/** Debian's release that is tested. */
+/** Debian's release that is tested. Of its backports, which apt takes nothing from unless told, comes a second kernel. */
 const SUITE = 'bookworm';
+const SOURCES = [
+  ...[SUITE, `${SUITE}-updates`, `${SUITE}-backports`].map(
+    (suite) => `deb http://deb.debian.org/debian ${suite} main`,
+  ),
+  `deb http://deb.debian.org/debian-security ${SUITE}-security main`,
+];
+/** Files of the kernels, as customize.sh names them. */
+const KERNELS = { own: 'vmlinuz', backports: 'vmlinuz-backports' };
 const EXT4 = ['-q', '-F', '-t', 'ext4', '-O', '^has_journal', '-m', '0', '-E', 'lazy_itable_init=1'];
 
 /** Programs that the machine is made and run with, by their Debian packages. */
@@ -36,11 +44,12 @@ export const VM_PACKAGES = {
 };
 
 /**
- * The root file system and its kernel, made when there is none of these inputs yet: a minute, and Debian's archive must
+ * The root file system and its kernels, made when there is none of these inputs yet: a minute, and Debian's archive must
  * be reachable.
+ * @param kernel `own`: the release's, 6.1; `backports`: a newer one
  * @returns `{disk, kernel}`, paths
  */
-export function ensureImage() {
+export function ensureImage(kernel) {
   const cache = process.env.PODWRIGHT_TEST_CACHE ?? '/var/cache/podwright-tests';
   const folder = join(cache, `v2-${inputsHash()}`);
   if (!existsSync(folder)) {
@@ -57,7 +66,7 @@ export function ensureImage() {
       rmSync(work, { recursive: true, force: true });
     }
   }
-  return { disk: join(folder, 'root.img'), kernel: join(folder, 'vmlinuz') };
+  return { disk: join(folder, 'root.img'), kernel: join(folder, KERNELS[kernel]) };
 }
 
 /** A disk with the checkout as it is now, without its history. */
@@ -75,8 +84,11 @@ function makeImage(work) {
     ...['doc', 'man', 'locale', 'info'].map((each) => `--dpkgopt=path-exclude=/usr/share/${each}/*`),
     `--customize-hook=sh ${join(HERE, 'customize.sh')} "$1"`,
   ];
-  run('mmdebstrap', [...options, SUITE, root], { PODWRIGHT_NODE: process.execPath, PODWRIGHT_GUEST: HERE });
-  renameSync(join(root, 'boot/vmlinuz'), join(work, 'vmlinuz'));
+  run('mmdebstrap', [...options, SUITE, root, ...SOURCES], {
+    PODWRIGHT_NODE: process.execPath,
+    PODWRIGHT_GUEST: HERE,
+  });
+  for (const file of Object.values(KERNELS)) renameSync(join(root, 'boot', file), join(work, file));
   run('mke2fs', [...EXT4, '-d', root, join(work, 'root.img'), '4G']);
   rmSync(root, { recursive: true, force: true });
 }
