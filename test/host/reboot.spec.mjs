@@ -1,16 +1,8 @@
 // Pods before and after a reboot of their host. Boots throw-away hosts: runs on the machine itself.
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { REPOSITORY, removeStaleHosts, ThrowawayHost } from './throwaway-host.mjs';
+import { CLI, IMAGE, RebootBed, unitOf } from './reboot-bed.mjs';
 
-const CLI = join(REPOSITORY, 'packages/podwright/dist/bin.js');
-const IMAGE = '127.0.0.1:5000/podwright/busybox:1';
 const KEEP = '11111111-2222-3333-4444-555555555555';
-
-const CONFIG = `backendOptions:
-  insecureRegistries: ["127.0.0.1:5000"]
-  insecurePolicy: true
-`;
 const MANIFESTS = `
 apiVersion: v1
 kind: ConfigMap
@@ -79,41 +71,28 @@ spec:
 `;
 
 describe('a reboot', { timeout: 120_000 }, () => {
-  const host = new ThrowawayHost(`reboot-${process.pid}`);
-
-  const sh = async (script, ok = [0]) => {
-    const { exitCode, stdout, stderr } = await host.exec('sh', ['-c', script], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      timeoutMs: 60_000,
-    });
-    if (!ok.includes(exitCode)) throw new Error(`${script}: ${exitCode}\n${stdout}${stderr}`);
-    return stdout.toString();
-  };
-  const podwright = (words) => sh(`node ${CLI} ${words}`);
-  const statusOf = async (pod) => JSON.parse(await podwright(`inspect --raw -o json ${pod}`));
-  const written = (path, text) => sh(`mkdir -p "$(dirname ${path})"; cat >${path} <<'EOF'\n${text}\nEOF`);
-  const unitOf = (status) => `podwright-${status.containers.at(-1).id.replace('systemd://', '')}.service`;
+  const bed = new RebootBed('reboot');
+  const sh = (script, ok) => bed.sh(script, ok);
+  const podwright = (words) => bed.podwright(words);
+  const statusOf = (pod) => bed.statusOf(pod);
   const pageOn = (port) =>
     sh(
       `node -e 'fetch("http://127.0.0.1:${port}/").then(async (page) => console.log((await page.text()).trimEnd()))'`,
     );
 
   beforeAll(async () => {
-    await removeStaleHosts('reboot');
-    await host.up();
-    await sh(`cd / && node ${join(REPOSITORY, 'test/host/registry.mjs')} up`);
-    await written('/etc/podwright/config.yaml', CONFIG);
-    await written('/root/pods.yaml', MANIFESTS);
-    await written('/root/plain.yaml', PLAIN);
+    await bed.start();
+    await bed.write('/root/pods.yaml', MANIFESTS);
+    await bed.write('/root/plain.yaml', PLAIN);
     await podwright('run --persist /root/pods.yaml');
     await podwright('run /root/plain.yaml');
   }, 120_000);
-  afterAll(() => host.down());
+  afterAll(() => bed.host.down());
 
   it('brings back what was persisted, in order and with its identity, before any agent runs', async () => {
     const before = await statusOf('keep');
     // An agent is killed while it makes a pod that was to be persisted: none of it comes back.
-    await written(
+    await bed.write(
       '/root/half.yaml',
       MANIFESTS.replaceAll('keep', 'half')
         .replace(KEEP, KEEP.replace('1', '9'))
@@ -122,7 +101,7 @@ describe('a reboot', { timeout: 120_000 }, () => {
     );
     await sh(`node ${CLI} run --persist /root/half.yaml & pid=$!
       until grep -qs . /var/lib/podwright/volumes/${KEEP.replace('1', '9')}/disk/order; do sleep 0.1; done; kill -KILL $pid`);
-    await host.reboot();
+    await bed.host.reboot();
     expect(await sh(`systemctl is-active ${unitOf(before)}; pgrep -fa bin.js | grep -v pgrep`, [0, 1])).toBe(
       'active\n',
     );
@@ -167,7 +146,7 @@ describe('a reboot', { timeout: 120_000 }, () => {
   });
 
   it('without a shutdown is one too: what ran is recorded as lost', async () => {
-    await host.reboot({ hard: true });
+    await bed.host.reboot({ hard: true });
     expect(await pageOn(8080)).toBe('made\nblues3cretkept\n');
     const [app] = (await statusOf('keep')).containers.slice(-1);
     expect(app).toMatchObject({ state: 'running', restartCount: 2 });
@@ -182,7 +161,7 @@ describe('a reboot', { timeout: 120_000 }, () => {
     ).not.toContain(KEEP.slice(0, 8));
     await podwright('rm keep done');
     expect(await sh('find /etc/systemd/system -name "podwright-*"')).toBe('');
-    await host.reboot();
+    await bed.host.reboot();
     expect(
       await sh(
         'systemctl list-units --all --no-legend "podwright-pod*" "podwright-?????????????????????????*"',
