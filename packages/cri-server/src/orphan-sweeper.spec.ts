@@ -13,7 +13,7 @@ it('looks again only when the look before has ended, however long that takes', a
   const ends: (() => void)[] = [];
   const removeOrphans = () =>
     new Promise<OrphanReport>((resolve) => {
-      ends.push(() => resolve({ removed: [], errors: [] }));
+      ends.push(() => resolve({ removed: [], marked: [], errors: [] }));
     });
   const sweeper = new OrphanSweeper(
     { removeOrphans } as Partial<RuntimeService> as RuntimeService,
