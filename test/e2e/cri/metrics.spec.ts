@@ -199,11 +199,11 @@ describe('metrics', () => {
     const id = await bed.start(pod, { command, linux: { resources: { unified } } });
     const values = await eventually(
       () => containerValues(pod, id),
-      (found) => at(found, 'processes') === 3 && at(found, 'sockets') === 1,
+      (found) => at(found, 'sockets') === 1 && at(found, 'tasks_state sleeping') === 3,
     );
+    expect(at(values, 'processes')).toBe(3);
     expect(at(values, 'threads')).toBe(3);
     expect(at(values, 'threads_max')).toBe(50);
-    expect(at(values, 'tasks_state sleeping')).toBe(3);
     expect(at(values, 'tasks_state stopped')).toBe(0);
     // Three standard streams and the one opened of each, and the listener.
     expect(at(values, 'file_descriptors')).toBeGreaterThanOrEqual(13);
@@ -212,8 +212,11 @@ describe('metrics', () => {
     const openFiles = Number(/^Max open files +(\d+)/m.exec(limits)?.[1]);
     expect(at(values, 'ulimits_soft max_open_files')).toBe(openFiles);
     await bed.output(id, 'sh', '-c', 'kill -STOP $(pidof sleep)');
-    const stopped = await containerValues(pod, id);
-    expect([at(stopped, 'tasks_state sleeping'), at(stopped, 'tasks_state stopped')]).toEqual([2, 1]);
+    const stopped = await eventually(
+      () => containerValues(pod, id),
+      (found) => at(found, 'tasks_state stopped') === 1,
+    );
+    expect(at(stopped, 'tasks_state sleeping')).toBe(2);
   });
 
   itBeyondContainerd16('count bytes and packets of interfaces as the pod does', async () => {
