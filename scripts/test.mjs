@@ -4,7 +4,7 @@
 //   npm test -- unit [FILTER…]       one or more of the projects unit, conformance, packaging, boot, host;
 //                                    filters and options (-t NAME) go to vitest
 //
-// Without filters three parts run at a time (test-parts.mjs), those of the project `host` each on a throw-away host of its
+// Without filters two parts run at a time (test-parts.mjs), those of the project `host` each on a throw-away host of its
 // own; what a part prints comes when it has ended. Ends with a line `N passed, N failed`, and lists what was skipped or
 // left out.
 import { spawn } from 'node:child_process';
@@ -19,8 +19,8 @@ import { setUpOrExit } from './setup.mjs';
 import { inLanes, PROJECTS, partsOf } from './test-parts.mjs';
 import { readVitestReport, summaryOf } from './vitest-report.mjs';
 
-/** Tests often wait: on two cores three parts at a time take the least, and each has time enough. */
-const LANES = 3;
+/** Tests often wait, so two parts at a time take less than one; a third one on two cores makes all of them wait longer. */
+const LANES = 2;
 const TIMEOUT_MS = {
   unit: 600_000,
   conformance: 600_000,

@@ -214,9 +214,9 @@ describe('metrics', () => {
     await bed.output(id, 'sh', '-c', 'kill -STOP $(pidof sleep)');
     const stopped = await eventually(
       () => containerValues(pod, id),
-      (found) => at(found, 'tasks_state stopped') === 1,
+      (found) => at(found, 'tasks_state stopped') === 1 && at(found, 'tasks_state sleeping') === 2,
     );
-    expect(at(stopped, 'tasks_state sleeping')).toBe(2);
+    expect(at(stopped, 'processes')).toBe(3);
   });
 
   itBeyondContainerd16('count bytes and packets of interfaces as the pod does', async () => {

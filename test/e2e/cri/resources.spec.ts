@@ -7,6 +7,7 @@ import { isUnified } from '../support/cgroups.js';
 import {
   type ContainerInit,
   CriBed,
+  eventually,
   expectRefusal,
   type ResourcesInit,
   unlessUnsupported,
@@ -37,9 +38,12 @@ afterAll(() => bed[Symbol.asyncDispose]());
 async function startKnown(init: ContainerInit): Promise<{ id: string; pid: number }> {
   const argument = String(randomInt(1_000_000, 2_000_000));
   const id = await bed.start(await bed.runPod(), { ...init, command: ['sleep', argument] });
-  const [found] = await processes(({ command }) => command === `sleep ${argument}`);
-  if (!found) throw new Error('The process of the container is not to be seen on the host.');
-  return { id, pid: found.pid };
+  // It may still be on its way from the OCI runtime to its program.
+  const [found] = await eventually(
+    () => processes(({ command }) => command === `sleep ${argument}`),
+    ({ length }) => length === 1,
+  );
+  return { id, pid: found?.pid ?? expect.fail('not there') };
 }
 
 /** What is written in the control group of a process. */

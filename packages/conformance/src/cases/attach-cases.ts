@@ -126,13 +126,13 @@ const cases = section('attach', {
   streams: {
     title: 'stdout and stderr are apart, byte for byte',
     run: async (t) => {
-      const id = await run(t, `read -r x; printf 'a\\0\\377'; printf 'e\\001' >&2; exit 3`, INPUT);
+      const id = await run(t, `read -r x; printf 'a\\0\\377'; printf 'e\\001' >&2; exit 3`, INPUT_ONCE);
       const session = await attach(t, id);
       const bytes = async (stream: Readable | undefined) => [
         ...Buffer.concat(await (stream?.toArray() as Promise<Buffer[]>)),
       ];
       const outputs = Promise.all([bytes(session.stdout), bytes(session.stderr)]);
-      session.stdin?.write('\n');
+      session.stdin?.end('\n');
       assert.deepEqual(await t.soon(outputs, 'both outputs'), [
         [97, 0, 255],
         [101, 1],
