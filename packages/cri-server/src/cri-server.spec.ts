@@ -68,6 +68,21 @@ describe('the life of a pod', () => {
     await bed.runtime.stopPodSandbox({ podSandboxId });
   });
 
+  it('says once that a container without memory does not end as a whole, where that is asked for', async () => {
+    const podSandboxId = await bed.runSandbox();
+    const told = () => bed.logged.filter((line) => line.startsWith('warn memory.oom.group is not enforced'));
+    const create = (name: string, value: string) =>
+      bed.createContainer(podSandboxId, {
+        metadata: { name },
+        linux: { resources: { unified: { 'memory.oom.group': value } } },
+      });
+    await create('a', '0');
+    expect(told()).toEqual([]);
+    await create('b', '1');
+    await create('c', '1');
+    expect(told()).toHaveLength(1);
+  });
+
   it('has its image named by the id, as a kubelet does, and shows its name', async () => {
     const image = await bed.pull();
     const podSandboxId = await bed.runSandbox();

@@ -7,7 +7,7 @@ import { invalid, unsupported } from '../mapping/refusals.js';
 import { isContainerOf } from '../mapping/same-request.js';
 import { toContainerConfig } from '../mapping/to-container-config.js';
 import { toCriContainer } from '../mapping/to-cri-container.js';
-import { toResourcesChange } from '../mapping/to-resources.js';
+import { asksForOomGroup, toResourcesChange } from '../mapping/to-resources.js';
 import { ContainerStatuses } from './container-statuses.js';
 import { IdFinder } from './id-finder.js';
 import { SharedCreations } from './shared-creations.js';
@@ -17,6 +17,7 @@ import { SharedCreations } from './shared-creations.js';
 export class ContainerCalls {
   private readonly creations: SharedCreations;
   private readonly starts = new Set<Promise<void>>();
+  private hasToldOomGroup = false;
 
   constructor(
     @inject(RuntimeService) private readonly runtime: RuntimeService,
@@ -49,7 +50,18 @@ export class ContainerCalls {
       signal,
     );
     this.logger.info(`Container ${containerId}, ${name} of sandbox ${sandbox.id}, is made`);
+    if (asksForOomGroup(asked?.linux?.resources)) this.tellOomGroup();
     return { containerId };
+  }
+
+  /** Once: newer kubelets ask for it with every container. */
+  private tellOomGroup(): void {
+    if (this.hasToldOomGroup) return;
+    this.hasToldOomGroup = true;
+    this.logger.warn(
+      'memory.oom.group is not enforced: of a container without memory the kernel ends the process that it picks. ' +
+        'The setting singleProcessOOMKill of the kubelet says whether it asks for this. This is told once.',
+    );
   }
 
   /**

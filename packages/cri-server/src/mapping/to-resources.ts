@@ -9,6 +9,11 @@ import { CPU_PERIOD_US, SHARES_PER_CORE, UNIFIED_KEYS } from './to-cri-resources
  */
 const LEFT_TO_BACKEND = 'memory.oom.group';
 
+/** Whether a container is to end as a whole when it has no memory left, which is taken and not carried out. */
+export function asksForOomGroup(resources: cri.LinuxContainerResources | undefined): boolean {
+  return resources?.unified[LEFT_TO_BACKEND] === '1';
+}
+
 /**
  * Limits of a container that is created. Zero and empty mean "not set" everywhere in this message, but for the OOM score.
  * @param what whose they are, for messages, e.g. `container web`
