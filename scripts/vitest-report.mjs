@@ -1,6 +1,9 @@
 // Counting what vitest reports, so that no failure hides: files that did not load, runs that broke off, tests skipped.
 import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
+
+const REASON_LENGTH = 400;
 
 /**
  * What a run of one project came to: `{project, passed, failures: [text], skipped: [text]}`.
@@ -22,7 +25,7 @@ export function evaluateReport(project, report, { exitCode, timedOut, mayBeEmpty
     for (const test of assertionResults) {
       const title = `${file}: ${test.fullName}`;
       if (test.status === 'passed') passed += 1;
-      else if (test.status === 'failed') failures.push(title);
+      else if (test.status === 'failed') failures.push(`${title}${reasonOf(test)}`);
       else skipped.push(title);
     }
     if (status === 'failed' && !assertionResults.some((test) => test.status === 'failed'))
@@ -33,6 +36,18 @@ export function evaluateReport(project, report, { exitCode, timedOut, mayBeEmpty
   else if (exitCode !== 0 && failures.length === 0)
     failures.push(`${project}: vitest ended with exit code ${exitCode} and no failed test`);
   return { project, passed, failures, skipped };
+}
+
+/** Why a test failed, in a line: what a reader of the last lines alone needs to begin with. */
+function reasonOf({ failureMessages = [] }) {
+  const [message, ...others] = failureMessages.map((each) =>
+    stripVTControlCharacters(each)
+      .split(/\n\s+at /)[0]
+      .replace(/\s+/g, ' ')
+      .slice(0, REASON_LENGTH),
+  );
+  if (message === undefined) return '';
+  return others.length === 0 ? `: ${message}` : `: ${message} (and ${others.length} more)`;
 }
 
 /**

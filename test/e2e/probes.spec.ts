@@ -59,9 +59,11 @@ describe('probes over the pod network', () => {
     await expect
       .poll(async () => readiness(await status(uid)), WAIT)
       .toEqual({ 'at-ip': true, anywhere: true, loopback: false, nobody: false });
-    await expect.poll(() => messages('loopback'), WAIT).not.toEqual([]);
-    expect(messages('loopback')[0]).toMatch(/Readiness probe failed: .*8003 of \d+\.\d+\.\d+\.\d+/);
-    expect(messages('nobody')[0]).toMatch(/ECONNREFUSED/);
+    // One of them, as a probe of a busy machine may be over its second.
+    const says = (container: string, text: RegExp) =>
+      expect.poll(() => messages(container), WAIT).toContainEqual(expect.stringMatching(text));
+    await says('loopback', /Readiness probe failed: .*8003 of \d+\.\d+\.\d+\.\d+/);
+    await says('nobody', /ECONNREFUSED/);
   });
 
   it('end with their pod', async () => {

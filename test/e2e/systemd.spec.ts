@@ -247,9 +247,14 @@ describe('transient units', () => {
 
   it('take limits while they run, and write them into the cgroup', async () => {
     const name = nextName();
+    // Of the type `exec`, as the process may not be in its cgroup yet when a job of the type `simple` is done.
     await manager.startTransientUnit(
       name,
-      sleeper(unitProperty('MemoryMax', 64 * 2 ** 20), unitProperty('TasksMax', 20)),
+      sleeper(
+        unitProperty('Type', 'exec'),
+        unitProperty('MemoryMax', 64 * 2 ** 20),
+        unitProperty('TasksMax', 20),
+      ),
     );
     expect(await manager.unitProperties(name, ['MemoryMax', 'TasksMax'])).toEqual({
       MemoryMax: 64 * 2 ** 20,

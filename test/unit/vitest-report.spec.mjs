@@ -27,6 +27,22 @@ describe('evaluateReport', () => {
 
   it.each([
     [
+      'an error with its stack',
+      ['AssertionError: expected 0\n  to be 1\n    at a.ts:1:2'],
+      ': AssertionError: expected 0 to be 1',
+    ],
+    ['colours', ['\u001b[31mError\u001b[39m: red'], ': Error: red'],
+    ['several errors', ['Error: one', 'Error: two', 'Error: three'], ': Error: one (and 2 more)'],
+    ['a message of pages', ['x'.repeat(10_000)], `: ${'x'.repeat(400)}`],
+    ['no message', [], ''],
+  ])('tells of %s in a line', (_, failureMessages, reason) => {
+    const report = { testResults: [file([{ ...test('failed', 'is red'), failureMessages }])] };
+    const { failures } = evaluateReport('unit', report, { ...ended, exitCode: 1 });
+    expect(failures).toEqual([`a.spec.ts: is red${reason}`]);
+  });
+
+  it.each([
+    [
       'a file that did not load',
       { testResults: [file([], { status: 'failed', message: 'no such module\nat x' })] },
       { exitCode: 1 },

@@ -102,10 +102,10 @@ const cases = section('attach', {
   'only-new': {
     title: 'a client gets what is written from its coming on, and nothing of before',
     run: async (t) => {
-      const id = await run(t, 'echo before; read -r line; echo "after $line"', INPUT);
+      const id = await run(t, 'echo before; read -r line; echo "after $line"', INPUT_ONCE);
       await t.says(id, 'before');
       const session = await attach(t, id);
-      session.stdin?.write('now\n');
+      session.stdin?.end('now\n');
       assert.equal(await t.readAll(session.stdout), 'after now\n');
     },
   },
