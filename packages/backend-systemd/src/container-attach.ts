@@ -9,7 +9,7 @@ import { ConmonAttach } from '@podwright/oci';
 import { inject, injectable } from 'inversify';
 import { concatMap, filter, firstValueFrom, map, startWith } from 'rxjs';
 import type { ContainerRecord } from './container-record.js';
-import { ContainerService } from './container-service.js';
+import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
 import { HostLayout } from './host-layout.js';
@@ -20,7 +20,7 @@ export class ContainerAttach {
   constructor(
     @inject(HostLayout) private readonly layout: HostLayout,
     @inject(ContainerStore) private readonly store: ContainerStore,
-    @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(ContainerWatcher) private readonly watcher: ContainerWatcher,
     @inject(ConmonAttach) private readonly conmon: ConmonAttach,
   ) {}
@@ -37,7 +37,7 @@ export class ContainerAttach {
         { details: { id } },
       );
     }
-    const { state, attempts } = await this.containers.status(record);
+    const { state, attempts } = await this.statuses.of(record);
     const attempt = attempts.at(-1)?.attempt;
     if (state !== 'running' || attempt === undefined) {
       throw new PodwrightError(
@@ -84,9 +84,7 @@ export class ContainerAttach {
     const ended = (attempts: readonly ContainerAttempt[]) =>
       attempts.find((each) => each.attempt === attempt && each.finishedAtMs !== undefined);
     const look = async () =>
-      this.store.get(record.id) === undefined
-        ? 'removed'
-        : ended((await this.containers.status(record)).attempts);
+      this.store.get(record.id) === undefined ? 'removed' : ended((await this.statuses.of(record)).attempts);
     const found = await firstValueFrom(
       this.watcher.events.pipe(
         filter((event) => 'containerId' in event && event.containerId === record.id),

@@ -8,7 +8,7 @@ import type { SystemdManager } from '@podwright/systemd';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { CgroupLock } from './cgroup-lock.js';
 import { ContainerExec } from './container-exec.js';
-import type { ContainerService } from './container-service.js';
+import type { ContainerStatuses } from './container-statuses.js';
 import type { ContainerStore } from './container-store.js';
 import { HostLayout } from './host-layout.js';
 import type { HostTools } from './host-tools.js';
@@ -32,7 +32,7 @@ function execOf(...states: ContainerPhase[]): ContainerExec {
     new HostLayout(join(directory, 'state'), join(directory, 'run')),
     unused<HostTools>(),
     { require: () => containerRecord() } as unknown as ContainerStore,
-    { status: async () => ({ state: states.shift() ?? 'exited' }) } as unknown as ContainerService,
+    { of: async () => ({ state: states.shift() ?? 'exited' }) } as unknown as ContainerStatuses,
     unused<SystemdManager>(),
     { warm: () => undefined } as unknown as CgroupLock,
     unused<ExecHandler>(),

@@ -14,7 +14,7 @@ import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { CgroupLock } from './cgroup-lock.js';
 import type { ContainerRecord } from './container-record.js';
-import { ContainerService } from './container-service.js';
+import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore } from './container-store.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
 import { HostTools } from './host-tools.js';
@@ -27,7 +27,7 @@ export class ContainerExec {
     @inject(HostLayout) private readonly layout: HostLayout,
     @inject(HostTools) private readonly tools: HostTools,
     @inject(ContainerStore) private readonly store: ContainerStore,
-    @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(CgroupLock) private readonly cgroupLock: CgroupLock,
     @inject(ExecHandler) private readonly handler: ExecHandler,
@@ -55,7 +55,7 @@ export class ContainerExec {
 
   private async checkRuns(record: ContainerRecord, cause?: unknown): Promise<void> {
     const { id, config } = record;
-    const { state } = await this.containers.status(record);
+    const { state } = await this.statuses.of(record);
     if (state === 'running') return;
     throw new PodwrightError(
       'failed-precondition',

@@ -6,7 +6,7 @@ import { ConmonAttach } from '@podwright/oci';
 import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import type { ContainerRecord } from './container-record.js';
-import { ContainerService } from './container-service.js';
+import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore } from './container-store.js';
 import { ignoreMissing } from './files.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
@@ -26,7 +26,7 @@ export class ContainerLogFiles {
     @inject(HostLayout) private readonly layout: HostLayout,
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(ContainerStore) private readonly store: ContainerStore,
-    @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(ConmonAttach) private readonly conmon: ConmonAttach,
     @inject(Clock) private readonly clock: Clock,
   ) {}
@@ -66,7 +66,7 @@ export class ContainerLogFiles {
   }
 
   private async requireRunning(record: ContainerRecord): Promise<void> {
-    const { state } = await this.containers.status(record);
+    const { state } = await this.statuses.of(record);
     if (state !== 'running') throw ended(record, state);
   }
 

@@ -6,7 +6,7 @@ import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { concatMap, endWith, filter, ignoreElements, merge, Observable, startWith, takeUntil } from 'rxjs';
 import type { ContainerRecord } from './container-record.js';
-import { ContainerService } from './container-service.js';
+import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore, type WrittenAttempts } from './container-store.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
 import { type LogPart, lastLinesStart } from './log-tail.js';
@@ -23,7 +23,7 @@ export class ContainerLogs {
     @inject(JournalReader) private readonly journal: JournalReader,
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(ContainerStore) private readonly store: ContainerStore,
-    @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(StateLoader) private readonly state: StateLoader,
     @inject(HostExecutor) private readonly host: HostExecutor,
     @inject(HostLayout) private readonly layout: HostLayout,
@@ -106,7 +106,7 @@ export class ContainerLogs {
     try {
       await this.state.refresh();
       const record = this.store.get(id);
-      return record === undefined || (await this.containers.status(record)).state === 'exited';
+      return record === undefined || (await this.statuses.of(record)).state === 'exited';
     } catch (error) {
       // systemd cannot be reached, say: it is looked at again when it can.
       this.logger.warn(`Whether container ${id} has ended is not known: ${messageOf(error)}`);

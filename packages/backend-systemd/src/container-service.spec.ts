@@ -7,6 +7,7 @@ import { AttemptEnds } from './attempt-ends.js';
 import { parseBackendOptions } from './backend-options.js';
 import { ContainerProcesses } from './container-processes.js';
 import { ContainerService } from './container-service.js';
+import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore } from './container-store.js';
 import { FakeSystemd } from './fake-systemd.spec-helper.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
@@ -44,6 +45,7 @@ let host: FakeHost;
 let store: ContainerStore;
 let systemd: FakeSystemd;
 let clock: SteppedClock;
+let statuses: ContainerStatuses;
 let service: ContainerService;
 /** What the OCI runtime does with a signal. */
 let onKill: (signal: string) => Promise<void>;
@@ -83,14 +85,18 @@ beforeEach(async () => {
   clock = new SteppedClock();
   const sandboxes = { get: () => undefined };
   const runtime = { flavour: 'crun', path: '/usr/bin/crun' };
+  const processes = new ContainerProcesses(host, layout);
+  const ends = new AttemptEnds(store, systemd, clock);
+  statuses = new ContainerStatuses(store, processes, ends, systemd);
   service = Reflect.construct(ContainerService, [
     layout,
     { ensure: async () => undefined },
     { find: async () => ({ runtime, sh: '/bin/sh', unshare: '/usr/bin/unshare' }) },
     host,
     store,
-    new ContainerProcesses(host, layout),
-    new AttemptEnds(store, systemd, clock),
+    statuses,
+    processes,
+    ends,
     sandboxes,
     new PodSlices(systemd, layout),
     { covers: () => false, removeContainer: async () => undefined },
@@ -105,7 +111,7 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true }));
 
-const status = () => service.status(store.require(CONTAINER_ID));
+const status = () => statuses.of(store.require(CONTAINER_ID));
 const kills = () =>
   host.commands.filter((line) => line.includes(' kill ')).map((line) => line.split(' ').at(-1));
 /** When a sleep of so many milliseconds has begun. */
@@ -352,7 +358,7 @@ describe('status', () => {
     systemd.listUnits = async () => {
       throw new Error('was asked');
     };
-    expect([await status(), ...(await service.statuses(store.list()))]).toMatchObject([
+    expect([await status(), ...(await statuses.ofAll(store.list()))]).toMatchObject([
       { state: 'created' },
       { state: 'created' },
     ]);
@@ -376,7 +382,7 @@ describe('status', () => {
     systemd.set(UNIT, 'active');
     await mkdir(paths().run, { recursive: true });
     await writeFile(paths().pidFile, '4194305');
-    const told = service.statuses(store.list());
+    const told = statuses.ofAll(store.list());
     (await asleep(500))();
     expect(await told).toMatchObject([{ state: 'running' }]);
   });
@@ -393,7 +399,7 @@ describe('status', () => {
       }
       return rows;
     };
-    expect(await service.statuses(store.list())).toMatchObject([{ state: 'running' }]);
+    expect(await statuses.ofAll(store.list())).toMatchObject([{ state: 'running' }]);
   });
 });
 
@@ -403,7 +409,7 @@ it('the status of one that has ended, and that nobody but its caller starts, is 
   systemd.listUnits = async () => {
     throw new Error('was asked');
   };
-  expect([await status(), ...(await service.statuses(store.list()))]).toMatchObject([
+  expect([await status(), ...(await statuses.ofAll(store.list()))]).toMatchObject([
     { state: 'exited' },
     { state: 'exited' },
   ]);

@@ -2,7 +2,6 @@ import {
   type CallOptions,
   Clock,
   type ContainerConfig,
-  type ContainerStatus,
   fired,
   HurriedStops,
   KeyedMutex,
@@ -15,16 +14,16 @@ import {
 import { HostExecutor } from '@podwright/nsenter';
 import { runtimeKill } from '@podwright/oci';
 import { SandboxManager } from '@podwright/sandbox';
-import { type JobOptions, SystemdManager, type UnitProperty, type UnitRow } from '@podwright/systemd';
+import { type JobOptions, SystemdManager, type UnitProperty } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { AttemptEnds } from './attempt-ends.js';
-import { toAttempts } from './attempt-log.js';
 import { SystemdBackendOptions } from './backend-options.js';
 import { CgroupLock } from './cgroup-lock.js';
 import { CgroupTree } from './cgroup-tree.js';
 import { ContainerProcesses } from './container-processes.js';
 import type { ContainerRecord } from './container-record.js';
-import { deriveState, isRestarted } from './container-state.js';
+import { isRestarted, wasStarted } from './container-state.js';
+import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore, type WrittenAttempts } from './container-store.js';
 import { containerUnit } from './container-unit.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
@@ -33,13 +32,7 @@ import { PersistentUnits } from './persistent-units.js';
 import { PodSlices } from './pod-slices.js';
 import { RootfsMount } from './rootfs-mount.js';
 
-/**
- * How long a status waits for the record of an attempt whose process has ended: the unit's script writes it within some
- * 20 ms, and what has ended is not to be told as running meanwhile.
- */
-const RECORD_MS = 500;
-
-/** Starts, stops and looks at containers that are there. Calls for one container are done one after the other. */
+/** Starts, stops and removes containers that are there. Calls for one container are done one after the other. */
 @injectable()
 export class ContainerService {
   private readonly mutex = new KeyedMutex();
@@ -51,6 +44,7 @@ export class ContainerService {
     @inject(HostTools) private readonly tools: HostTools,
     @inject(HostExecutor) private readonly host: HostExecutor,
     @inject(ContainerStore) private readonly store: ContainerStore,
+    @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(ContainerProcesses) private readonly processes: ContainerProcesses,
     @inject(AttemptEnds) private readonly ends: AttemptEnds,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
@@ -173,7 +167,7 @@ export class ContainerService {
     await this.persistent.removeContainer(id);
     const record = this.store.get(id);
     if (record === undefined) return;
-    const { activeState } = await this.unitOf(id);
+    const { activeState } = await this.statuses.unitOf(id);
     if (activeState === 'inactive') return;
     if (activeState === 'failed') return await this.manager.resetFailedUnit(containerUnitName(id));
     const ownGraceMs = record.config.terminationGraceMs;
@@ -201,7 +195,7 @@ export class ContainerService {
     options: CallOptions,
     hurry: AbortSignal | undefined,
   ): Promise<void> {
-    if ((await this.status(record)).state !== 'running') return;
+    if ((await this.statuses.of(record)).state !== 'running') return;
     const lastEnded = ({ lines }: WrittenAttempts) => lines.at(-1)?.number ?? -1;
     const before = lastEnded(this.store.attempts(record.id));
     const signals = [options.signal, hurry].filter((signal) => signal !== undefined);
@@ -263,128 +257,6 @@ export class ContainerService {
       },
     );
   }
-
-  async status(record: ContainerRecord): Promise<ContainerStatus> {
-    return await this.statusBy(record, () => this.unitOf(record.id));
-  }
-
-  private async statusBy(
-    record: ContainerRecord,
-    askUnit: () => Promise<UnitState>,
-  ): Promise<ContainerStatus> {
-    // Files and unit are read one after the other: what changed in between is read again.
-    for (let hasWaited = false; ; ) {
-      const before = this.store.attempts(record.id);
-      const { started } = before;
-      const isEnding = started !== undefined && this.processes.phaseOf(record.id) === 'ended';
-      if (isEnding && !hasWaited) {
-        hasWaited = true;
-        const isOver = (written: WrittenAttempts) => written.started?.invocation !== started.invocation;
-        await this.ends.wait(record.id, isOver, { timeoutMs: RECORD_MS });
-        continue;
-      }
-      const known = this.knownUnit(record, before);
-      if (known !== undefined) return this.toStatus(record, known, before);
-      const unit = await askUnit();
-      const written = this.store.attempts(record.id);
-      const isSame =
-        before.lines.at(-1)?.number === written.lines.at(-1)?.number &&
-        before.started?.invocation === written.started?.invocation;
-      if (isSame) return this.toStatus(record, unit, written);
-    }
-  }
-
-  /** The state of a container's unit as far as it matters, where its files and its process tell it without systemd. */
-  private knownUnit({ id, config }: ContainerRecord, written: WrittenAttempts): UnitState | undefined {
-    if (!wasStarted(written)) return NO_UNIT;
-    if (written.started !== undefined) return this.processes.phaseOf(id) === 'alive' ? ACTIVE : undefined;
-    return isRestarted(config.restart) ? undefined : NO_UNIT;
-  }
-
-  /** Of one whose start has just succeeded, if its files say that it runs: systemd need not be asked. */
-  statusOfStarted(id: string): ContainerStatus | undefined {
-    const record = this.store.get(id);
-    if (record === undefined) return undefined;
-    const written = this.store.attempts(id);
-    const runs = written.started !== undefined && written.lines.length === 0;
-    return runs ? this.toStatus(record, ACTIVE, written) : undefined;
-  }
-
-  /** Listed, not read as a property: reading one makes systemd load the unit for a moment, which it tells as an event. */
-  private async unitOf(id: string): Promise<UnitState> {
-    const [row] = await this.manager.listUnits({ patterns: [containerUnitName(id)] });
-    return unitState(row);
-  }
-
-  /** Of many at once, with one question to systemd at most. */
-  async statuses(records: readonly ContainerRecord[]): Promise<readonly ContainerStatus[]> {
-    let asked: Promise<ReadonlyMap<string, UnitRow>> | undefined;
-    const askAll = async () => {
-      const units = await this.manager.listUnits({ patterns: ['podwright-*.service'] });
-      return new Map(units.map((unit) => [unit.name, unit]));
-    };
-    return await Promise.all(
-      records.map(async (record) => {
-        let isAsked = false;
-        return await this.statusBy(record, async () => {
-          // What has changed since systemd was asked for all needs a look of its own.
-          if (isAsked) return await this.unitOf(record.id);
-          isAsked = true;
-          asked ??= askAll();
-          const unit = unitState((await asked).get(containerUnitName(record.id)));
-          const hasStarted = this.store.attempts(record.id).started !== undefined;
-          return hasStarted && unit.activeState === 'inactive' ? await this.unitOf(record.id) : unit;
-        });
-      }),
-    );
-  }
-
-  private toStatus(record: ContainerRecord, unit: UnitState, written: WrittenAttempts): ContainerStatus {
-    const derived = deriveState(record.config.restart, {
-      ...written,
-      activeState: unit.activeState,
-      stopping: unit.stopping || written.stopping,
-      attempts: toAttempts(written.lines),
-    });
-    const { config, user } = record;
-    const { logPath } = config;
-    const processId = derived.state === 'running' ? this.processes.idOf(record.id) : undefined;
-    return {
-      id: record.id,
-      sandboxId: record.sandboxId,
-      podUid: record.podUid,
-      metadata: config.metadata,
-      createdAtMs: record.createdAtMs,
-      image: config.image,
-      imageId: record.imageId,
-      labels: config.labels,
-      annotations: config.annotations,
-      mounts: config.mounts,
-      resources: config.resources,
-      ...(logPath === undefined ? {} : { logPath }),
-      ...(processId === undefined ? {} : { processId }),
-      ...(user === undefined ? {} : { user }),
-      ...derived,
-    };
-  }
-}
-
-/** What systemd says of a container's unit. */
-interface UnitState {
-  /** `inactive` when systemd does not know the unit. */
-  readonly activeState: string;
-  readonly stopping: boolean;
-}
-
-const NO_UNIT: UnitState = { activeState: 'inactive', stopping: false };
-const ACTIVE: UnitState = { activeState: 'active', stopping: false };
-
-function wasStarted({ lines, started }: WrittenAttempts): boolean {
-  return lines.length > 0 || started !== undefined;
-}
-
-function unitState(row: UnitRow | undefined): UnitState {
-  return { activeState: row?.activeState ?? 'inactive', stopping: row?.job?.type === 'stop' };
 }
 
 /** For messages: the program that the runtime's own words leave out, if the configuration names it. */

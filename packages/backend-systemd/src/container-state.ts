@@ -46,6 +46,11 @@ export function deriveState(restart: RestartOwner, observed: ObservedContainer):
   };
 }
 
+/** Whether the first attempt has begun. */
+export function wasStarted({ lines, started }: Pick<ObservedContainer, 'lines' | 'started'>): boolean {
+  return lines.length > 0 || started !== undefined;
+}
+
 /** Whether there is an end after which the backend starts a container again. */
 export function isRestarted(restart: RestartOwner): restart is Extract<RestartOwner, { by: 'backend' }> {
   return restart.by === 'backend' && restart.policy !== 'Never';

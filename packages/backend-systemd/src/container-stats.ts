@@ -19,7 +19,7 @@ import type { CgroupDetail } from './cgroup-detail.js';
 import type { CgroupUsage } from './cgroup-stats.js';
 import { CgroupTree } from './cgroup-tree.js';
 import type { ContainerRecord } from './container-record.js';
-import { ContainerService } from './container-service.js';
+import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore } from './container-store.js';
 import { type DeviceNames, HostDevices } from './host-devices.js';
 import { HostLayout } from './host-layout.js';
@@ -55,7 +55,7 @@ export class ContainerStatsReader {
     @inject(HostDevices) private readonly devices: HostDevices,
     @inject(DiskUsage) private readonly disk: DiskUsage,
     @inject(ContainerStore) private readonly store: ContainerStore,
-    @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
     @inject(PodUnits) private readonly pods: PodUnits,
     @inject(PodSlices) private readonly slices: PodSlices,
@@ -102,7 +102,7 @@ export class ContainerStatsReader {
     names: DeviceNames | undefined,
   ): Promise<readonly ContainerStats[]> {
     if (filter.state !== undefined && filter.state !== 'running') return [];
-    const statuses = await this.containers.statuses(this.store.list(filter));
+    const statuses = await this.statuses.ofAll(this.store.list(filter));
     const running = statuses.flatMap(({ id, state, attempts }) => {
       const record = this.store.get(id);
       return state === 'running' && record !== undefined ? [{ record, attempts }] : [];

@@ -64,13 +64,13 @@ beforeEach(() => {
     list: () => [...statuses.keys()].map((id) => ({ id })),
   };
   const containers = {
-    status: async ({ id }: { id: string }) => {
+    of: async ({ id }: { id: string }) => {
       looks++;
       onLook();
       return statuses.get(id);
     },
-    statuses: async () => [...statuses.values()],
-    statusOfStarted: (id: string) => {
+    ofAll: async () => [...statuses.values()],
+    ofStarted: (id: string) => {
       const status = statuses.get(id);
       return status?.state === 'running' ? status : undefined;
     },

@@ -3,7 +3,7 @@ import { KeyedMutex, Logger, messageOf } from '@podwright/core';
 import { SystemdManager, type UnitEvent } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { type Observable, Subject, type Subscription } from 'rxjs';
-import { ContainerService } from './container-service.js';
+import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore } from './container-store.js';
 import { containerOfUnit } from './host-layout.js';
 import { StateLoader } from './state-loader.js';
@@ -45,7 +45,7 @@ export class ContainerWatcher {
   constructor(
     @inject(SystemdManager) private readonly manager: SystemdManager,
     @inject(ContainerStore) private readonly store: ContainerStore,
-    @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(StateLoader) private readonly state: StateLoader,
     @inject(Logger) private readonly logger: Logger,
   ) {}
@@ -56,7 +56,7 @@ export class ContainerWatcher {
 
   /** Begins with the state as it is: what happened before is in the containers' attempts. */
   async start(): Promise<void> {
-    for (const status of await this.containers.statuses(this.store.list())) {
+    for (const status of await this.statuses.ofAll(this.store.list())) {
       this.told.set(status.id, countsOf(status, NOTHING));
     }
     // A start that failed after this is tried again.
@@ -69,7 +69,7 @@ export class ContainerWatcher {
       }
     });
     // What happened between the first look and the subscription.
-    for (const status of await this.containers.statuses(this.store.list())) this.tell(status);
+    for (const status of await this.statuses.ofAll(this.store.list())) this.tell(status);
   }
 
   stop(): void {
@@ -105,7 +105,7 @@ export class ContainerWatcher {
       throw error;
     }
     this.letGo(id, held);
-    const started = held.ended ? undefined : this.containers.statusOfStarted(id);
+    const started = held.ended ? undefined : this.statuses.ofStarted(id);
     if (started === undefined) await this.refresh(id);
     else this.tell(started);
   }
@@ -124,7 +124,7 @@ export class ContainerWatcher {
     // Made by another process since the last look.
     if (this.store.get(id) === undefined) await this.state.refresh();
     const record = this.store.get(id);
-    if (record !== undefined) this.tell(await this.containers.status(record));
+    if (record !== undefined) this.tell(await this.statuses.of(record));
   }
 
   /** One look serves all signals that come before it begins. */

@@ -2,7 +2,7 @@ import { readFile, readlink } from 'node:fs/promises';
 import { PodwrightError } from '@podwright/core';
 import { HostExecutor, pinProcess, readProcessIdentity } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
-import { ContainerService } from './container-service.js';
+import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore } from './container-store.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
 
@@ -21,7 +21,7 @@ export class PidTargets {
     @inject(HostExecutor) private readonly host: HostExecutor,
     @inject(HostLayout) private readonly layout: HostLayout,
     @inject(ContainerStore) private readonly store: ContainerStore,
-    @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
   ) {}
 
   /**
@@ -39,7 +39,7 @@ export class PidTargets {
         { details: { id, sandboxId } },
       );
     }
-    const { state } = await this.containers.status(record);
+    const { state } = await this.statuses.of(record);
     const pid = state === 'running' ? await this.pidOf(id) : undefined;
     const identity = pid === undefined ? undefined : await readProcessIdentity(this.host, pid);
     if (!identity) {

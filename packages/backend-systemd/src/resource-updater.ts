@@ -17,6 +17,7 @@ import { CgroupTree } from './cgroup-tree.js';
 import type { ContainerRecord } from './container-record.js';
 import { checkResources, containerProperties, type SwapControl } from './container-resources.js';
 import { ContainerService } from './container-service.js';
+import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore } from './container-store.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
 import { PodSlices } from './pod-slices.js';
@@ -40,6 +41,7 @@ export class ResourceUpdater {
     @inject(CgroupTree) private readonly cgroups: CgroupTree,
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(PodSlices) private readonly slices: PodSlices,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
   ) {}
@@ -112,7 +114,7 @@ export class ResourceUpdater {
     const before = config.resources;
     const after = mergeResources(before, change);
     await this.check(after, what);
-    const { state } = await this.containers.status(record);
+    const { state } = await this.statuses.of(record);
     if (state === 'exited' || state === 'unknown') {
       throw new PodwrightError(
         'failed-precondition',

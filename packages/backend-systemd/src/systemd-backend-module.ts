@@ -22,6 +22,7 @@ import { ContainerLogs } from './container-logs.js';
 import { ContainerProcesses } from './container-processes.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStatsReader } from './container-stats.js';
+import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
 import { ContainersMount } from './containers-mount.js';
@@ -86,6 +87,7 @@ export const backendModule: BackendModuleFactory = (context) => {
       ContainerFactory,
       AttemptEnds,
       ContainerProcesses,
+      ContainerStatuses,
       ContainerService,
       ContainerWatcher,
       ContainerLogs,

@@ -44,6 +44,7 @@ import { ContainerLogFiles } from './container-log-files.js';
 import { ContainerLogs } from './container-logs.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStatsReader } from './container-stats.js';
+import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore } from './container-store.js';
 import { ContainerWatcher } from './container-watcher.js';
 import { ContainersMount } from './containers-mount.js';
@@ -96,6 +97,7 @@ export class SystemdRuntimeService implements RuntimeService {
     @inject(PersistentUnits) private readonly persistent: PersistentUnits,
     @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ContainerService) private readonly containers: ContainerService,
+    @inject(ContainerStatuses) private readonly statuses: ContainerStatuses,
     @inject(ContainerWatcher) private readonly watcher: ContainerWatcher,
     @inject(ContainerLogs) private readonly logs: ContainerLogs,
     @inject(ContainerLogFiles) private readonly logFiles: ContainerLogFiles,
@@ -243,13 +245,13 @@ export class SystemdRuntimeService implements RuntimeService {
     options?: CallOptions,
   ): Promise<readonly ContainerStatus[]> {
     await this.look(options);
-    const statuses = await this.containers.statuses(this.store.list(filter));
+    const statuses = await this.statuses.ofAll(this.store.list(filter));
     return statuses.filter(({ state }) => filter.state === undefined || state === filter.state);
   }
 
   async containerStatus(id: string, options?: CallOptions): Promise<ContainerStatus> {
     await this.look(options);
-    return await this.containers.status(this.store.require(id));
+    return await this.statuses.of(this.store.require(id));
   }
 
   async reopenContainerLog(id: string, options: CallOptions = {}): Promise<void> {
