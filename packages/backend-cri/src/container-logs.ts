@@ -10,7 +10,7 @@ import {
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { fromEvent, interval, merge, Observable, type Subscription } from 'rxjs';
-import { CriContainers } from './cri-containers.js';
+import { ContainerStates } from './container-states.js';
 import { formatCursor, LogFile, parseCursor } from './log-file.js';
 import { LogTail, parseLogLine } from './log-line.js';
 import { StateWatcher } from './state-watcher.js';
@@ -22,14 +22,14 @@ const POLL_MS = 1000;
 @injectable()
 export class ContainerLogs {
   constructor(
-    @inject(CriContainers) private readonly containers: CriContainers,
+    @inject(ContainerStates) private readonly states: ContainerStates,
     @inject(StateWatcher) private readonly watcher: StateWatcher,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
   /** @throws PodwrightError kind `not-found` for an unknown container, and with `previous`: it is started once only */
   async *read(id: string, options: LogOptions): AsyncIterable<LogEntry> {
-    const record = await this.containers.record(id);
+    const record = await this.states.record(id);
     throwIfAborted(options.signal);
     if (options.previous === true) {
       throw new PodwrightError(
@@ -95,7 +95,7 @@ export class ContainerLogs {
 
   private async hasEnded(id: string): Promise<boolean> {
     try {
-      const { state } = await this.containers.status(id);
+      const { state } = await this.states.statusOf(id);
       return state === 'exited';
     } catch (error) {
       if (PodwrightError.is(error, 'not-found') || PodwrightError.is(error, 'closed')) return true;

@@ -11,6 +11,7 @@ import { type ContainerInfo, containerInfo } from './container-info.js';
 import { CriConnection } from './cri-connection.js';
 import { toMilliseconds } from './cri-numbers.js';
 import type { ContainerRecord, Made } from './records.js';
+import { StateRecords } from './state-records.js';
 import { TerminationMessages } from './termination-messages.js';
 
 const { ContainerState } = cri;
@@ -31,6 +32,7 @@ export class ContainerStates {
 
   constructor(
     @inject(CriConnection) private readonly connection: CriConnection,
+    @inject(StateRecords) private readonly records: StateRecords,
     @inject(TerminationMessages) private readonly messages: TerminationMessages,
   ) {}
 
@@ -51,6 +53,42 @@ export class ContainerStates {
     const status = toContainerStatus(record, response.status, info, message);
     if (status.state === 'exited') this.ended.set(record.id, status);
     return status;
+  }
+
+  /** @throws PodwrightError kind `not-found`, `closed` */
+  async record(id: string): Promise<Made<ContainerRecord>> {
+    const record = await this.find(id);
+    if (record) return record;
+    throw new PodwrightError('not-found', `There is no container ${id}.`, { details: { id } });
+  }
+
+  /** @throws PodwrightError kind `closed` */
+  async find(id: string): Promise<Made<ContainerRecord> | undefined> {
+    this.connection.throwIfClosed();
+    if (!this.records.containers.get(id)) await this.records.refresh();
+    return this.records.containers.get(id);
+  }
+
+  /** Undefined when it is gone. */
+  async stateOf(record: Made<ContainerRecord>, options: CallOptions): Promise<ContainerPhase | undefined> {
+    try {
+      return (await this.status(record, options)).state;
+    } catch (error) {
+      if (PodwrightError.is(error, 'not-found')) return undefined;
+      throw error;
+    }
+  }
+
+  /** @throws PodwrightError kind `not-found`, `closed` */
+  async statusOf(id: string, options: CallOptions = {}): Promise<ContainerStatus> {
+    return await this.status(await this.record(id), options);
+  }
+
+  /** Of a container that has ended; undefined when it runs, or is gone. */
+  async exitCode(id: string): Promise<number | undefined> {
+    const record = await this.find(id);
+    if (!record || (await this.stateOf(record, {})) !== 'exited') return undefined;
+    return (await this.status(record)).attempts.at(-1)?.exitCode;
   }
 
   forget(id: string): void {

@@ -6,6 +6,7 @@ import { BackendLayout, BackendLayoutToken } from './backend-layout.js';
 import { CriBackendOptions, parseCriBackendOptions } from './backend-options.js';
 import { ContainerCheck } from './container-check.js';
 import { ContainerLogs } from './container-logs.js';
+import { ContainerMaker } from './container-maker.js';
 import { ContainerRemains } from './container-remains.js';
 import { ContainerStates } from './container-states.js';
 import { CriConnection } from './cri-connection.js';
@@ -57,6 +58,7 @@ export const backendModule: BackendModuleFactory = ({ stateDir, runDir, access =
       ContainerCheck,
       ImageLookup,
       CriSandboxes,
+      ContainerMaker,
       CriContainers,
       CriStreams,
       CriStats,

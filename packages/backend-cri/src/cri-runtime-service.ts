@@ -38,6 +38,8 @@ import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import type { Observable } from 'rxjs';
 import { BackendLayout, BackendLayoutToken } from './backend-layout.js';
 import { ContainerLogs } from './container-logs.js';
+import { ContainerMaker } from './container-maker.js';
+import { ContainerStates } from './container-states.js';
 import { CriConnection } from './cri-connection.js';
 import { CriContainers } from './cri-containers.js';
 import { CriSandboxes } from './cri-sandboxes.js';
@@ -65,6 +67,8 @@ export class CriRuntimeService implements RuntimeService {
     @inject(StateAccess) private readonly access: RuntimeAccess,
     @inject(BackendLayoutToken) private readonly layout: BackendLayout,
     @inject(CriSandboxes) private readonly sandboxes: CriSandboxes,
+    @inject(ContainerMaker) private readonly maker: ContainerMaker,
+    @inject(ContainerStates) private readonly states: ContainerStates,
     @inject(CriContainers) private readonly containers: CriContainers,
     @inject(ContainerLogs) private readonly logs: ContainerLogs,
     @inject(CriStreams) private readonly streams: CriStreams,
@@ -144,7 +148,7 @@ export class CriRuntimeService implements RuntimeService {
   }
 
   createContainer(sandboxId: string, config: ContainerConfig, options: CallOptions = {}): Promise<string> {
-    return this.containers.create(sandboxId, config, options);
+    return this.maker.create(sandboxId, config, options);
   }
 
   startContainer(id: string, options: CallOptions = {}): Promise<void> {
@@ -167,7 +171,7 @@ export class CriRuntimeService implements RuntimeService {
   }
 
   containerStatus(id: string, options: CallOptions = {}): Promise<ContainerStatus> {
-    return this.containers.status(id, options);
+    return this.states.statusOf(id, options);
   }
 
   containerLogs(id: string, options: LogOptions = {}): AsyncIterable<LogEntry> {
@@ -257,7 +261,7 @@ export class CriRuntimeService implements RuntimeService {
     }
     await this.records.refresh();
     if (this.access === 'exclusive') {
-      await this.containers.settle();
+      await this.maker.settle();
       await this.sandboxes.settle();
     }
     await this.watcher.start();

@@ -20,8 +20,8 @@ import {
 import { type RemoteCommand, remoteExec, remotePortForward } from '@podwright/cri-streaming';
 import { inject, injectable } from 'inversify';
 import { connectTo } from './connect-to.js';
+import { ContainerStates } from './container-states.js';
 import { CriConnection } from './cri-connection.js';
-import { CriContainers } from './cri-containers.js';
 import { toSeconds } from './cri-numbers.js';
 import { CriSandboxes } from './cri-sandboxes.js';
 import { givenInFull, sessionInput, sessionOutput } from './session-streams.js';
@@ -42,7 +42,7 @@ const LARGEST_SIZE = 65_535;
 export class CriStreams {
   constructor(
     @inject(CriConnection) private readonly connection: CriConnection,
-    @inject(CriContainers) private readonly containers: CriContainers,
+    @inject(ContainerStates) private readonly states: ContainerStates,
     @inject(CriSandboxes) private readonly sandboxes: CriSandboxes,
     @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
@@ -116,7 +116,7 @@ export class CriStreams {
   async attach(id: string, { stdin = false, signal }: AttachOptions): Promise<AttachSession> {
     const call = signal ? { signal } : {};
     const { metadata } = await this.running(id, call);
-    const { config } = await this.containers.record(id);
+    const { config } = await this.states.record(id);
     const { tty = false } = config;
     if (stdin && config.stdin !== true) {
       throw new PodwrightError(
@@ -190,7 +190,7 @@ export class CriStreams {
     if (!left()) await allGiven(outputs);
     // The streams end a moment before the runtime says that the container has.
     for (const end = this.clock.nowMs() + EXIT_PATIENCE_MS; !left(); ) {
-      const exitCode = await this.containers.exitCode(id);
+      const exitCode = await this.states.exitCode(id);
       if (exitCode !== undefined) return { type: 'exited', exitCode };
       if (this.clock.nowMs() > end) break;
       await this.clock.sleep(EXIT_LOOK_MS);
@@ -201,7 +201,7 @@ export class CriStreams {
 
   private async running(id: string, options: CallOptions): Promise<ContainerStatus> {
     throwIfAborted(options.signal);
-    const status = await this.containers.status(id, options);
+    const status = await this.states.statusOf(id, options);
     if (status.state === 'running') return status;
     throw new PodwrightError(
       'failed-precondition',
