@@ -27,7 +27,8 @@ export function hostState(): Readonly<Record<string, string>> {
   const withoutCounters = (text: string) => text.replace(/^#.*$/gm, '').replace(/\[\d+:\d+\]/g, '');
   return {
     mounts: mountPoints('self').join('\n'),
-    links: run('ip', '-o', 'link').replace(/^\d+: /gm, ''),
+    // Without what the kernel finds out on its own, a moment after a link is set up.
+    links: run('ip', '-o', 'link').replace(/^\d+: |NO-CARRIER,|,LOWER_UP| state [A-Z]+/gm, ''),
     iptables: withoutCounters(run('iptables-save')),
     ip6tables: withoutCounters(run('ip6tables-save')),
     nftables: run('nft', 'list', 'tables'),
