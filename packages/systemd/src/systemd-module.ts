@@ -4,6 +4,7 @@ import { BusOptions, ReconnectingBus } from './bus/reconnecting-bus.js';
 import { SystemdBus } from './bus/systemd-bus.js';
 import { DbusSystemdManager } from './manager/dbus-systemd-manager.js';
 import { JobTracker } from './manager/job-tracker.js';
+import { ManagerLink } from './manager/manager-link.js';
 import { SystemdManager } from './manager/systemd-manager.js';
 
 export interface SystemdModuleOptions {
@@ -25,6 +26,7 @@ export function systemdModule(options: SystemdModuleOptions = {}): ContainerModu
     });
     bind(SystemdBus).to(ReconnectingBus).inSingletonScope();
     bind(JobTracker).toSelf().inSingletonScope();
+    bind(ManagerLink).toSelf().inSingletonScope();
     bind(SystemdManager).to(DbusSystemdManager).inSingletonScope();
   });
 }
