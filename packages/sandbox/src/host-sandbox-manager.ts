@@ -9,6 +9,7 @@ import { UserNamespaceRanges } from './namespaces/user-namespace-ranges.js';
 import { PodNetwork, type PodNetworkStatus } from './network/pod-network.js';
 import { TeardownRetries } from './network/teardown-retries.js';
 import { checkSandboxConfig } from './new-sandbox-record.js';
+import { checkNotTaken } from './not-taken.js';
 import { Registry } from './registry.js';
 import { isReady, type Sandbox } from './sandbox.js';
 import { SandboxBuilder } from './sandbox-builder.js';
@@ -19,6 +20,7 @@ import type { SandboxConfig, SandboxRecord } from './sandbox-record.js';
 import { SandboxRemover } from './sandbox-remover.js';
 import { type SandboxLoadResult, SandboxStore } from './sandbox-store.js';
 import { SharedCalls } from './shared-calls.js';
+import { SharedParts } from './shared-parts.js';
 import { throwIfAborted, toPodwrightError } from './system-error.js';
 
 /** Knows all sandboxes of this host, and lets them be made and taken apart in order. */
@@ -34,14 +36,12 @@ export class HostSandboxManager implements SandboxManager {
   readonly #stops = new SharedCalls();
   readonly #removals = new SharedCalls();
   readonly #retries: TeardownRetries;
+  readonly #shared: SharedParts;
   readonly #stoppedLater = new Subject<string>();
-  #prepared: Promise<void> | undefined;
-  #releasing: Promise<void> | undefined;
-  #releasesLater: NodeJS.Timeout | undefined;
 
   constructor(
     @inject(HostExecutor) private readonly executor: HostExecutor,
-    @inject(SandboxOptions) private readonly options: SandboxOptions,
+    @inject(SandboxOptions) options: SandboxOptions,
     @inject(SandboxStore) private readonly store: SandboxStore,
     @inject(SandboxBuilder) private readonly builder: SandboxBuilder,
     @inject(SandboxRemover) private readonly remover: SandboxRemover,
@@ -51,6 +51,13 @@ export class HostSandboxManager implements SandboxManager {
     @inject(Logger) private readonly logger: Logger,
   ) {
     this.#retries = new TeardownRetries(options.teardownRetryMs);
+    this.#shared = new SharedParts({
+      prepare: () => this.builder.prepare(),
+      release: () => this.remover.releaseShared(),
+      isUsed: () => this.#sandboxes.size + this.#pending.size + this.#unreadable.size > 0,
+      keepMs: options.keepSharedMs,
+      logger,
+    });
   }
 
   async load({ observe = false } = {}): Promise<SandboxLoadResult> {
@@ -99,11 +106,14 @@ export class HostSandboxManager implements SandboxManager {
     throwIfAborted(signal, `Making sandbox ${id}`);
     checkSandboxConfig(config);
     checkSandboxId(id);
-    this.#releaseNotLater();
+    this.#shared.releaseNotLater();
     const bootId = await readBootId(this.executor);
-    while (this.#releasing) await this.#releasing;
+    while (this.#shared.releasing) await this.#shared.releasing;
     // Between the check and the reservation nothing is awaited: of two calls at once the later finds the earlier.
-    this.#refuseTaken(config, id, bootId);
+    const made = this.list();
+    checkNotTaken(config, id, { made, pending: this.#pending, unreadable: [...this.#unreadable.keys()] });
+    const holding = made.filter((record) => !record.networkStopped && record.bootId === bootId);
+    this.ports.checkOwners(config, [...holding, ...this.#pending.values()]);
     this.#pending.set(id, config);
     try {
       return await this.#queues.run(id, () => this.#create(config, id, signal));
@@ -127,7 +137,7 @@ export class HostSandboxManager implements SandboxManager {
   remove(id: string): Promise<void> {
     return this.#removals.run(id, async () => {
       await this.#queues.run(id, () => this.#remove(id));
-      await this.#releaseAfterLast();
+      await this.#shared.releaseAfterLast();
     });
   }
 
@@ -167,7 +177,7 @@ export class HostSandboxManager implements SandboxManager {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#retries.close();
     this.#stoppedLater.complete();
-    if (this.#releaseNotLater()) await this.#releaseIfUnused();
+    if (this.#shared.releaseNotLater()) await this.#shared.releaseIfUnused();
   }
 
   async findOrphans(): Promise<readonly Orphan[]> {
@@ -182,7 +192,7 @@ export class HostSandboxManager implements SandboxManager {
 
   async releaseUnused(): Promise<void> {
     // As long as orphans are left they hold what all share.
-    if (this.#isEmpty() && (await this.#orphans()).length === 0) await this.#releaseIfUnused();
+    if (!this.#shared.isUsed && (await this.#orphans()).length === 0) await this.#shared.releaseIfUnused();
   }
 
   #orphans(): Promise<readonly Orphan[]> {
@@ -191,13 +201,9 @@ export class HostSandboxManager implements SandboxManager {
     );
   }
 
-  #isEmpty(): boolean {
-    return this.#sandboxes.size + this.#pending.size + this.#unreadable.size === 0;
-  }
-
   async #create(config: SandboxConfig, id: string, signal: AbortSignal | undefined): Promise<SandboxRecord> {
     try {
-      await this.#prepare();
+      await this.#shared.prepare();
       const sandbox = await this.builder.build(config, id, signal);
       this.#sandboxes.add(sandbox);
       return sandbox.record;
@@ -205,7 +211,7 @@ export class HostSandboxManager implements SandboxManager {
       const left = await this.store.read(id);
       if (left !== undefined) this.#sandboxes.add(this.#reopen(left));
       this.#pending.delete(id);
-      await this.#releaseAfterLast();
+      await this.#shared.releaseAfterLast();
       throw error;
     }
   }
@@ -219,7 +225,7 @@ export class HostSandboxManager implements SandboxManager {
         details: { id },
       });
     }
-    await this.#prepare();
+    await this.#shared.prepare();
     // What an earlier boot, or a try in this one, left: reservations of addresses lie on the disk with some networks.
     await this.remover.disconnect(sandbox.record, async (record) => {
       sandbox.record = record;
@@ -239,14 +245,6 @@ export class HostSandboxManager implements SandboxManager {
     const record = await this.store.read(id);
     this.#sandboxes.delete(id);
     if (record !== undefined) this.#sandboxes.add(this.#reopen(record));
-  }
-
-  async #prepare(): Promise<void> {
-    this.#prepared ??= this.builder.prepare();
-    await this.#prepared.catch((error) => {
-      this.#prepared = undefined;
-      throw toPodwrightError(error, 'Preparing the directory of namespaces');
-    });
   }
 
   async #stopNetwork(id: string): Promise<void> {
@@ -317,72 +315,6 @@ export class HostSandboxManager implements SandboxManager {
     if (infra === undefined) return needsInfra(record, true) ? false : undefined;
     const present = await readProcessIdentity(this.executor, infra.pid);
     return present?.startTimeTicks === infra.startTimeTicks;
-  }
-
-  /** What all sandboxes share goes with the last one. It is no failure of that one when it does not: the next removal tries again. */
-  async #releaseIfUnused(): Promise<void> {
-    while (this.#releasing) await this.#releasing;
-    if (!this.#isEmpty()) return;
-    this.#prepared = undefined;
-    this.#releasing = this.remover
-      .releaseShared()
-      .catch((error) =>
-        this.logger.error('what sandboxes shared on the host could not be removed', {
-          error: messageOf(error),
-        }),
-      )
-      .finally(() => {
-        this.#releasing = undefined;
-      });
-    await this.#releasing;
-  }
-
-  /** The next sandbox may come soon. */
-  async #releaseAfterLast(): Promise<void> {
-    const { keepSharedMs } = this.options;
-    if (keepSharedMs === 0) return await this.#releaseIfUnused();
-    if (!this.#isEmpty()) return;
-    this.#releaseNotLater();
-    this.#releasesLater = setTimeout(() => {
-      this.#releasesLater = undefined;
-      // It tells of its failures itself.
-      void this.#releaseIfUnused();
-    }, keepSharedMs).unref();
-  }
-
-  /** @returns whether that was planned */
-  #releaseNotLater(): boolean {
-    const planned = this.#releasesLater !== undefined;
-    clearTimeout(this.#releasesLater);
-    this.#releasesLater = undefined;
-    return planned;
-  }
-
-  #refuseTaken(config: SandboxConfig, id: string, bootId: string): void {
-    const { uid, attempt, namespace, name } = config.metadata;
-    if (this.#sandboxes.get(id) !== undefined || this.#pending.has(id) || this.#unreadable.has(id)) {
-      throw new PodwrightError('already-exists', `There is a sandbox ${id} already.`, { details: { id } });
-    }
-    const unknown = [...this.#unreadable.keys()][0];
-    if (config.userNamespace === 'pod' && unknown !== undefined) {
-      throw new PodwrightError(
-        'failed-precondition',
-        `Which ids sandbox ${unknown} has on the host is not known, as its record cannot be read: another pod could get ` +
-          'the same. Remove that sandbox first.',
-        { details: { id: unknown } },
-      );
-    }
-    const others = [...this.list(), ...this.#pending.values()];
-    const twin = others.some(({ metadata }) => metadata.uid === uid && metadata.attempt === attempt);
-    if (twin) {
-      throw new PodwrightError(
-        'already-exists',
-        `Pod ${namespace}/${name} (uid ${uid}) has a sandbox of attempt ${attempt} already.`,
-        { details: { uid, attempt } },
-      );
-    }
-    const holding = this.list().filter((record) => !record.networkStopped && record.bootId === bootId);
-    this.ports.checkOwners(config, [...holding, ...this.#pending.values()]);
   }
 }
 
