@@ -9,7 +9,7 @@ import {
   type RuntimeFeatures,
 } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
-import { buildExecProcess, collectExec, ExecHandler, type OciSpec } from '@podwright/oci';
+import { buildExecProcess, collectExec, ExecHandler, type OciSpec, openFilesLimit } from '@podwright/oci';
 import { SystemdManager } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
 import { CgroupLock } from './cgroup-lock.js';
@@ -67,6 +67,11 @@ export class ContainerExec {
   private async enter({ id }: ContainerRecord, options: ExecOptions): Promise<ExecSession> {
     const paths = this.layout.container(id);
     const spec = JSON.parse(await readFile(this.host.hostPath(paths.ociConfig), 'utf8')) as OciSpec;
+    const pid = Number(await readFile(this.host.hostPath(paths.pidFile), 'utf8'));
+    const openFiles = openFilesLimit(
+      await readFile(this.host.hostPath(`/proc/${pid}/limits`), 'utf8'),
+      await readFile('/proc/self/limits', 'utf8'),
+    );
     const { command, tty, terminalSize, stdin, signal } = options;
     const unit = containerUnitName(id);
     return await this.handler.exec({
@@ -74,11 +79,12 @@ export class ContainerExec {
       id,
       process: buildExecProcess(spec.process, {
         command,
+        ...(openFiles === undefined ? {} : { openFiles }),
         ...(tty === undefined ? {} : { tty }),
         ...(terminalSize === undefined ? {} : { terminalSize }),
       }),
       seccomp: spec.linux.seccomp !== undefined,
-      first: { pid: Number(await readFile(this.host.hostPath(paths.pidFile), 'utf8')), unit },
+      first: { pid, unit },
       directory: paths.run,
       attach: async (pid) => await this.manager.attachProcessesToUnit(unit, '', [pid]),
       ...(stdin === undefined ? {} : { stdin }),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { buildExecProcess } from './exec-process.js';
+import { buildExecProcess, openFilesLimit } from './exec-process.js';
 import { runtimeErrors } from './runtime-errors.js';
 import type { OciProcess } from './runtime-spec.js';
 
@@ -14,9 +14,46 @@ const FIRST: OciProcess = {
   noNewPrivileges: true,
 };
 
+const NOFILE = 'RLIMIT_NOFILE';
+const core = { type: 'RLIMIT_CORE', soft: 0, hard: 0 };
+
+describe('openFilesLimit', () => {
+  const limits = (soft: number | 'unlimited', hard: number | 'unlimited') =>
+    `Max open files            ${soft}                 ${hard}                files     \n`;
+
+  it.each([
+    [
+      'the container’s, where the caller has raised its own',
+      [1024, 20_000],
+      [20_000, 20_000],
+      [1024, 20_000],
+    ],
+    ['no higher than the caller’s', [4096, 20_000], [1000, 2000], [2000, 2000]],
+    ['none without end', [1024, 'unlimited'], [10, 500_000], [1024, 500_000]],
+  ] as const)('is %s', (_what, first, own, [soft, hard]) => {
+    expect(openFilesLimit(limits(...first), limits(...own))).toEqual({ type: NOFILE, soft, hard });
+  });
+
+  it('is not known without the texts', () => {
+    expect(openFilesLimit('', limits(1, 2))).toBeUndefined();
+    expect(openFilesLimit(limits(1, 2), '')).toBeUndefined();
+  });
+});
+
 describe('buildExecProcess', () => {
   it('is confined as the first process is', () => {
     expect(buildExecProcess(FIRST, { command: ['id', ''] })).toEqual({ ...FIRST, args: ['id', ''] });
+  });
+
+  it.each([
+    ['has its own limit of open files where the container has none', [], [9, 20]],
+    ['has its own limit of open files beside others', [core], [9, 20]],
+    ['has the limit of open files that the container was given', [{ ...core, type: NOFILE }], [0, 0]],
+  ])('%s', (_what, rlimits, [soft, hard]) => {
+    const openFiles = { type: NOFILE, soft: 9, hard: 20 };
+    const process = buildExecProcess({ ...FIRST, rlimits }, { command: ['id'], openFiles });
+    expect(process.rlimits?.find(({ type }) => type === NOFILE)).toMatchObject({ soft, hard });
+    expect(process.rlimits).toEqual(expect.arrayContaining(rlimits));
   });
 
   it('has TERM and a size with a terminal only', () => {

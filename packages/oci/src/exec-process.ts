@@ -1,7 +1,8 @@
 import type { EnvVar, TerminalSize } from '@podwright/core';
+import { parseProcessLimits } from './host-facts.js';
 import { checkVariable, checkWords } from './process-settings.js';
 import type { ResolvedUser } from './resolve-user.js';
-import type { OciProcess } from './runtime-spec.js';
+import type { OciProcess, OciRlimit } from './runtime-spec.js';
 
 export interface ExecProcessOptions {
   readonly command: readonly string[];
@@ -10,6 +11,8 @@ export interface ExecProcessOptions {
   /** Over the container's own, by name. */
   readonly env?: readonly EnvVar[];
   readonly cwd?: string;
+  /** How many files it can have open, where the container's document does not say it. */
+  readonly openFiles?: OciRlimit;
   /** Another user than the container's. */
   readonly user?: ResolvedUser;
 }
@@ -29,9 +32,12 @@ export function buildExecProcess(first: OciProcess, options: ExecProcessOptions)
     checkVariable(name, value);
     env.set(name, value);
   }
-  const { terminalSize: size, user } = options;
+  const { terminalSize: size, user, openFiles } = options;
+  const rlimits = first.rlimits ?? [];
+  const isLimited = openFiles === undefined || rlimits.some(({ type }) => type === openFiles.type);
   return {
     ...first,
+    ...(!isLimited && { rlimits: [...rlimits, openFiles] }),
     terminal: options.tty === true,
     ...(options.tty === true &&
       size !== undefined && { consoleSize: { height: size.rows, width: size.columns } }),
@@ -47,4 +53,19 @@ export function buildExecProcess(first: OciProcess, options: ExecProcessOptions)
 function splitVariable(entry: string): [string, string] {
   const equals = entry.indexOf('=');
   return [entry.slice(0, equals), entry.slice(equals + 1)];
+}
+
+/**
+ * The limit of open files that a further process is to have: the container's, and not the caller's, which Node.js raises
+ * for itself at its start. The hard one is not raised, as that takes a right that the caller may not have.
+ * @param first /proc/PID/limits of the container's first process
+ * @param own the caller's
+ */
+export function openFilesLimit(first: string, own: string): OciRlimit | undefined {
+  const [limit, ceiling] = [first, own].map((text) =>
+    parseProcessLimits(text).find(({ type }) => type === 'RLIMIT_NOFILE'),
+  );
+  if (limit === undefined || ceiling === undefined) return undefined;
+  const hard = Math.min(limit.hard, ceiling.hard);
+  return { type: limit.type, soft: Math.min(limit.soft, hard), hard };
 }

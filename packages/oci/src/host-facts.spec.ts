@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hostFacts } from './host-facts.js';
+import { hostFacts, parseProcessLimits } from './host-facts.js';
 
 const TEXTS = {
   status: 'Name:\tsystemd\nCapEff:\t0000000000000000\nCapBnd:\t0000000000000021\n',
@@ -39,4 +39,13 @@ describe('hostFacts', () => {
     expect(hostFacts({ ...TEXTS, arch: 'arm64' }).arch).toBe('arm64');
     expect(hostFacts({ ...TEXTS, arch: 'ia32' }).arch).toBe('386');
   });
+});
+
+it('parseProcessLimits reads both values of each limit that has a name', () => {
+  const none = Number.POSITIVE_INFINITY;
+  expect(parseProcessLimits(TEXTS.limits)).toEqual([
+    { type: 'RLIMIT_CPU', soft: none, hard: none },
+    { type: 'RLIMIT_NOFILE', soft: 1024, hard: 20_000 },
+    { type: 'RLIMIT_NICE', soft: 0, hard: 0 },
+  ]);
 });

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { PodwrightError } from '@podwright/core';
+import { PodwrightError, type Rlimit } from '@podwright/core';
 import type { HostExecutor } from '@podwright/nsenter';
 import type { OciHostFacts } from './build-oci-spec.js';
 import { capabilitiesOfMask } from './capabilities.js';
@@ -80,7 +80,7 @@ export function hostFacts(texts: {
   return {
     capabilities: capabilitiesOfMask(/^CapBnd:\s*([0-9a-f]+)/m.exec(texts.status)?.[1] ?? '0'),
     cgroupVersion: /^\S+ \/sys\/fs\/cgroup cgroup2 /m.test(texts.mounts) ? 2 : 1,
-    hardLimits: parseHardLimits(texts.limits),
+    hardLimits: hardLimits(texts.limits),
     arch: GO_ARCH[texts.arch] ?? texts.arch,
     kernelVersion: /^\d+\.\d+/.exec(texts.release)?.[0] ?? '0.0',
     mandatoryAccess: {
@@ -95,12 +95,23 @@ function loadedProfiles(text: string): readonly string[] {
   return text.split('\n').flatMap((line) => /^(.+) \(\w+\)$/.exec(line)?.[1] ?? []);
 }
 
-function parseHardLimits(text: string): Readonly<Record<string, number>> {
-  const limits: Record<string, number> = {};
-  for (const line of text.split('\n')) {
-    const [, row = '', hard] = /^(Max .+?) {2,}\S+ +(\S+)/.exec(line) ?? [];
+/**
+ * The resource limits in a text of /proc/PID/limits (proc(5)), of the kinds that setrlimit(2) has a name for; a value is
+ * infinite where there is none.
+ */
+export function parseProcessLimits(text: string): readonly Rlimit[] {
+  return text.split('\n').flatMap((line) => {
+    const [, row = '', soft, hard] = /^(Max .+?) {2,}(\S+) +(\S+)/.exec(line) ?? [];
     const type = LIMIT_ROWS[row];
-    if (type !== undefined && hard !== undefined && hard !== 'unlimited') limits[type] = Number(hard);
-  }
-  return limits;
+    return type === undefined ? [] : [{ type, soft: limitOf(soft), hard: limitOf(hard) }];
+  });
+}
+
+function limitOf(text: string | undefined): number {
+  return text === 'unlimited' ? Number.POSITIVE_INFINITY : Number(text);
+}
+
+function hardLimits(text: string): Readonly<Record<string, number>> {
+  const limits = parseProcessLimits(text).map(({ type, hard }) => [type, hard] as const);
+  return Object.fromEntries(limits.filter(([, hard]) => Number.isFinite(hard)));
 }

@@ -27,7 +27,7 @@ export {
 export { type ConmonOptions, type ConmonReport, conmonCommand, parseConmonReport } from './conmon-command.js';
 export { type DeviceAllow, type DeviceNode, deviceAllowList } from './devices.js';
 export { ExecHandler, type ExecHandlerKind, type ExecRequest } from './exec-handler.js';
-export { buildExecProcess, type ExecProcessOptions } from './exec-process.js';
+export { buildExecProcess, type ExecProcessOptions, openFilesLimit } from './exec-process.js';
 export { gatedCommand, startGated } from './gated-command.js';
 export { hostFacts, readHostFacts } from './host-facts.js';
 export { type ImageFileOptions, opaqueDirectories, readImageFile } from './image-file.js';

@@ -181,6 +181,16 @@ export const execHandlerCases = section('exec-handler', {
       assert.match(limits, /^Max core file size +0 +0 /m);
     },
   },
+  'open-files': {
+    title: 'a command can open as many files as the container, and not as the agent',
+    needs: ['kernel'],
+    run: async (t) => {
+      const { first, command } = await startPair(t, { image: t.images.nonroot });
+      const limitOf = async (process: number) =>
+        /^Max open files +(\d+)/m.exec((await t.kernel.readProc(process, 'limits')) ?? '')?.[1];
+      assert.equal(await limitOf(command), await limitOf(first));
+    },
+  },
   seccomp: {
     title: "a command has the container's seccomp filter, unless execGaps says that it has not",
     needs: ['kernel'],
