@@ -3,7 +3,6 @@
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build } from 'vite';
 import { REPOSITORY } from '../host/throwaway-host.mjs';
 
 /** As in vitest.config.ts. */
@@ -24,6 +23,8 @@ export async function writeBundle(files, plan) {
   const input = Object.fromEntries(
     files.map((file) => [file.replace(/\.ts$/, '').replaceAll('/', '-'), join(REPOSITORY, file)]),
   );
+  // Not before: in a new checkout the set-up has installed it since this file was loaded.
+  const { build } = await import('vite');
   await build({
     ...{ root: REPOSITORY, configFile: false, logLevel: 'error', plugins: [keepLocations()] },
     resolve: { conditions },
