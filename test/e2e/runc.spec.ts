@@ -81,7 +81,10 @@ function works(): void {
     const command = 'echo in; (sleep 100021 >/dev/null 2>&1 &) ; exit 9';
     const ran = await agent.runtime.runInContainer(ref, ['sh', '-c', command]);
     expect({ ...ran, stdout: ran.stdout.toString() }).toMatchObject({ exitCode: 9, stdout: 'in\n' });
-    const [child] = await processes(({ command }) => command === 'sleep 100021');
+    // The command may have ended before its child executes its program.
+    const children = () => processes(({ command }) => command === 'sleep 100021');
+    await expect.poll(children, { timeout: 20_000 }).toHaveLength(1);
+    const [child] = await children();
     expect(await cgroupOf(child?.pid ?? 0)).toBe(await cgroupOf(pid));
 
     await agent.runtime.killPod({ uid });

@@ -34,6 +34,7 @@ const VALUES = {
   EMPTY: '',
 } as const;
 
+const WAIT = { timeout: 30_000 };
 const log = new RecordingLogger();
 let agent: TestAgent;
 
@@ -95,7 +96,7 @@ describe('environment values', () => {
         const main = containerOf(await agent.runtime.getPodStatus({ uid }), 'main');
         if (main.restartCount !== 1 || main.state !== 'running') return undefined;
         return parseEnviron(await readFile(`/proc/${await hostPidOf(agent, main)}/environ`, 'utf8'));
-      })
+      }, WAIT)
       .toMatchObject(VALUES);
   });
 

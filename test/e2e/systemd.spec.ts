@@ -26,7 +26,7 @@ import fc from 'fast-check';
 import { Container } from 'inversify';
 import { distinct, filter, firstValueFrom, map, take, toArray } from 'rxjs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { fewer } from '../slowness.js';
+import { fewer, slowness } from '../slowness.js';
 
 const run = promisify(execFile);
 const PREFIX = `podwright-test-${process.pid}`;
@@ -105,7 +105,11 @@ const cgroupOf = async (pid: number) => CGROUP_LINE.exec(await readFile(`/proc/$
 describe('transient units', () => {
   it('start, are seen by their properties, and stop', async () => {
     const name = nextName();
-    await manager.startTransientUnit(name, sleeper(unitProperty('Description', 'a sleeper')));
+    // Of the type `exec`: when a job of the type `simple` is done, the process may be systemd's still.
+    await manager.startTransientUnit(
+      name,
+      sleeper(unitProperty('Type', 'exec'), unitProperty('Description', 'a sleeper')),
+    );
     const seen = await manager.unitProperties(name, [
       'ActiveState',
       'SubState',
@@ -562,10 +566,12 @@ describe('every property that unitProperty knows', () => {
     async (property, value) => {
       const properties = [unitProperty(property, value)];
       if (property !== 'ExecStart') properties.push(...sleeper());
-      const outcome = await manager.startTransientUnit(nextName(), properties, { timeoutMs: 5_000 }).then(
-        () => 'started',
-        (error: unknown) => (PodwrightError.is(error) ? error.kind : 'no PodwrightError'),
-      );
+      const outcome = await manager
+        .startTransientUnit(nextName(), properties, { timeoutMs: 30_000 * slowness })
+        .then(
+          () => 'started',
+          (error: unknown) => (PodwrightError.is(error) ? error.kind : 'no PodwrightError'),
+        );
       // What this host cannot do with a property it took shows as a failed job, not as an error reply.
       expect(['started', 'job-failed']).toContain(outcome);
     },

@@ -2,9 +2,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { leftovers, type Snapshot, takeSnapshot } from '../../host/snapshot.mjs';
+import { slowness } from '../../slowness.js';
 import { agentLayout } from './test-agent.js';
 
-const PATIENCE_MS = 5000;
+const PATIENCE_MS = 20_000 * slowness;
 
 /** Directories below an agent's own in which each entry belongs to one pod or container. */
 const PER_POD = [

@@ -1,11 +1,29 @@
 import { readdir, readFile } from 'node:fs/promises';
+import { setTimeout } from 'node:timers/promises';
 import type { PodContainer } from '@podwright/core';
+import { slowness } from '../../slowness.js';
 import type { TestAgent } from './test-agent.js';
 import { backendId } from './test-pods.js';
 
-/** PID of a container's first process, as the host sees it. */
+const PATIENCE_MS = 20_000 * slowness;
+
+/**
+ * PID of a container's first process, as the host sees it. A container is started when the OCI runtime lets its process go,
+ * which executes the program a moment later: this is waited for.
+ */
 export async function hostPidOf({ layout }: TestAgent, container: PodContainer): Promise<number> {
-  return Number(await readFile(layout.container(backendId(container)).pidFile, 'utf8'));
+  const pid = Number(await readFile(layout.container(backendId(container)).pidFile, 'utf8'));
+  for (const end = Date.now() + PATIENCE_MS; await isOfRuntime(pid); ) {
+    if (Date.now() > end) throw new Error(`Process ${pid} is still the OCI runtime's.`);
+    await setTimeout(5);
+  }
+  return pid;
+}
+
+/** Whether a process is still `crun … create …` or `runc init`. */
+async function isOfRuntime(pid: number): Promise<boolean> {
+  const command = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return /\0(create|init)\0/.test(command);
 }
 
 /** Where a process is in systemd's hierarchy. */
