@@ -14,6 +14,8 @@ import {
   type RpcHandlers,
 } from './index.js';
 
+const WAIT = { timeout: 10_000 };
+
 type ImageHandlers = RpcHandlers<typeof cri.ImageService>;
 
 const unused = () => Promise.reject(new Error('not used here'));
@@ -90,7 +92,7 @@ describe('a service over a unix socket', () => {
       },
     });
     for await (const _ of client.streamImages()) break;
-    await expect.poll(() => signal?.aborted).toBe(true);
+    await expect.poll(() => signal?.aborted, WAIT).toBe(true);
   });
 
   it('ends a stream with the error of its handler', async () => {
@@ -132,7 +134,7 @@ describe('a service over a unix socket', () => {
     const client = await serve({
       pullImage: () => Promise.reject(new PodwrightError('not-found', `why ${message} what to do`)),
     });
-    const thrown = await client.pullImage({}, { timeoutMs: 5000 }).catch((error: unknown) => error);
+    const thrown = await client.pullImage({}, { timeoutMs: 15_000 }).catch((error: unknown) => error);
     const { kind, message: told } = errorOfStatus(thrown, 'x');
     expect([kind, told.startsWith('x: why '), told.endsWith(' what to do')]).toEqual([
       'not-found',
@@ -142,23 +144,27 @@ describe('a service over a unix socket', () => {
   });
 
   it('tells the handler when the client cancels, and when its time is over', async () => {
-    const seen: boolean[] = [];
+    const signals: AbortSignal[] = [];
     const client = await serve({
-      imageFsInfo: (_request, { signal }) =>
-        new Promise((_, reject) =>
-          signal.addEventListener('abort', () => {
-            seen.push(true);
-            reject(new Error('cancelled'));
-          }),
-        ),
+      imageFsInfo: (_request, { signal }) => {
+        signals.push(signal);
+        return new Promise((_, reject) =>
+          signal.addEventListener('abort', () => reject(new Error('cancelled'))),
+        );
+      },
     });
-    const timedOut = await client.imageFsInfo({}, { timeoutMs: 50 }).catch((error: unknown) => error);
+    const aborted = () => signals.map((signal) => signal.aborted);
+    // A call whose time is over before there is a connection never comes to the handler.
+    await channel.waitForReady(10_000);
+    const timedOut = await client.imageFsInfo({}, { timeoutMs: 500 }).catch((error: unknown) => error);
     expect(errorOfStatus(timedOut, 'x').kind).toBe('timeout');
+    await expect.poll(aborted, WAIT).toEqual([true]);
     const controller = new AbortController();
     const cancelled = client.imageFsInfo({}, { signal: controller.signal }).catch((error: unknown) => error);
+    await expect.poll(aborted, WAIT).toEqual([true, false]);
     controller.abort();
     expect(errorOfStatus(await cancelled, 'x').kind).toBe('cancelled');
-    await expect.poll(() => seen.length).toBeGreaterThanOrEqual(1);
+    await expect.poll(aborted, WAIT).toEqual([true, true]);
   });
 
   it('carries messages beyond the default limit of 4 MiB', async () => {

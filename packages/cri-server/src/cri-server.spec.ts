@@ -217,11 +217,11 @@ describe('errors', () => {
     const podSandboxId = await bed.runSandbox();
     const containerId = await bed.createContainer(podSandboxId);
     for (const call of [
-      bed.runtime.execSync({ containerId, cmd: ['true'] }),
-      bed.runtime.exec({ containerId, cmd: ['true'], stdout: true }),
-      bed.runtime.attach({ containerId, stdout: true }),
+      () => bed.runtime.execSync({ containerId, cmd: ['true'] }),
+      () => bed.runtime.exec({ containerId, cmd: ['true'], stdout: true }),
+      () => bed.runtime.attach({ containerId, stdout: true }),
     ]) {
-      await expect(call).rejects.toMatchObject({ code: status.FAILED_PRECONDITION });
+      await expect(call()).rejects.toMatchObject({ code: status.FAILED_PRECONDITION });
     }
   });
 
@@ -388,8 +388,8 @@ describe('repeated calls', () => {
   it('of who has the id already are an error', async () => {
     const podSandboxId = await bed.runSandbox();
     const containerId = await bed.runScript(podSandboxId, 'sleep 1000');
-    for (const call of [bed.runSandbox(), bed.runScript(podSandboxId, 'sleep 1000')]) {
-      await expect(call).rejects.toMatchObject({ code: status.ALREADY_EXISTS });
+    for (const call of [() => bed.runSandbox(), () => bed.runScript(podSandboxId, 'sleep 1000')]) {
+      await expect(call()).rejects.toMatchObject({ code: status.ALREADY_EXISTS });
     }
     expect((await bed.runtime.listContainers()).containers).toMatchObject([{ id: containerId }]);
   });
@@ -462,9 +462,13 @@ describe('a slow backend', () => {
   });
 
   it('is told of a client whose time is over, and makes the sandbox anew for the next call', async () => {
-    await expect(
-      slowBed.runtime.runPodSandbox({ config: sandboxConfig() }, { timeoutMs: 200 }),
+    // There is a connection, then: a call whose time is over before that never comes to the server.
+    await slowBed.runtime.version();
+    const late = expect(
+      slowBed.runtime.runPodSandbox({ config: sandboxConfig() }, { timeoutMs: 500 }),
     ).rejects.toMatchObject({ code: status.DEADLINE_EXCEEDED });
+    await slow.hasBegun(1);
+    await late;
     // The server learns of it a little later.
     await aborted(slow.begun[0]);
     const again = slowBed.runSandbox();

@@ -154,7 +154,7 @@ describe('exec over SPDY, our client with our server', () => {
     expect(command.stderr).toBeUndefined();
     await command.resize({ columns: 80, rows: 24 });
     command.stdin?.write('1');
-    await sleep(20);
+    await expect.poll(() => sizes, { timeout: 10_000 }).toHaveLength(1);
     await command.resize({ columns: 120, rows: 40 });
     command.stdin?.write('2');
     expect(await command.exitCode).toBe(0);

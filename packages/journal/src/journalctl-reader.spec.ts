@@ -230,7 +230,7 @@ test('unsubscribing ends a journalctl that says nothing', async () => {
   await turn();
   await turn();
   subscription.unsubscribe();
-  await expect.poll(() => executor.killed).toBe(1);
+  await expect.poll(() => executor.killed, { timeout: 10_000 }).toBe(1);
 });
 
 test('a consumer that waits stops the reading', async () => {

@@ -110,7 +110,9 @@ describe('a process', () => {
     children.push(parent);
     const [line] = await once(parent.stdout, 'data');
     const pid = Number(line);
-    await expect.poll(() => parseProcStat(readFileSync(`/proc/${pid}/stat`, 'utf8')).state).toBe('Z');
+    await expect
+      .poll(() => parseProcStat(readFileSync(`/proc/${pid}/stat`, 'utf8')).state, { timeout: 10_000 })
+      .toBe('Z');
     expect(await readProcessIdentity(executor, pid)).toBeUndefined();
   });
 

@@ -27,7 +27,7 @@ it('a client of the socket that does not read is ended, after as many events as 
       source.next({ type: 'sandbox-stopped', timestampMs: count + one, sandboxId, podUid: 'u' });
     await bed.runtime.version();
   }
-  await expect.poll(() => source.observed).toBe(false);
+  await expect.poll(() => source.observed, { timeout: 10_000 }).toBe(false);
   expect((await first).done).toBe(false);
   let read = 1;
   const rest = async () => {

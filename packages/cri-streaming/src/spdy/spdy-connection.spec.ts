@@ -270,7 +270,8 @@ describe('two ends of ours', () => {
   });
 
   it('drop a connection on which nothing moves', async () => {
-    const { client, server: serving, taken } = await pair({ idleTimeoutMs: 50 });
+    // Long enough for the stream to be opened before.
+    const { client, server: serving, taken } = await pair({ idleTimeoutMs: 500 });
     const stream = await client.openStream({});
     const other = await taken();
     await expect(text(other)).rejects.toMatchObject({ kind: 'unavailable' });

@@ -70,7 +70,7 @@ async function connected(sent: readonly Buffer[], onSignal: (signal: BusSignal) 
 it('reads of a signal only what somebody asks for', async () => {
   const seen: string[] = [];
   await connected([unreadable('Unread')], ({ member }) => void seen.push(member));
-  await expect.poll(() => seen).toEqual(['Unread']);
+  await expect.poll(() => seen, { timeout: 10_000 }).toEqual(['Unread']);
 });
 
 it('ends when a signal that somebody asks for cannot be read, and that is no error of theirs', async () => {

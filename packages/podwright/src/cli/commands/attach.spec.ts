@@ -108,12 +108,14 @@ describe('attach', () => {
   });
 
   it('sees the output only, of a container without input', async () => {
-    await runPod('until [ -e /go ]; do sleep 0.05; done; echo seen; exit 5');
+    await runPod('until [ -e /go ]; do echo waiting; sleep 0.05; done; echo seen; exit 5');
     const cli = bed.start(['attach', '--no-stdin', '-c', 'main', 'web']);
-    // Attached before the container goes on, as far as one can tell from outside.
-    await new Promise((resolve) => setImmediate(resolve));
+    await cli.said('waiting');
     await bed.run('exec', '-c', 'main', 'web', 'touch', '/go');
-    expect(await cli.ended).toMatchObject({ exitCode: 5, stdout: 'seen\n' });
+    expect(await cli.ended).toMatchObject({
+      exitCode: 5,
+      stdout: expect.stringMatching(/^(waiting\n)+seen\n$/),
+    });
   });
 });
 
