@@ -20,13 +20,19 @@ export class GuardingRegistry {
   /** The most repositories of which something was under way at once. */
   mostAtOnce = 0;
   readonly #underWay: string[] = [];
+  readonly #enough: Promise<void>;
+  #isEnough: () => void = () => undefined;
   readonly #server: Server;
 
   private constructor(
     private readonly target: string,
     private readonly guards: Readonly<Record<string, Guard>>,
     private readonly delayMs: number,
+    private readonly atOnce: number,
   ) {
+    this.#enough = new Promise((resolve) => {
+      this.#isEnough = resolve;
+    });
     this.#server = createServer((incoming, answer) => {
       const path = incoming.url ?? '';
       const folder = /^\/v2\/([^/]+)\//.exec(path)?.[1];
@@ -60,20 +66,23 @@ export class GuardingRegistry {
         incoming.pipe(outgoing);
       };
       if (folder === undefined || this.delayMs === 0) pass();
-      else setTimeout(pass, this.delayMs);
+      else void this.#enough.then(() => setTimeout(pass, this.delayMs));
     });
   }
 
   /**
    * @param target `host:port` of a registry without TLS
    * @param guards who may read each folder; a folder that is not named is open
+   * @param delayMs how late everything is answered
+   * @param atOnce nothing is answered late until something of so many repositories was under way at once
    */
   static async listen(
     target: string,
     guards: Readonly<Record<string, Guard>> = {},
     delayMs = 0,
+    atOnce = 1,
   ): Promise<GuardingRegistry> {
-    const registry = new GuardingRegistry(target, guards, delayMs);
+    const registry = new GuardingRegistry(target, guards, delayMs, atOnce);
     await new Promise<void>((resolve) => registry.#server.listen(0, '127.0.0.1', resolve));
     return registry;
   }
@@ -90,6 +99,7 @@ export class GuardingRegistry {
   #note(repository: string, answer: ServerResponse): void {
     this.#underWay.push(repository);
     this.mostAtOnce = Math.max(this.mostAtOnce, new Set(this.#underWay).size);
+    if (this.mostAtOnce >= this.atOnce) this.#isEnough();
     answer.on('close', () => this.#underWay.splice(this.#underWay.indexOf(repository), 1));
   }
 

@@ -43,8 +43,8 @@ async function startPods(options: PodsModuleOptions = {}, images: Partial<Images
   return { ...services, clock, events, inUse, ensurer, collector };
 }
 
-async function registryWith(delayMs = 0) {
-  const registry = await GuardingRegistry.listen(testRegistry, {}, delayMs);
+async function registryWith(delayMs = 0, atOnce = 1) {
+  const registry = await GuardingRegistry.listen(testRegistry, {}, delayMs, atOnce);
   cleanups.push(() => registry.close());
   return registry;
 }
@@ -71,7 +71,7 @@ describe('pulls for pods', () => {
     ['two at once when told so', { maxParallelPulls: 2 }, 2],
     ['all at once when told so', { maxParallelPulls: Number.POSITIVE_INFINITY }, 3],
   ])('run %s', async (_, options, most) => {
-    const registry = await registryWith(50);
+    const registry = await registryWith(50, most);
     const { ensurer, images, commands } = await startPods(options, {
       insecureRegistries: [registry.address],
     });
@@ -139,6 +139,7 @@ describe('collecting images', () => {
     const disk = await filled();
     const { collector, clock, left, images, idOf } = disk;
     disk.inUse.push(idOf(testImages.web), idOf(testImages.env), idOf(testImages.args));
+    clock.shiftMs += 1000;
     await collector.detect();
     disk.inUse.length = 0;
     clock.shiftMs += 1000;

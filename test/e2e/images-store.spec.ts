@@ -77,6 +77,8 @@ describe('the store', () => {
     await pull(testImages.busybox);
     const other = `containers-storage:[overlay@${at('store')}+${at('store-run')}:overlay.skip_mount_home=true]`;
     let isWriting = true;
+    let isReading = true;
+    let seen = 0;
     const writer = (async () => {
       const executor = new LocalHostExecutor(silentLogger, {});
       const copy = [
@@ -86,24 +88,30 @@ describe('the store', () => {
         `${other}localhost/other:1`,
       ];
       const drop = ['delete', `${other}localhost/other:1`];
-      for (let round = 0; round < 8; round++) {
+      // Until it was seen, too: who is slower than the other is chance.
+      for (let round = 0; isReading && (round < 8 || seen === 0); round++) {
         await executor.run({ command: 'skopeo', args: copy });
         await executor.run({ command: 'skopeo', args: drop });
       }
+    })().finally(() => {
       isWriting = false;
-    })();
-    let seen = 0;
-    while (isWriting) {
-      expect(await images.imageStatus(testImages.busybox)).toBeDefined();
-      const found = await store.resolve('localhost/other:1');
-      if (found !== undefined) {
-        seen++;
-        expect(found.lowerDirs).toHaveLength(4);
+    });
+    const reader = (async () => {
+      while (isWriting) {
+        expect(await images.imageStatus(testImages.busybox)).toBeDefined();
+        const found = await store.resolve('localhost/other:1');
+        if (found !== undefined) {
+          seen++;
+          expect(found.lowerDirs).toHaveLength(4);
+        }
+        expect((await images.listImages()).length).toBeLessThanOrEqual(2);
+        await new Promise((resolve) => setImmediate(resolve));
       }
-      expect((await images.listImages()).length).toBeLessThanOrEqual(2);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    await writer;
+    })().finally(() => {
+      isReading = false;
+    });
+    const ends = await Promise.allSettled([reader, writer]);
+    expect(ends).toEqual([reader, writer].map(() => ({ status: 'fulfilled', value: undefined })));
     expect(seen).toBeGreaterThan(0);
   });
 

@@ -20,6 +20,7 @@ class WatchedExecutor extends LocalHostExecutor {
   }
 }
 
+const WAIT = { timeout: 30_000 };
 const executor = new WatchedExecutor(silentLogger, {});
 const journal = new JournalctlReader(executor, silentLogger);
 
@@ -181,8 +182,10 @@ describe('contents', () => {
 describe('units', () => {
   test('an invocation tells two runs of one unit apart; a unit has systemd’s words too', async () => {
     const unit = `podwright-test-${newTag()}.service`;
-    runUnit(unit, ['echo', 'first run']);
-    runUnit(unit, ['echo', 'second run']);
+    // They live until journald has looked up whose the line is.
+    const say = (words: string) => ['sh', '-c', 'echo "$0"; journalctl --sync', words];
+    runUnit(unit, say('first run'));
+    runUnit(unit, say('second run'));
     await journal.sync();
     const said = (await read({ unit })).filter((entry) => entry.text('_TRANSPORT') === 'stdout');
     expect(textsOf(said)).toEqual(['first run', 'second run']);
@@ -222,6 +225,14 @@ describe('a flood', () => {
     await journal.sync();
   });
 
+  /** How long journalctl takes for the same when nobody reads it. */
+  function plainReadMs(): number {
+    const startedAt = performance.now();
+    const args = ['-q', '-o', 'export', '--output-fields=MESSAGE', `_SYSTEMD_UNIT=${unit}`];
+    execFileSync('journalctl', [...args, '_TRANSPORT=stdout'], { stdio: 'ignore' });
+    return performance.now() - startedAt;
+  }
+
   test('200,000 lines are read in order in a few seconds', async () => {
     const startedAt = performance.now();
     let next = 1;
@@ -230,9 +241,12 @@ describe('a flood', () => {
       next++;
     }
     const elapsedMs = performance.now() - startedAt;
-    console.log(`${next - 1} entries read in ${Math.round(elapsedMs)} ms`);
     expect(next - 1).toBe(LINES);
-    expect(elapsedMs).toBeLessThan(15_000);
+    const plainMs = plainReadMs();
+    console.log(
+      `${LINES} entries read in ${Math.round(elapsedMs)} ms, by journalctl alone in ${Math.round(plainMs)} ms`,
+    );
+    expect(elapsedMs).toBeLessThan(12_000 + 4 * plainMs);
   });
 
   test('pump writes them byte for byte', async () => {
@@ -248,9 +262,13 @@ describe('a flood', () => {
   });
 
   test('the last ones come at once', async () => {
-    const startedAt = performance.now();
-    expect(await texts({ ...match, tail: 2 })).toEqual([String(LINES - 1), String(LINES)]);
-    expect(performance.now() - startedAt).toBeLessThan(2000);
+    const times: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      const startedAt = performance.now();
+      expect(await texts({ ...match, tail: 2 })).toEqual([String(LINES - 1), String(LINES)]);
+      times.push(performance.now() - startedAt);
+    }
+    expect(Math.min(...times)).toBeLessThan(2000);
   });
 
   test('a consumer that waits stops journalctl, and leaving ends it', async () => {
@@ -259,7 +277,10 @@ describe('a flood', () => {
       const pid = executor.started[before]?.pid ?? expect.fail('nothing was started');
       // Blocked in its write to a full pipe: it is not running and not gone.
       await expect
-        .poll(() => execFileSync('ps', ['-o', 'state=', '-p', String(pid)], { encoding: 'utf8' }).trim())
+        .poll(
+          () => execFileSync('ps', ['-o', 'state=', '-p', String(pid)], { encoding: 'utf8' }).trim(),
+          WAIT,
+        )
         .toBe('S');
       break;
     }
@@ -303,7 +324,7 @@ describe('a container under conmon', () => {
     execFileSync('sh', ['-c', start, 'sh', ...conmon], { cwd: directory, env, stdio: 'pipe' });
     try {
       // conmon writes the exit code there when all output has been passed on.
-      await expect.poll(() => existsSync(`${directory}/${id}`), { timeout: 10_000 }).toBe(true);
+      await expect.poll(() => existsSync(`${directory}/${id}`), WAIT).toBe(true);
       await journal.sync();
       const [stdout, stderr] = [new PassThrough(), new PassThrough()];
       const received = Promise.all([buffer(stdout), buffer(stderr)]);
@@ -324,12 +345,16 @@ describe('following', () => {
   test('a running writer, from a tail on, over a rotation: nothing twice, nothing lost, finish takes the rest', async () => {
     const unit = `podwright-test-${newTag()}.service`;
     const match: JournalReadOptions = { matches: [{ _SYSTEMD_UNIT: unit, _TRANSPORT: 'stdout' }] };
+    const directory = mkdtempSync('/run/podwright-journal-');
+    // It goes on when the reader has come.
     const script =
-      'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; [ $((i % 30)) = 0 ] && sleep 0.01; done';
-    runUnit(unit, ['sh', '-c', script], ['--remain-after-exit']);
+      'i=0; while [ $i -lt 3000 ]; do i=$((i+1)); echo $i; [ $((i % 30)) = 0 ] && sleep 0.01; ' +
+      '[ $i = 60 ] && until [ -e "$0/go" ]; do sleep 0.01; done; done';
+    runUnit(unit, ['sh', '-c', script, directory], ['--remain-after-exit']);
     const finish = new AbortController();
     const numbers: number[] = [];
     for await (const entry of journal.read({ ...match, tail: 10, follow: true, finish: finish.signal })) {
+      if (numbers.length === 0) writeFileSync(`${directory}/go`, '');
       numbers.push(Number(entry.text('MESSAGE')));
       if (numbers.length === 100) execFileSync('journalctl', ['--rotate'], { stdio: 'pipe' });
       if (numbers.at(-1) === 2500) setTimeout(() => finish.abort(), 20);
@@ -338,6 +363,7 @@ describe('following', () => {
     expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, index) => first + index));
     expect(numbers.at(-1)).toBeGreaterThanOrEqual(2500);
     execFileSync('systemctl', ['stop', unit], { stdio: 'pipe' });
+    rmSync(directory, { recursive: true });
   });
 
   test('finish loses nothing of what was written before it', async () => {
@@ -370,7 +396,7 @@ describe('following', () => {
         setImmediate(() => controller.abort());
       }
     })();
-    await expect.poll(() => executor.started.length).toBe(before + 2);
+    await expect.poll(() => executor.started.length, WAIT).toBe(before + 2);
     write(tag, 'new');
     const error = await following.catch((reason: unknown) => reason);
     expect(PodwrightError.is(error, 'cancelled')).toBe(true);

@@ -8,7 +8,7 @@ import {
   parseImageReference,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
-import { catchError, EMPTY, exhaustMap, map } from 'rxjs';
+import { catchError, EMPTY, map, switchMap } from 'rxjs';
 import { recordedName } from './image-lookup.js';
 import { ImageStore } from './image-store.js';
 import { LeftoverLayers } from './leftover-layers.js';
@@ -110,7 +110,8 @@ export class ImagePuller {
   ): Promise<void> {
     const target = await this.store.copyTarget(name, { ...(call.signal && { signal: call.signal }) });
     const finished = this.store.layerChanges.pipe(
-      exhaustMap(() => this.store.allLayers()),
+      // The last change is seen, also one that comes while the list is being read.
+      switchMap(() => this.store.allLayers()),
       map((layers) => progress.stored(layers)),
       // Of the progress only: skopeo itself fails when the store is damaged.
       catchError(() => EMPTY),
