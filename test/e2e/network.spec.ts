@@ -20,7 +20,7 @@ const udp = (hostPort: number, hostIp?: string): PortMapping => ({
 async function askUdp(address: string, port: number): Promise<string> {
   const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   try {
-    const answer = once(socket, 'message', { signal: AbortSignal.timeout(5_000) });
+    const answer = once(socket, 'message', { signal: AbortSignal.timeout(30_000) });
     socket.send('hello\n', port, address);
     return String((await answer)[0]);
   } finally {
@@ -45,7 +45,7 @@ describe('the default network', () => {
     const [v4 = '', v6 = ''] = one.ips;
     expect(ask(v4, 80)).toBe('one\n');
     expect(ask(`[${v6}]`, 80)).toBe('one\n');
-    expect(inside(two, 'socat', '-T', '5', '-', `TCP:[${v6}]:80`)).toBe('one\n');
+    expect(inside(two, 'socat', '-T', '30', '-', `TCP:[${v6}]:80`)).toBe('one\n');
     expect(inside(two, 'ip', '-6', 'route', 'show', 'default')).toMatch(/^default via fd92::1 dev eth0/);
     expect(readFileSync(one.files.hosts, 'utf8')).toContain(`${v6}\tone\n`);
     await Promise.all(['a1', 'a2'].map((id) => manager.remove(id)));

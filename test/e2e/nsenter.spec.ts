@@ -244,6 +244,8 @@ describe('port-forward into a network namespace', () => {
     const unit = `podwright-nsenter-${process.pid}.service`;
     execFileSync('systemd-run', [
       '--quiet',
+      // Started when the program runs: until then its process may not be in the unit, nor in the namespace.
+      '--property=Type=exec',
       `--unit=${unit}`,
       `--property=NetworkNamespacePath=${netns}`,
       'sleep',

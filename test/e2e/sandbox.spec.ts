@@ -25,6 +25,7 @@ import {
   tcp,
 } from './support/sandbox-bed.js';
 
+const WAIT = { timeout: 20_000 };
 const bed = new SandboxBed();
 const newManager = bed.newManager.bind(bed);
 const serve = bed.serve.bind(bed);
@@ -62,9 +63,9 @@ describe('a sandbox with namespaces of its own', () => {
     ]);
     await Promise.all([serve(one, 'from-one'), serve(two, 'from-two')]);
     expect(one.ips[0]).not.toBe(two.ips[0]);
-    const fromTwo = inside(two, 'socat', '-T', '5', '-', `TCP:${one.ips[0]}:80`);
+    const fromTwo = inside(two, 'socat', '-T', '30', '-', `TCP:${one.ips[0]}:80`);
     expect(fromTwo).toBe('from-one\n');
-    expect(inside(one, 'socat', '-T', '5', '-', 'TCP:127.0.0.1:80')).toBe('from-one\n');
+    expect(inside(one, 'socat', '-T', '30', '-', 'TCP:127.0.0.1:80')).toBe('from-one\n');
     expect(ask(two.ips[0] ?? '', 80)).toBe('from-two\n');
     await manager.stop('b1');
     expect(ask(two.ips[0] ?? '', 80)).toBe('from-two\n');
@@ -327,9 +328,9 @@ describe('the host’s own packet filter', () => {
       'pwoutside',
       'socat',
       '-T',
-      '5',
+      '30',
       '-',
-      'TCP:198.51.100.1:18098,connect-timeout=5',
+      'TCP:198.51.100.1:18098,connect-timeout=30',
     );
     // It knows no way to the pods: who asks there has the host's address.
     const outside = spawn('ip', [
@@ -337,7 +338,7 @@ describe('the host’s own packet filter', () => {
       'SYSTEM:echo $SOCAT_PEERADDR',
     ]);
     bed.children.push(outside);
-    const seen = inside(record, 'socat', '-T', '5', '-', 'TCP:198.51.100.2:18099,retry=50,interval=0.1');
+    const seen = inside(record, 'socat', '-T', '30', '-', 'TCP:198.51.100.2:18099,retry=300,interval=0.1');
     await manager.remove('i2');
     const after = hostState();
     run('ip', 'link', 'delete', 'pwout0');
@@ -503,10 +504,12 @@ describe('a PID namespace of the pod’s own', () => {
       run('nsenter', ...enterPid, 'sh -c "sleep 0 & exec true"; true');
       run('nsenter', ...enterPid, '(sleep 0.2 &) ; true');
       await expect
-        .poll(() =>
-          children(pid)
-            .split(' ')
-            .filter((child) => /\) Z /.test(readFileSync(`/proc/${child}/stat`, 'utf8'))),
+        .poll(
+          () =>
+            children(pid)
+              .split(' ')
+              .filter((child) => /\) Z /.test(readFileSync(`/proc/${child}/stat`, 'utf8'))),
+          WAIT,
         )
         .toEqual([]);
 
@@ -525,7 +528,7 @@ describe('a PID namespace of the pod’s own', () => {
     const manager = newManager();
     const { infra } = await manager.create(config('web', { pid: 'pod' }), 'p2');
     run('kill', '-KILL', String(infra?.pid));
-    await expect.poll(() => manager.verify('p2')).toBe(false);
+    await expect.poll(() => manager.verify('p2'), WAIT).toBe(false);
     await manager.remove('p2');
   });
 

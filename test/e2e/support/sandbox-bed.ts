@@ -14,9 +14,10 @@ import {
   sandboxModule,
 } from '@podwright/sandbox';
 import { Container } from 'inversify';
-import { afterEach, beforeEach, expect } from 'vitest';
+import { afterEach, beforeEach, expect, vi } from 'vitest';
 
 export const BRIDGE = 'pwtest0';
+const WAIT = { timeout: 20_000, interval: 100 };
 
 export function run(command: string, ...args: string[]): string {
   return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
@@ -70,7 +71,7 @@ export const inside = (record: SandboxRecord, ...command: string[]) =>
   run('nsenter', ...enter(record, ...command));
 
 export const ask = (address: string, port: number) =>
-  run('socat', '-T', '5', '-', `TCP:${address}:${port},connect-timeout=5`);
+  run('socat', '-T', '30', '-', `TCP:${address}:${port},connect-timeout=30`);
 
 /** What was logged, to be waited for. */
 interface LogLine {
@@ -104,9 +105,9 @@ export class SandboxBed {
       // One failed test is not to fail the others.
       if (task.result?.state === 'fail') await Promise.all(managers.map(removeAll));
       expect(this.#errors.splice(0)).toEqual([]);
-      const after = hostState();
-      rmSync(this.root, { recursive: true, force: true });
-      expect(after).toEqual(this.#before);
+      // The kernel takes what is left of a namespace away a moment after it is gone.
+      const settled = vi.waitFor(() => expect(hostState()).toEqual(this.#before), WAIT);
+      await settled.finally(() => rmSync(this.root, { recursive: true, force: true }));
     });
   }
 
