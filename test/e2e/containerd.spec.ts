@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { cri, openChannel } from '@podwright/cri-api';
 import { expect, it } from 'vitest';
 import { testImages } from '../host/images.js';
-import { leftovers, takeSnapshot } from '../host/snapshot.mjs';
+import { lastingLeftovers, takeSnapshot } from '../host/snapshot.mjs';
+import { slowness } from '../slowness.js';
 import { Containerd } from './support/containerd.js';
 
 it('runs a container in a pod with a network, goes on after its end, and leaves nothing behind', async () => {
@@ -28,13 +29,17 @@ it('runs a container in a pod with a network, goes on after its end, and leaves 
       },
     });
     await runtime.startContainer({ containerId });
+    const log = () => readFileSync(`${containerd.folder}/logs/main.log`, 'utf8');
+    // What it has taken from the container and not written yet would be lost with it.
+    await expect.poll(log, { timeout: 10_000 * slowness }).toMatch(/ stdout F hello\n$/);
     await containerd.restart();
-    const addresses = await runtime.execSync({ containerId, cmd: ['ip', 'addr'], timeout: 5n });
+    const addresses = await runtime.execSync({ containerId, cmd: ['ip', 'addr'], timeout: 30n });
     expect(Buffer.from(addresses.stdout).toString()).toContain('inet 10.94.0.');
-    expect(readFileSync(`${containerd.folder}/logs/main.log`, 'utf8')).toMatch(/ stdout F hello\n$/);
+    expect(log()).toMatch(/ stdout F hello\n$/);
   } finally {
     channel.close();
     await containerd.stop();
   }
-  expect(leftovers(before, takeSnapshot()).filter((each) => !/^unit .*\.mount$/.test(each))).toEqual([]);
+  const left = await lastingLeftovers(before, { only: /^(?!.*\.mount$)/, timeoutMs: 10_000 * slowness });
+  expect(left).toEqual([]);
 });

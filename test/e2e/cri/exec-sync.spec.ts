@@ -20,8 +20,12 @@ async function expectTimeout(containerId: string, cmd: string[]): Promise<void> 
   const begin = Date.now();
   await expectRefusal(bed.runtime.execSync({ containerId, cmd, timeout: 1n }), status.DEADLINE_EXCEEDED);
   expect(Date.now() - begin).toBeGreaterThanOrEqual(950);
-  expect(Date.now() - begin).toBeLessThan(5_000 * slowness);
-  expect(await bed.exec(containerId, 'sh', '-c', 'pidof sleep || true')).toMatchObject({ stdout: '' });
+  expect(Date.now() - begin).toBeLessThan(20_000 * slowness);
+  // One that was killed is seen until the first process of its pod has taken note of its end.
+  await eventually(
+    () => bed.output(containerId, 'sh', '-c', 'pidof sleep || true'),
+    (pids) => pids === '',
+  );
 }
 
 describe('a command in a container', () => {

@@ -8,7 +8,7 @@ import { status } from '@grpc/grpc-js';
 import { cri } from '@podwright/cri-api';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { isUnified } from '../support/cgroups.js';
-import { CriBed, expectRefusal } from '../support/cri-bed.js';
+import { CriBed, eventually, expectRefusal } from '../support/cri-bed.js';
 import { processes } from '../support/processes.js';
 
 const MEBIBYTE = 1024n * 1024n;
@@ -69,9 +69,12 @@ function resources(memoryLimitInBytes: bigint, cpuQuota: bigint) {
 
 /** The control group of the process with this command line. */
 async function controlGroup(command: string) {
-  const [found] = await processes((process) => process.command === command);
-  if (!found) throw new Error(`There is no process "${command}".`);
-  const lines = (await readFile(`/proc/${found.pid}/cgroup`, 'utf8')).split('\n');
+  // It may still be on its way from the OCI runtime to its program.
+  const [found] = await eventually(
+    () => processes((process) => process.command === command),
+    ({ length }) => length === 1,
+  );
+  const lines = (await readFile(`/proc/${found?.pid}/cgroup`, 'utf8')).split('\n');
   const of = (controller: string) =>
     lines
       .map((line) => line.split(':'))

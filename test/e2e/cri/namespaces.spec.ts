@@ -5,8 +5,16 @@ import { readFile, readlink } from 'node:fs/promises';
 import { status } from '@grpc/grpc-js';
 import { cri } from '@podwright/cri-api';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { CriBed, type CriPod, expectRefusal, type NamespacesInit, PAUSE } from '../support/cri-bed.js';
+import {
+  CriBed,
+  type CriPod,
+  eventually,
+  expectRefusal,
+  type NamespacesInit,
+  PAUSE,
+} from '../support/cri-bed.js';
 import { itBeyondContainerd16 } from '../support/cri-target.js';
+import { processes } from '../support/processes.js';
 
 const { POD, CONTAINER, NODE, TARGET } = cri.NamespaceMode;
 
@@ -41,10 +49,17 @@ const namespaceOf = (id: string, kind: string) => bed.output(id, 'readlink', `/p
 
 const ofHost = async (kind: string) => `${await readlink(`/proc/self/ns/${kind}`)}\n`;
 
+/** Waits for a process with this command, which may still be on its way from the OCI runtime to its program. */
+const becomes = (id: string, pid: string, command: string) =>
+  eventually(
+    () => commandOf(id, pid),
+    (found) => found === command,
+  );
+
 describe('process ids', () => {
   it('of a container of its own begin with its command', async () => {
     const id = await startWith({ pid: CONTAINER }, ['sleep', '1234']);
-    expect(await commandOf(id, '1')).toBe('sleep 1234 ');
+    await becomes(id, '1', 'sleep 1234 ');
   });
 
   it('of a pod are shared by its containers, whose commands are not the first process', async () => {
@@ -52,13 +67,12 @@ describe('process ids', () => {
     const pod = await bed.runPodWith(namespaces);
     const first = await startIn(pod, namespaces, ['sleep', '1234']);
     const second = await startIn(pod, namespaces);
-    expect(await commandOf(first, '1')).not.toContain('sleep 1234');
-    const pid = (await bed.output(second, 'pidof', 'sleep')).trim().split(' ').at(-1) ?? '';
-    expect(await namespaceOf(first, 'pid')).toBe(await namespaceOf(second, 'pid'));
-    expect(await bed.output(second, 'sh', '-c', 'cat /proc/[0-9]*/cmdline | tr "\\0" " "')).toContain(
-      'sleep 1234',
+    await eventually(
+      () => bed.exec(second, 'sh', '-c', 'cat /proc/[0-9]*/cmdline | tr "\\0" " "'),
+      ({ stdout }) => stdout.includes('sleep 1234'),
     );
-    expect(pid).toMatch(/^\d+$/);
+    expect(await commandOf(first, '1')).not.toContain('sleep 1234');
+    expect(await namespaceOf(first, 'pid')).toBe(await namespaceOf(second, 'pid'));
     // One container's end ends no other, though the first process is none of theirs.
     await bed.runtime.stopContainer({ containerId: first, timeout: 0n });
     expect(await bed.exec(second, 'true')).toMatchObject({ exitCode: 0 });
@@ -67,16 +81,18 @@ describe('process ids', () => {
   it('may be those of the host', async () => {
     const id = await startWith({ pid: NODE, ipc: POD, network: POD }, ['sleep', '1234']);
     expect(await namespaceOf(id, 'pid')).toBe(await ofHost('pid'));
-    const pids = (await bed.output(id, 'pidof', 'sleep')).trim().split(' ');
-    const commands = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8')));
-    expect(commands).toContain('sleep\x001234\0');
+    const [found] = await eventually(
+      () => processes(({ command }) => command === 'sleep 1234'),
+      ({ length }) => length === 1,
+    );
+    expect(await commandOf(id, String(found?.pid))).toBe('sleep 1234 ');
   });
 
   it('may be those of another container', async () => {
     const pod = await bed.runPodWith({ pid: CONTAINER });
     const target = await startIn(pod, { pid: CONTAINER }, ['sleep', '1234']);
     const id = await startIn(pod, { pid: TARGET, targetId: target });
-    expect(await commandOf(id, '1')).toBe('sleep 1234 ');
+    await becomes(id, '1', 'sleep 1234 ');
     expect(await namespaceOf(id, 'pid')).toBe(await namespaceOf(target, 'pid'));
   });
 
