@@ -78,6 +78,7 @@ describe('MemoryRuntimeService', () => {
       ['hi', 'hi', '!cat: /none: No such file or directory'],
       1,
     ],
+    ['[ -s /none ] || echo no; : > /e; [ -s /e ] || echo no; echo x > /f; [ -s /f ]', ['no', 'no'], 0],
     ['false || echo or; true && echo and; ! true; echo $?', ['or', 'and', '1'], 0],
     ['(cd /tmp; pwd); pwd; { echo g; }', ['/tmp', '/', 'g'], 0],
     [

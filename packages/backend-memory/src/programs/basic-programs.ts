@@ -127,7 +127,8 @@ function evaluate(words: readonly string[], context: ProgramContext): boolean | 
       '-f': () => node()?.kind === 'file',
       '-d': () => node()?.kind === 'directory',
       '-s': () =>
-        node()?.kind === 'directory' || files.readFile(absolutePath(second, context.cwd)).length > 0,
+        node()?.kind === 'directory' ||
+        (node() !== undefined && files.readFile(absolutePath(second, context.cwd)).length > 0),
       '-t': () => context.process.spec.terminal !== undefined,
     };
     return unary[first]?.();
