@@ -116,7 +116,7 @@ const kills = () =>
   host.commands.filter((line) => line.includes(' kill ')).map((line) => line.split(' ').at(-1));
 /** When a sleep of so many milliseconds has begun. */
 const asleep = async (ms: number) => {
-  await expect.poll(() => clock.sleeps.some((sleep) => sleep.ms === ms)).toBe(true);
+  await expect.poll(() => clock.sleeps.some((sleep) => sleep.ms === ms), { timeout: 15_000 }).toBe(true);
   return clock.sleeps.find((sleep) => sleep.ms === ms)?.wake ?? (() => undefined);
 };
 

@@ -211,7 +211,7 @@ describe('the launch script', () => {
       await program('sleep', 'echo asleep >>"$CALLS.asleep"; exec /bin/sleep 2');
       const child = spawn('sh', [path], { env: environment({}), stdio: 'ignore' });
       const ended = new Promise((resolve) => child.on('exit', (code, by) => resolve({ code, by })));
-      await expect.poll(() => read(`${calls}.asleep`).catch(() => ''), { timeout: 5000 }).toBe('asleep\n');
+      await expect.poll(() => read(`${calls}.asleep`).catch(() => ''), { timeout: 15_000 }).toBe('asleep\n');
       child.kill(signal);
       expect(await ended).toEqual({ code: 0, by: null });
       expect(await readdir(paths.run)).not.toContain('start-error');

@@ -262,6 +262,17 @@ export class CaseContext extends Waiting {
     return this.containerStatus(id, ({ state }) => state === 'exited', 'has ended');
   }
 
+  /**
+   * Id on the host of a container's first process, as soon as that is its program: when a start is over it may still be the
+   * OCI runtime's, on its way there.
+   */
+  async firstProcess(id: string, program = 'sleep'): Promise<number> {
+    const pid = await this.kernel.hostPidOf(id);
+    const look = async () => (await this.kernel.readProc(pid, 'cmdline'))?.startsWith(`${program}\0`);
+    await this.changing(async () => (await look()) || undefined, `${program} as first process of ${id}`);
+    return pid;
+  }
+
   async pull(reference: string): Promise<Image> {
     const event = await this.soon(
       lastValueFrom(this.imageService.pullImage(reference)),

@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto';
+
 /** Commands of the cases. They need a POSIX shell and the usual programs, as busybox has them, and nothing else. */
 
 /** Runs a script in the container's shell. */
@@ -20,6 +22,11 @@ export function sleepForever(): readonly string[] {
   return ['sleep', '100000'];
 }
 
+/** A time in seconds for `sleep` by which its process is found among all of the host, in whose command lines are ids too. */
+export function markedTime(): string {
+  return String(randomInt(1_000_000_000, 2_000_000_000));
+}
+
 /** Says `ready`, and ends with this code on SIGTERM. */
 export function onTermExit(code: number): readonly string[] {
   return script(`trap 'echo bye; exit ${code}' TERM; echo ready; sleep 100000 & wait $!`);
@@ -28,6 +35,11 @@ export function onTermExit(code: number): readonly string[] {
 /** Says `ready`, and takes no notice of SIGTERM. */
 export function ignoreTerm(): readonly string[] {
   return script("trap '' TERM; echo ready; sleep 100000");
+}
+
+/** Says `ready`, notes each SIGTERM as a line of a file, and runs on. */
+export function noteTerm(file: string): readonly string[] {
+  return script(`trap 'echo term >> ${file}' TERM; echo ready; while :; do sleep 1 & wait $!; done`);
 }
 
 /** Gives back what is sent to a TCP port; says `ready` when it listens. */

@@ -143,11 +143,20 @@ const cases = section('attach', {
   'output-only': {
     title: 'a client without input sees the output of a container that has none',
     run: async (t) => {
-      const id = await run(t, 'until [ -e /go ]; do sleep 0.05; done; echo seen; exit 4', {});
+      const text = 'until [ -e /go ]; do echo waits; sleep 0.05; done; echo seen; exit 4';
+      const id = await run(t, text, {});
       const session = await attach(t, id, false);
       assert.equal(session.stdin, undefined);
-      await t.service.execSync(id, ['touch', '/go']);
-      assert.equal(await t.readAll(session.stdout), 'seen\n');
+      const read = async () => {
+        let output = '';
+        for await (const chunk of session.stdout) {
+          // Only now it is sure to get what comes: the streaming protocol does not tell when a client is attached.
+          if (output === '') await t.service.execSync(id, ['touch', '/go']);
+          output += String(chunk);
+        }
+        return output;
+      };
+      assert.match(await t.soon(read(), 'the end of the output'), /^(waits\n)+seen\n$/);
       assert.equal(await endOf(t, session), 'exit 4');
     },
   },

@@ -18,9 +18,15 @@ export const eventCases = section('events', {
         ({ type, podUid }) => type === 'sandbox-removed' && podUid === config.metadata.uid,
         'the removal of the sandbox',
       );
+      const ended = t.next(
+        t.service.events,
+        ({ type, podUid }) => type === 'container-exited' && podUid === config.metadata.uid,
+        'the end of the container',
+      );
       const sandboxId = await t.service.runPodSandbox(config);
       const id = await t.start(sandboxId, exitWith(7));
-      await t.ended(id);
+      // Its status may have it before it is told.
+      await ended;
       await t.service.stopPodSandbox(sandboxId);
       await t.service.removePodSandbox(sandboxId);
       await removed;

@@ -183,9 +183,10 @@ export const gcCases = section('gc', {
       const volumes = [{ name: 'data', emptyDir: {} }];
       const volumeMounts = [{ name: 'data', mountPath: '/data' }];
       const command = script(
-        'if [ -e /data/kept ]; then echo kept; else echo new; touch /data/kept; fi; exec sleep 100000',
+        'if [ -e /data/kept ]; then echo kept; else touch /data/kept; echo new; fi; exec sleep 100000',
       );
       const { uid } = await t.runPod(t.pod([{ command, volumeMounts }], { hostNetwork: true, volumes }));
+      await t.line(t.runtime.getContainerLogs({ uid }, { follow: true }), 'new');
       await t.runtime.garbageCollect(EVERYTHING, { allSourcesReady: true, orphanGraceMs: 0 });
       const { stdout } = await t.runtime.runInContainer({ uid }, ['ls', '/data']);
       assert.equal(stdout.toString().trim(), 'kept');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { CaseContext } from '../case-context.js';
 import { section } from '../conformance-case.js';
-import { script, sleepForever } from '../workloads.js';
+import { markedTime, script, sleepForever } from '../workloads.js';
 
 const NAMESPACES = ['mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup'] as const;
 
@@ -19,7 +19,7 @@ async function hostNamespace(t: CaseContext, name: (typeof NAMESPACES)[number]) 
 
 /** A field of /proc/PID/status of a container's first process. */
 async function statusField(t: CaseContext, containerId: string, field: string): Promise<string> {
-  const text = await t.kernel.readProc(await t.kernel.hostPidOf(containerId), 'status');
+  const text = await t.kernel.readProc(await t.firstProcess(containerId), 'status');
   return (
     text
       ?.split('\n')
@@ -75,7 +75,7 @@ export const kernelCases = section('kernel', {
     needs: ['kernel'],
     run: async (t) => {
       const id = await t.start(await t.sandbox(), sleepForever());
-      const mark = `100${Date.now() % 1_000_000}`;
+      const mark = markedTime();
       // Both children are forked before it says that it is ready.
       const command = script(`sleep ${mark} & sleep ${mark} & echo ready; wait`);
       const session = await t.service.exec(id, { command });
@@ -85,11 +85,17 @@ export const kernelCases = section('kernel', {
         await t.kernel.readProc(first, 'cgroup'),
         await t.kernel.readProcLink(first, 'ns/pid'),
       ];
-      const inside: number[] = [];
-      for (const pid of await t.kernel.findProcesses(mark)) {
-        if ((await t.kernel.readProcLink(pid, 'ns/pid')) === namespace) inside.push(pid);
-      }
-      assert.equal(inside.length, 3, 'the command and its children run in the container');
+      const isInside = (pid: number) =>
+        t.kernel.readProcLink(pid, 'ns/pid').then(
+          (link) => link === namespace,
+          () => false, // gone meanwhile
+        );
+      // A process has no command line in the moment in which it becomes another program.
+      const inside = await t.changing(async () => {
+        const pids: number[] = [];
+        for (const pid of await t.kernel.findProcesses(mark)) if (await isInside(pid)) pids.push(pid);
+        return pids.length === 3 ? pids : undefined;
+      }, 'the command and its two children in the container');
       for (const pid of inside) assert.equal(await t.kernel.readProc(pid, 'cgroup'), cgroup);
       await t.service.stopContainer(id, { graceMs: 0 });
       await t.soon(session.exitCode, 'the end of the command');

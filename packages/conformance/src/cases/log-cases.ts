@@ -112,7 +112,17 @@ export const logCases = section('logs', {
   since: {
     title: 'since and until cut by time, also together with tail',
     run: async (t) => {
-      const { id } = await t.runToEnd(script('echo 1; sleep 0.1; echo 2; sleep 0.1; echo 3'));
+      const directory = await t.host.makeDirectory();
+      const mounts = [{ hostPath: directory, containerPath: '/data' }];
+      // A line comes after the one before was taken: on a busy host several are taken at once, and have one time.
+      const after = (n: number) => `until [ -e /data/${n} ]; do sleep 0.02; done; sleep 0.05`;
+      const command = script(`echo 1; ${after(1)}; echo 2; ${after(2)}; echo 3`);
+      const id = await t.start(await t.sandbox(), command, { mounts });
+      for (const line of ['1', '2']) {
+        await t.says(id, line);
+        await t.host.writeFile(`${directory}/${line}`, '');
+      }
+      await t.ended(id);
       const entries = await t.entries(id);
       const secondMs = (entries[1]?.timestampUs ?? 0) / 1000 - 20;
       const thirdMs = (entries[2]?.timestampUs ?? 0) / 1000 - 20;

@@ -51,7 +51,8 @@ export const manifestCases = section('pods', {
         [
           { command: script('ls /data; echo hello > /data/file; sleep 100000'), volumeMounts },
           {
-            command: script('until [ -e /data/file ]; do sleep 0.02; done; cat /data/file; sleep 100000'),
+            // It is there before it has its content.
+            command: script('until [ -s /data/file ]; do sleep 0.02; done; cat /data/file; sleep 100000'),
             volumeMounts,
           },
         ],

@@ -7,6 +7,12 @@ import { ignoreTerm, script, sleepForever } from '../workloads.js';
 /** Asked each second, and one answer decides. */
 const QUICK = { periodSeconds: 1, failureThreshold: 1, timeoutSeconds: 5 };
 
+/** Counts its runs, and says in its own files when it has counted this one: a probe may come before that. */
+const COUNTED = script('echo x >> /s/runs; touch /begun; sleep 100000');
+const BEGUN = 'until [ -e /begun ]; do sleep 0.05; done';
+/** What is sick is well again in its second run. */
+const WELL_AGAIN = { command: script(`${BEGUN}; [ ! -e /s/sick ] || [ "$(wc -l < /s/runs)" -gt 1 ]`) };
+
 /** Runs a pod of one container that shares a directory of the host at /s. @returns its uid, and that directory */
 async function runProbed(t: CaseContext, sketch: ContainerSketch, spec: object = {}) {
   const directory = await t.host.makeDirectory();
@@ -131,11 +137,9 @@ export const probeCases = section('probe', {
     title: 'a container whose liveness probe fails is ended, and started again by the pod’s policy',
     run: async (t) => {
       const killing = t.next(t.runtime.events, ({ reason }) => reason === 'Killing', 'an event Killing');
-      const command = script('echo x >> /s/runs; sleep 100000');
-      const exec = { command: script('[ ! -e /s/sick ] || [ "$(wc -l < /s/runs)" -gt 1 ]') };
       const { uid, tell } = await runProbed(
         t,
-        { command, livenessProbe: { exec, ...QUICK } },
+        { command: COUNTED, livenessProbe: { exec: WELL_AGAIN, ...QUICK } },
         { restartPolicy: 'Always' },
       );
       assert.equal(isReady(await t.runtime.getPodStatus({ uid })), true);
@@ -189,10 +193,9 @@ export const probeCases = section('probe', {
   'startup-fails': {
     title: 'a container that does not start in time by its startup probe is ended, and started again',
     run: async (t) => {
-      const command = script('echo x >> /s/runs; sleep 100000');
-      const exec = { command: script('[ "$(wc -l < /s/runs)" -gt 1 ]') };
+      const exec = { command: script(`${BEGUN}; [ "$(wc -l < /s/runs)" -gt 1 ]`) };
       const startupProbe = { exec, ...QUICK };
-      const { uid } = await runProbed(t, { command, startupProbe }, { restartPolicy: 'OnFailure' });
+      const { uid } = await runProbed(t, { command: COUNTED, startupProbe }, { restartPolicy: 'OnFailure' });
       await podIs(t, uid, (status) => hasRestarted(status) && isReady(status), 'has started the second time');
     },
   },
@@ -216,12 +219,10 @@ export const probeCases = section('probe', {
   'agent-restart': {
     title: 'after a restart of the agent a container that was ready still is, and its probes go on',
     run: async (t) => {
-      const command = script('echo x >> /s/runs; sleep 100000');
       const readinessProbe = { exec: { command: script('[ ! -e /s/unready ]') }, ...QUICK };
-      const exec = { command: script('[ ! -e /s/sick ] || [ "$(wc -l < /s/runs)" -gt 1 ]') };
       const { uid, tell } = await runProbed(
         t,
-        { command, readinessProbe, livenessProbe: { exec, ...QUICK } },
+        { command: COUNTED, readinessProbe, livenessProbe: { exec: WELL_AGAIN, ...QUICK } },
         { restartPolicy: 'Always' },
       );
       await podIs(t, uid, isReady, 'is ready');
