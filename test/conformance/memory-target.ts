@@ -54,7 +54,7 @@ export interface Wrappers {
 /** The memory backend as a target of the conformance suite. */
 export async function createMemoryTarget(
   wrappers: Wrappers = {},
-  patienceMs = 5000,
+  patienceMs = 15_000,
   options: ConformanceTargetOptions = {},
 ): Promise<ConformanceTarget> {
   const named = (

@@ -321,8 +321,11 @@ describe('a sandbox', () => {
     const infra = `podwright-infra-${sandboxId}.service`;
     expect(await output(id, 'cat /proc/1/cmdline')).not.toContain('sleep');
     await agent.service.stopPodSandbox(sandboxId);
-    const left = await run('systemctl', ['list-units', '--all', '--no-legend', infra, containerUnitName(id)]);
-    expect(left.stdout).toBe('');
+    const units = ['list-units', '--all', '--no-legend', infra, containerUnitName(id)];
+    // systemd forgets a unit a moment after its end.
+    await expect
+      .poll(async () => (await run('systemctl', units)).stdout, { timeout: 10_000 * slowness })
+      .toBe('');
   });
 });
 

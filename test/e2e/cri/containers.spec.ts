@@ -75,6 +75,11 @@ describe('a container', () => {
 
   it('has exited when it was stopped, and may be stopped again', async () => {
     const containerId = await bed.start(await bed.runPod());
+    // Its trap is set once it sleeps.
+    await eventually(
+      () => bed.exec(containerId, 'pidof', 'sleep'),
+      ({ exitCode }) => exitCode === 0,
+    );
     for (const _ of [1, 2]) {
       await bed.runtime.stopContainer({ containerId, timeout: 60n });
       const { state, startedAt, finishedAt, exitCode } = await bed.status(containerId);
@@ -186,7 +191,8 @@ describe('the stop of a container', () => {
     const containerId = await startStubborn();
     const begin = Date.now();
     await bed.runtime.stopContainer({ containerId, timeout: 0n });
-    expect(Date.now() - begin).toBeLessThan(3_000 * slowness);
+    // Not after the grace of 30 s that a container has otherwise.
+    expect(Date.now() - begin).toBeLessThan(20_000 * slowness);
     expect(await bed.status(containerId)).toMatchObject({ state: CONTAINER_EXITED, exitCode: 137 });
   });
 
@@ -195,7 +201,7 @@ describe('the stop of a container', () => {
     const begin = Date.now();
     await bed.runtime.stopContainer({ containerId, timeout: 1n });
     expect(Date.now() - begin).toBeGreaterThanOrEqual(950);
-    expect(Date.now() - begin).toBeLessThan(5_000 * slowness);
+    expect(Date.now() - begin).toBeLessThan(20_000 * slowness);
     expect(await bed.status(containerId)).toMatchObject({ state: CONTAINER_EXITED, exitCode: 137 });
   });
 
