@@ -41,6 +41,19 @@ function reader(t: CaseContext, stream: Readable | undefined) {
   return (text: string) => t.soon(search(text), `output ${JSON.stringify(text)}`);
 }
 
+/**
+ * Has lines written until all readers get some of what comes back: the streaming protocol does not tell when a client is
+ * attached, and what is written just before is not for it. More of them may be under way.
+ */
+async function attachedAll(session: AttachSession, readers: readonly ReturnType<typeof reader>[]) {
+  const timer = setInterval(() => session.stdin?.write('again\n'), 50);
+  try {
+    await Promise.all(readers.map((says) => says('got again\n')));
+  } finally {
+    clearInterval(timer);
+  }
+}
+
 async function endOf(t: CaseContext, session: AttachSession): Promise<string> {
   const end = await t.soon(session.ended, 'the end of the session');
   return end.type === 'exited' ? `exit ${end.exitCode}` : end.type;
@@ -181,11 +194,13 @@ const cases = section('attach', {
     title: 'two clients at once see the same output, and both may write',
     run: async (t) => {
       const id = await run(t, DIALOGUE, INPUT);
-      const clients = [await attach(t, id), await attach(t, id)];
+      const clients = [await attach(t, id), await attach(t, id)] as const;
       const readers = clients.map((client) => reader(t, client.stdout));
+      await attachedAll(clients[0], readers);
       for (const [index, client] of clients.entries()) {
         client.stdin?.write(`from ${index}\n`);
-        for (const says of readers) assert.equal(await says('\n'), `got from ${index}\n`);
+        const answer = `got from ${index}\n`;
+        for (const says of readers) assert.equal((await says(answer)).replaceAll('got again\n', ''), answer);
       }
     },
   },
