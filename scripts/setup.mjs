@@ -123,10 +123,12 @@ function missingDebianPackages(packages) {
 
 function build() {
   const started = Date.now();
-  const result = run(process.execPath, [join(REPOSITORY, 'node_modules/typescript/bin/tsc'), '-b']);
-  if (result.failure !== undefined) throw new SetupError(`the build (tsc -b) failed\n${result.failure}`);
+  for (const command of ['node_modules/typescript/bin/tsc -b', 'scripts/bundle-command.mjs']) {
+    const { failure } = run(process.execPath, command.split(' '));
+    if (failure !== undefined) throw new SetupError(`the build (${command}) failed\n${failure}`);
+  }
   const seconds = (Date.now() - started) / 1000;
-  if (seconds > 2) step(`tsc -b took ${seconds.toFixed(1)} s`);
+  if (seconds > 2) step(`the build took ${seconds.toFixed(1)} s`);
 }
 
 function step(text) {

@@ -9,7 +9,7 @@ import { createRuntime } from 'podwright';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { testImages, testRegistry } from '../host/images.js';
 
-const BIN = fileURLToPath(new URL('../../packages/podwright/dist/bin.js', import.meta.url));
+const BIN = fileURLToPath(new URL('../../packages/podwright/dist/command/podwright.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'podwright-agent-'));
 const at = (...parts: readonly string[]) => join(folder, ...parts);
 const runDir = `/run/podwright-agent-${process.pid}`;
@@ -157,7 +157,7 @@ describe('podwright agent', () => {
   }, 60_000);
 
   it('leaves pods running when it is killed or ended, and takes them up again', async () => {
-    const readinessProbe = { exec: { command: ['true'] }, periodSeconds: 1 };
+    const readinessProbe = { exec: { command: ['true'] }, periodSeconds: 1, timeoutSeconds: 30 };
     put('web.yaml', manifest('web', ASLEEP, {}, { readinessProbe }));
     put('gone.yaml', manifest('gone', ASLEEP));
     startAgent();
@@ -185,6 +185,7 @@ describe('podwright agent', () => {
     const livenessProbe = {
       exec: { command: ['test', '!', '-e', '/tmp/sick'] },
       periodSeconds: 1,
+      timeoutSeconds: 30,
       failureThreshold: 1,
     };
     put(

@@ -26,7 +26,7 @@ import {
   testRegistry,
 } from '../host/images.js';
 
-const BIN = fileURLToPath(new URL('../../packages/podwright/dist/bin.js', import.meta.url));
+const BIN = fileURLToPath(new URL('../../packages/podwright/dist/command/podwright.js', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'podwright-cli-'));
 const at = (...parts: readonly string[]) => join(folder, ...parts);
 const runDir = `/run/podwright-cli-${process.pid}`;
@@ -187,7 +187,7 @@ describe('podwright', () => {
   it('shows what a container wrote, each stream to its own, byte for byte', async () => {
     await runScript('talker', `printf 'a\\0b\\n\\n  c \\n'; echo err >&2; ${asleep}`);
     await expect
-      .poll(() => podwright('logs', 'talker'), { timeout: 20_000 })
+      .poll(() => podwright('logs', 'talker'), { timeout: 40_000 })
       .toEqual({
         exitCode: 0,
         stdout: 'a\0b\n\n  c \n',
@@ -287,7 +287,7 @@ describe('podwright', () => {
     const port = /:(\d+) to port 8080/.exec(await forward.said('to port 8080'))?.[1];
     const fetchPage = async () => (await fetch(`http://127.0.0.1:${port}/index.html`)).text();
     // It may take a moment until the server listens.
-    await expect.poll(() => fetchPage().catch(() => ''), { timeout: 10_000 }).toBe('hello\n');
+    await expect.poll(() => fetchPage().catch(() => ''), { timeout: 30_000 }).toBe('hello\n');
     expect(await Promise.all([fetchPage(), fetchPage(), fetchPage()])).toEqual([
       'hello\n',
       'hello\n',
@@ -337,9 +337,10 @@ describe('podwright beside an agent', () => {
 
   it('changes pods in two terminals at once, one after the other', async () => {
     const names = ['one', 'two', 'three'];
-    await Promise.all(names.map((name) => runScript(name, asleep)));
+    const patient = ['--lock-timeout', '50'];
+    await Promise.all(names.map((name) => runScript(name, asleep, ...patient)));
     expect((await succeed('ps', '-q')).trim().split('\n')).toHaveLength(3);
-    await Promise.all(names.map((name) => succeed('rm', '-f', '--grace', '0', name)));
+    await Promise.all(names.map((name) => succeed('rm', ...patient, '-f', '--grace', '0', name)));
     expect(await succeed('ps', '-a', '-q')).toBe('');
   });
 

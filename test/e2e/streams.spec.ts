@@ -21,7 +21,7 @@ import {
 } from './support/test-agent.js';
 import { logLines, shell, testPod } from './support/test-pods.js';
 
-const BIN = fileURLToPath(new URL('../../packages/podwright/dist/bin.js', import.meta.url));
+const BIN = fileURLToPath(new URL('../../packages/podwright/dist/command/podwright.js', import.meta.url));
 const LIBRARY = fileURLToPath(new URL('../../packages/podwright/dist/index.js', import.meta.url));
 const ECHO = 'while read -r line; do echo "got $line"; done; exit 7';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { REPOSITORY, removeStaleHosts, ThrowawayHost } from './throwaway-host.mjs';
 
 /** The command line, as the host runs it. */
-export const CLI = join(REPOSITORY, 'packages/podwright/dist/bin.js');
+export const CLI = join(REPOSITORY, 'packages/podwright/dist/command/podwright.js');
 export const IMAGE = '127.0.0.1:5000/podwright/busybox:1';
 
 const CONFIG = `backendOptions:

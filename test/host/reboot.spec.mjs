@@ -75,10 +75,11 @@ describe('a reboot', { timeout: 120_000 }, () => {
   const sh = (script, ok) => bed.sh(script, ok);
   const podwright = (words) => bed.podwright(words);
   const statusOf = (pod) => bed.statusOf(pod);
-  const pageOn = (port) =>
-    sh(
-      `node -e 'fetch("http://127.0.0.1:${port}/").then(async (page) => console.log((await page.text()).trimEnd()))'`,
-    );
+  /** What is served; a server that has just been started may not listen yet. */
+  const pageOn = (port) => {
+    const ask = `fetch("http://127.0.0.1:${port}/").then(async (page) => console.log((await page.text()).trimEnd()))`;
+    return sh(`until node -e '${ask}' 2>/dev/null; do sleep 0.2; done`);
+  };
 
   beforeAll(async () => {
     await bed.start();
@@ -102,13 +103,13 @@ describe('a reboot', { timeout: 120_000 }, () => {
     await sh(`node ${CLI} run --persist /root/half.yaml & pid=$!
       until grep -qs . /var/lib/podwright/volumes/${KEEP.replace('1', '9')}/disk/order; do sleep 0.1; done; kill -KILL $pid`);
     await bed.host.reboot();
-    expect(await sh(`systemctl is-active ${unitOf(before)}; pgrep -fa bin.js | grep -v pgrep`, [0, 1])).toBe(
-      'active\n',
-    );
+    expect(
+      await sh(`systemctl is-active ${unitOf(before)}; pgrep -fa podwright.js | grep -v pgrep`, [0, 1]),
+    ).toBe('active\n');
+    expect(await pageOn(8080)).toBe('made\nblues3cretkept\n');
     expect(await sh(`cat /var/lib/podwright/volumes/${KEEP}/disk/order`)).toBe(
       'first\nsecond\napp\n'.repeat(2),
     );
-    expect(await pageOn(8080)).toBe('made\nblues3cretkept\n');
     expect(await sh('systemctl --failed --no-legend')).toBe('');
 
     const after = await statusOf('keep');

@@ -35,7 +35,7 @@ export class ConsumerProject {
     try {
       const [tarballs, folder] = [join(root, 'tarballs'), join(root, 'project')];
       await Promise.all([mkdir(tarballs), mkdir(folder)]);
-      await run('node_modules/.bin/tsc', ['-b']);
+      await run('npm', ['run', '--silent', 'build']);
       await run('node_modules/.bin/tsc', ['-p', BACKEND]);
       const packages = await pack(['--workspaces', '--pack-destination', tarballs], '.');
       const [backend] = await pack(['--pack-destination', tarballs], BACKEND);

@@ -109,6 +109,12 @@ describe('the backend by somebody else, from its packed tarball', () => {
     expect(await project.node(['demo/start.mjs'])).toBe(await promisedOutput('custom-backend'));
   });
 
+  it('is one of the command, whose libraries are copies of its own', async () => {
+    await project.take('examples/custom-backend/demo', 'demo');
+    await project.write('by-command.mjs', BY_COMMAND);
+    expect(await project.node(['by-command.mjs'])).toMatch(/^default +far-away +1\/1 +Running/m);
+  });
+
   it('passes the conformance suite', { timeout: 120_000 }, async () => {
     await project.take('examples/custom-backend/test', 'test');
     await project.take('examples/custom-backend/vitest.config.mjs', 'vitest.config.mjs');
@@ -173,5 +179,35 @@ export async function main(): Promise<number | undefined> {
   } finally {
     await runtime[Symbol.asyncDispose]();
   }
+}
+`;
+
+/** A pod on the backend's far side, run and listed by the command. */
+const BY_COMMAND = `
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const folder = mkdtempSync(join(tmpdir(), 'podwright-by-command-'));
+const socket = join(folder, 'far.sock');
+const farSide = spawn(process.execPath, ['demo/far-side.mjs', socket], { stdio: ['pipe', 'pipe', 'inherit'] });
+await once(farSide.stdout, 'data');
+const env = {
+  ...process.env,
+  PODWRIGHT_BACKEND: 'podwright-backend-remote',
+  PODWRIGHT_BACKEND_OPTIONS: JSON.stringify({ socket }),
+  PODWRIGHT_STATE_DIR: join(folder, 'state'),
+};
+const podwright = (...args) =>
+  execFileSync(process.execPath, ['node_modules/.bin/podwright', ...args], { env, encoding: 'utf8' });
+try {
+  podwright('run', '--name', 'far-away', 'busybox:1.36', 'sleep', '1000');
+  console.log(podwright('ps'));
+  podwright('rm', '--force', '--grace', '0', 'far-away');
+} finally {
+  farSide.stdin.end();
+  rmSync(folder, { recursive: true, force: true });
 }
 `;

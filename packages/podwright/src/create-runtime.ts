@@ -18,7 +18,7 @@ import { type RuntimeConfig, resolveRuntimeConfig } from './runtime-config.js';
 const DEFAULT_STATE_DIR = '/var/lib/podwright';
 
 /** The command as it is built, also when this runs from the sources. */
-const OWN_COMMAND = fileURLToPath(new URL('../dist/bin.js', import.meta.url));
+const OWN_COMMAND = fileURLToPath(new URL('../dist/command/podwright.js', import.meta.url));
 
 export interface CreateRuntimeOptions {
   /** Whether this process is the one that changes pods, or reads beside it. Default: `exclusive`. */

@@ -8,7 +8,7 @@ import { slowness } from '../../slowness.js';
 import type { CriTarget } from './cri-target.js';
 import { agentConfig, makeAgentFolder, removeAgentFolder } from './test-agent.js';
 
-const BIN = fileURLToPath(new URL('../../../packages/podwright/dist/bin.js', import.meta.url));
+const BIN = fileURLToPath(new URL('../../../packages/podwright/dist/command/podwright.js', import.meta.url));
 const READY_MS = 30_000 * slowness;
 
 /** `podwright cri-server` in a process of its own, which runs from the build and not from the sources: `npm run build` first. */
