@@ -59,8 +59,8 @@ async function connected(sent: readonly Buffer[], onSignal: (signal: BusSignal) 
   const connection = await BusConnection.open({
     endpoint: { path },
     address: `unix:path=${path}`,
-    connectTimeoutMs: 5000,
-    callTimeoutMs: 5000,
+    connectTimeoutMs: 15_000,
+    callTimeoutMs: 15_000,
     onSignal,
   });
   cleanup.defer(() => connection.close(new PodwrightError('closed', 'The test is over.')));

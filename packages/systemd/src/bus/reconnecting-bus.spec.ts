@@ -24,11 +24,11 @@ async function daemonOf(options?: Parameters<typeof DbusDaemon.start>[0]): Promi
 
 function busAt(address: string, timeouts: { callTimeoutMs?: number; connectTimeoutMs?: number } = {}) {
   return cleanup.use(
-    new ReconnectingBus({ address, callTimeoutMs: 5_000, connectTimeoutMs: 5_000, ...timeouts }),
+    new ReconnectingBus({ address, callTimeoutMs: 15_000, connectTimeoutMs: 15_000, ...timeouts }),
   );
 }
 
-async function connectedBus(daemon: DbusDaemon, callTimeoutMs = 5_000): Promise<ReconnectingBus> {
+async function connectedBus(daemon: DbusDaemon, callTimeoutMs = 15_000): Promise<ReconnectingBus> {
   const bus = busAt(daemon.address, { callTimeoutMs });
   await bus.start();
   return bus;

@@ -25,7 +25,7 @@ async function fakeAt(
   return fake;
 }
 
-async function setUp(callTimeoutMs = 5_000) {
+async function setUp(callTimeoutMs = 15_000) {
   const daemon = cleanup.use(await DbusDaemon.start());
   const systemd = await fakeAt(daemon);
   const container = new Container();
