@@ -72,7 +72,8 @@ function pods() {
       [
         shell(
           'again',
-          `if [ -e /signals/go ]; then echo run two; sleep 100000; fi; echo run one; ${until('go')}; exit 3`,
+          // By a mark of its own: the other file may be there before the first run looks.
+          `if [ -e /signals/again ]; then echo run two; sleep 100000; fi; touch /signals/again; echo run one; ${until('go')}; exit 3`,
           {
             volumeMounts,
           },

@@ -5,6 +5,7 @@ import type { PodContainer } from '@podwright/core';
 import { COMPILED_SECCOMP_ANNOTATION } from '@podwright/oci';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { oldKernelLacks } from '../old-kernel.js';
+import { slowness } from '../slowness.js';
 import { cgroupOf, hostPidOf, processes, statusField } from './support/processes.js';
 import {
   makeAgentFolder,
@@ -27,6 +28,7 @@ import {
 const APP_ARMOR_ENABLED = '/sys/module/apparmor/parameters/enabled';
 /** Ids of each pod with users of its own. */
 const IDS = 65_536;
+const WAIT = { timeout: 20_000 * slowness };
 const OWN_USERS = { hostUsers: false, hostNetwork: false };
 
 let agent: TestAgent;
@@ -103,7 +105,7 @@ describe('seccomp profiles of the host', () => {
     const before = await kept();
     const filterOf = (main: PodContainer) => readFile(join(runtimeRoot, backendId(main), 'seccomp.bpf'));
     const first = await filterOf((await sleeping(container, {}, 'first')).main);
-    await expect.poll(kept).toBe(before + 1);
+    await expect.poll(kept, WAIT).toBe(before + 1);
     const { uid, main, pid } = await sleeping(container, {}, 'second');
     const document = JSON.parse(await readFile(agent.layout.container(backendId(main)).ociConfig, 'utf8'));
     expect(document.annotations).toEqual({ [COMPILED_SECCOMP_ANNOTATION]: first.toString('base64') });
@@ -189,7 +191,7 @@ describe('shared processes', () => {
     );
     for (const { pid } of infra) process.kill(pid, 'SIGKILL');
     const sandboxes = () => agent.service.listPodSandboxes({ podUid: uid });
-    await expect.poll(async () => (await sandboxes()).at(-1)?.state).toBe('not-ready');
+    await expect.poll(async () => (await sandboxes()).at(-1)?.state, WAIT).toBe('not-ready');
     await agent.runtime.syncPod(shared);
     await podStatusWhen(agent, uid, ({ containers }) => containers.every(({ state }) => state === 'running'));
     const [newest, ...others] = await sandboxes();
