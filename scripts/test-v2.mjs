@@ -102,7 +102,7 @@ function withNews({ machine, skipped, ...result }) {
   const wanted = new RegExp(machine.pattern ?? '');
   const others = new RegExp(USERS_PATTERN);
   const isElsewhere = (title) =>
-    MACHINES.includes(machine) && machine.pattern === undefined && others.test(title);
+    MACHINES.includes(machine) && machine.pattern !== USERS_PATTERN && others.test(title);
   return { ...result, skipped: skipped.filter((title) => wanted.test(title) && !isElsewhere(title)) };
 }
 

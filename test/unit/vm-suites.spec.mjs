@@ -14,6 +14,16 @@ it('every conformance case with users of a pod’s own runs on the kernel that h
   expect(needed.filter(({ title, id }) => !pattern.test(`${title} [${id}]`))).toEqual([]);
 });
 
+it('every conformance case runs on just one machine with the kernel of the release', () => {
+  const halves = MACHINES.filter(({ name }) => name.startsWith('suite')).map(
+    ({ pattern }) => new RegExp(pattern),
+  );
+  const counts = titles.map((title) => halves.filter((half) => half.test(title)).length);
+  expect(titles.filter((_title, index) => counts[index] !== 1)).toEqual([]);
+  const [first, ...others] = halves.map((half) => titles.filter((title) => half.test(title)).length);
+  for (const count of others) expect(count / first).toBeGreaterThan(0.7);
+});
+
 it('each part of the short form’s pattern is of a test that there is', () => {
   const names = SHORT.pattern.match(/[a-z]+\/[a-z-]+/g);
   expect(names?.length).toBeGreaterThan(5);
