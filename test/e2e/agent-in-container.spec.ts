@@ -116,8 +116,7 @@ describe.each(['oci', 'nsenter'])('an agent in a container, with the exec handle
       expect(exitCode).toBe(0);
       expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(`${folder}/mounted`);
       // The agent outside is still there, with what it keeps mounted.
-      const left = await leftBehind(before, folder);
-      expect(left.filter((each) => !each.includes(outer.folder))).toEqual([]);
+      expect(await leftBehind(before, folder, new RegExp(outer.folder))).toEqual([]);
     },
     120_000 * slowness,
   );

@@ -96,8 +96,8 @@ describe('of a pod whose agent was killed while it was started, the next agent l
   ])('when %s', async (_when, isReached, image) => {
     const process = AgentProcess.start({ config: agentConfig(folder), pods: [pod(image)] });
     onTestFinished(() => process.kill());
-    await process.until((message) => isReached(message) || message.type === 'running');
-    expect(process.messages.filter(isReached)).toHaveLength(1);
+    // An event may come after the start that it tells of.
+    await process.until(isReached);
     await process.kill();
     await expectAllOrNothing();
   });

@@ -77,10 +77,12 @@ async function runPods(runtime) {
     say('log', { line: line.toString() });
     break;
   }
+  // The server says that it serves before it does.
+  const listens = 'until grep -q ":1F90 " /proc/net/tcp /proc/net/tcp6; do sleep 0.05; done';
   const result = await runtime.runInContainer({ uid }, [
     'sh',
     '-c',
-    'echo "$GREETING"; cat /proc/1/comm; exit 3',
+    `${listens}; echo "$GREETING"; cat /proc/1/comm; exit 3`,
   ]);
   say('command', { output: result.stdout.toString(), exitCode: result.exitCode });
   const session = await runtime.execInContainer({ uid }, { command: ['tty'], tty: true, stdin: true });

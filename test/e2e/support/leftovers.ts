@@ -23,9 +23,10 @@ const PER_POD = [
 /**
  * What an agent has left behind since the snapshot, on the host and in its own directories, in words. The kernel and
  * systemd get a moment to end things.
+ * @param others what is somebody else's, and is neither told nor waited for
  */
-export async function leftBehind(before: Snapshot, folder: string): Promise<string[]> {
-  const onHost = await onHostAfterAll(before);
+export async function leftBehind(before: Snapshot, folder: string, others?: RegExp): Promise<string[]> {
+  const onHost = await onHostAfterAll(before, others);
   const { stateDir } = agentLayout(folder);
   const inFolder = await Promise.all(
     PER_POD.map(async (path) => {
@@ -36,14 +37,16 @@ export async function leftBehind(before: Snapshot, folder: string): Promise<stri
   );
   const preparing = await readdir(stateDir).catch(() => []);
   const unknown = preparing.filter((name) => name.startsWith('.')).map((name) => join(stateDir, name));
-  return [...onHost, ...inFolder.flat(), ...unknown];
+  return [...onHost, ...inFolder.flat(), ...unknown].filter((each) => !others?.test(each));
 }
 
-async function onHostAfterAll(before: Snapshot): Promise<string[]> {
+async function onHostAfterAll(before: Snapshot, others: RegExp | undefined): Promise<string[]> {
   const end = Date.now() + PATIENCE_MS;
   for (;;) {
     // Mounts are seen as such: systemd takes a moment to have a unit of each, so the one of before may be missing.
-    const left = leftovers(before, takeSnapshot()).filter((each) => !/^unit .*\.mount$/.test(each));
+    const left = leftovers(before, takeSnapshot()).filter(
+      (each) => !/^unit .*\.mount$/.test(each) && !others?.test(each),
+    );
     if (left.length === 0 || Date.now() > end) return left;
     await setTimeout(50);
   }
