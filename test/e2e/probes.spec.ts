@@ -28,8 +28,8 @@ afterEach(async () => {
   await removeAgentFolder(folder);
 });
 
-const WAIT = { timeout: 20_000, interval: 100 };
-const QUICK = { periodSeconds: 1, failureThreshold: 1 };
+const WAIT = { timeout: 40_000, interval: 100 };
+const QUICK = { periodSeconds: 1, timeoutSeconds: 10, failureThreshold: 1 };
 const POD_IP = "$(ip -4 addr show eth0 | sed -n 's/.*inet \\([0-9.]*\\).*/\\1/p')";
 
 const status = (uid: string) => agent.runtime.getPodStatus({ uid });
@@ -59,7 +59,7 @@ describe('probes over the pod network', () => {
     await expect
       .poll(async () => readiness(await status(uid)), WAIT)
       .toEqual({ 'at-ip': true, anywhere: true, loopback: false, nobody: false });
-    // One of them, as a probe of a busy machine may be over its second.
+    // One of them, as a probe of a busy machine may be over its time.
     const says = (container: string, text: RegExp) =>
       expect.poll(() => messages(container), WAIT).toContainEqual(expect.stringMatching(text));
     await says('loopback', /Readiness probe failed: .*8003 of \d+\.\d+\.\d+\.\d+/);

@@ -154,7 +154,7 @@ describe('a token rebound on the systemd backend changes a real pod', () => {
     const { uid } = await runtime.runPod(podOf('sleep 1000', {}, { imagePullPolicy: 'Always' }));
     await runtime.killPod({ uid }, { graceMs: 0 });
     await expect
-      .poll(() => recorded.map(({ reason }) => reason), { timeout: 5000 })
+      .poll(() => recorded.map(({ reason }) => reason), { timeout: 30_000 })
       .toEqual(['Pulling', 'Pulled', 'SandboxCreated', 'Created', 'Started', 'Killing', 'Exited']);
     expect(recorded.find(({ reason }) => reason === 'Started')).toMatchObject({
       type: 'Normal',
