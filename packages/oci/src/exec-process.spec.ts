@@ -18,10 +18,11 @@ const NOFILE = 'RLIMIT_NOFILE';
 const core = { type: 'RLIMIT_CORE', soft: 0, hard: 0 };
 
 describe('openFilesLimit', () => {
-  const limits = (soft: number | 'unlimited', hard: number | 'unlimited') =>
+  type Limits = readonly [soft: number | 'unlimited', hard: number | 'unlimited'];
+  const limits = (...[soft, hard]: Limits) =>
     `Max open files            ${soft}                 ${hard}                files     \n`;
 
-  it.each([
+  it.each<[string, Limits, Limits, Limits]>([
     [
       'the container’s, where the caller has raised its own',
       [1024, 20_000],
@@ -30,8 +31,8 @@ describe('openFilesLimit', () => {
     ],
     ['no higher than the caller’s', [4096, 20_000], [1000, 2000], [2000, 2000]],
     ['none without end', [1024, 'unlimited'], [10, 500_000], [1024, 500_000]],
-  ] as const)('is %s', (_what, first, own, [soft, hard]) => {
-    expect(openFilesLimit(limits(...first), limits(...own))).toEqual({ type: NOFILE, soft, hard });
+  ])('is %s', (_what, first, own, [soft, hard]) => {
+    expect(openFilesLimit(limits(first[0], first[1]), limits(own[0], own[1]))).toEqual({ type: NOFILE, soft, hard });
   });
 
   it('is not known without the texts', () => {
