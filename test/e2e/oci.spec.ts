@@ -53,6 +53,7 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 
 const APPLETS =
   'sh cat echo sleep stty id ls true head kill ps seq env tty touch mount ip od sysctl hostname'.split(' ');
+const WAIT = { timeout: 20_000, interval: 5 };
 const IMAGE: OciImageConfig = { config: { Cmd: ['sleep', '10000'], Env: ['FROM=image', 'BOTH=image'] } };
 
 let directory: string;
@@ -153,7 +154,7 @@ async function startContainer(
   const pid = Number(JSON.parse(stdout.toString()).pid);
   // The runtime lets its process go; that executes the program a moment later.
   const program = spec.process.args.join('\0');
-  await expect.poll(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), { interval: 5 }).toContain(program);
+  await expect.poll(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'), WAIT).toContain(program);
   return { id, bundle, spec, pid };
 }
 
@@ -416,7 +417,7 @@ describe.each(FLAVOURS)('exec through %s', (flavour) => {
     });
     process.kill(container.pid, 'SIGKILL');
     await expect
-      .poll(() => kindOf(output(tool, container, ['true'])))
+      .poll(() => kindOf(output(tool, container, ['true'])), WAIT)
       .toMatchObject({ kind: 'failed-precondition' });
   });
 
@@ -427,7 +428,7 @@ describe.each(FLAVOURS)('exec through %s', (flavour) => {
       '-c',
       'sleep 4321 & (sleep 4321 &) ; echo up; sleep 4321',
     ]);
-    expect(await kindOf(collectExec(session, { timeoutMs: 300 }, silentLogger))).toMatchObject({
+    expect(await kindOf(collectExec(session, { timeoutMs: 1500 }, silentLogger))).toMatchObject({
       kind: 'timeout',
     });
     expect(await session.exitCode).toBe(137);

@@ -21,7 +21,9 @@ import { containerOf, logLines, podStatusAtEnd, testPod } from './support/test-p
 
 const HTTP = 'GET / HTTP/1.0\r\n\r\n';
 const HOST_PORT = 18480;
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 90_000;
+/** Of a test: these programs take their time on a busy machine. */
+const LONG = { timeout: 240_000 };
 const PASSWORD = 's3cret $HOME 100%';
 
 let agent: TestAgent;
@@ -113,44 +115,52 @@ async function statusWhen(uid: string, isReached: (status: PodStatus) => boolean
 
 const ready = (uid: string, name: string) => statusWhen(uid, (status) => containerOf(status, name).ready);
 
-it('nginx: its page by port-forward, pod IP and host port; logs to /dev/stdout; workers without root', async () => {
-  const { uid, ip } = await runManifest('nginx');
-  await ready(uid, 'nginx');
-  for (const connection of [await forward(uid, 80), connect(80, ip)]) {
-    expect(await ask(connection, HTTP)).toMatch(/200 OK[\s\S]*Hello from a ConfigMap/);
-  }
-  const { stdout } = await promisify(execFile)('ip', ['-4', '-o', 'addr', 'show', 'podwright0']);
-  const node = /inet ([\d.]+)/.exec(stdout)?.[1] ?? '';
-  expect(await ask(connect(HOST_PORT, node), HTTP)).toMatch(/Hello from a ConfigMap/);
-  const lines = await logLines(agent, { uid });
-  expect(lines).toContainEqual(expect.stringMatching(/^stdout: .*"GET \/ HTTP\/1\.0" 200/));
-  expect(lines).toContainEqual(expect.stringMatching(/^stderr: .*start worker process/));
-  const workers =
-    'for p in /proc/[0-9]*; do grep -qs "nginx: worker" $p/cmdline && grep ^Uid $p/status; done; true';
-  expect(await inside(uid, 'nginx', 'sh', '-c', workers)).toMatch(/^Uid:\s+33\s+33/);
-  await agent.runtime.killPod({ uid });
-  const ended = await agent.runtime.getPodStatus({ uid });
-  // SIGQUIT of its image lets it end by itself.
-  expect(containerOf(ended, 'nginx').attempts.at(-1)).toMatchObject({ exitCode: 0 });
-});
+it(
+  'nginx: its page by port-forward, pod IP and host port; logs to /dev/stdout; workers without root',
+  LONG,
+  async () => {
+    const { uid, ip } = await runManifest('nginx');
+    await ready(uid, 'nginx');
+    for (const connection of [await forward(uid, 80), connect(80, ip)]) {
+      expect(await ask(connection, HTTP)).toMatch(/200 OK[\s\S]*Hello from a ConfigMap/);
+    }
+    const { stdout } = await promisify(execFile)('ip', ['-4', '-o', 'addr', 'show', 'podwright0']);
+    const node = /inet ([\d.]+)/.exec(stdout)?.[1] ?? '';
+    expect(await ask(connect(HOST_PORT, node), HTTP)).toMatch(/Hello from a ConfigMap/);
+    for (const words of [/^stdout: .*"GET \/ HTTP\/1\.0" 200/, /^stderr: .*start worker process/]) {
+      await expect
+        .poll(() => logLines(agent, { uid }), { timeout: PATIENCE_MS })
+        .toContainEqual(expect.stringMatching(words));
+    }
+    const workers =
+      'for p in /proc/[0-9]*; do grep -qs "nginx: worker" $p/cmdline && grep ^Uid $p/status; done; true';
+    expect(await inside(uid, 'nginx', 'sh', '-c', workers)).toMatch(/^Uid:\s+33\s+33/);
+    await agent.runtime.killPod({ uid });
+    const ended = await agent.runtime.getPodStatus({ uid });
+    // SIGQUIT of its image lets it end by itself.
+    expect(containerOf(ended, 'nginx').attempts.at(-1)).toMatchObject({ exitCode: 0 });
+  },
+);
 
-it('redis: PING by port-forward and pod IP; becomes its user; a sysctl and a tmpfs of the pod', async () => {
-  const { uid, ip } = await runManifest('redis');
-  await ready(uid, 'redis');
-  for (const connection of [await forward(uid, 6379), connect(6379, ip)]) {
-    expect(await ask(connection, 'PING\r\n', /\n/)).toBe('+PONG\r\n');
-  }
-  expect(await inside(uid, 'redis', 'grep', '^Uid', '/proc/1/status')).toMatch(/^Uid:\s+999\s+999/);
-  expect(await inside(uid, 'redis', 'cat', '/proc/sys/net/ipv4/ip_unprivileged_port_start')).toBe('1024');
-  expect(await inside(uid, 'redis', 'stat', '-f', '-c', '%T', '/scratch')).toBe('tmpfs');
-  expect(await ask(await forward(uid, 6379), 'SET k v\r\nSAVE\r\nGET k\r\n', /v\r\n$/)).toMatch(
-    /\+OK[\s\S]*v\r\n/,
-  );
-});
+it(
+  'redis: PING by port-forward and pod IP; becomes its user; a sysctl and a tmpfs of the pod',
+  LONG,
+  async () => {
+    const { uid, ip } = await runManifest('redis');
+    await ready(uid, 'redis');
+    for (const connection of [await forward(uid, 6379), connect(6379, ip)]) {
+      expect(await ask(connection, 'PING\r\n', /\n/)).toBe('+PONG\r\n');
+    }
+    expect(await inside(uid, 'redis', 'grep', '^Uid', '/proc/1/status')).toMatch(/^Uid:\s+999\s+999/);
+    expect(await inside(uid, 'redis', 'cat', '/proc/sys/net/ipv4/ip_unprivileged_port_start')).toBe('1024');
+    expect(await inside(uid, 'redis', 'stat', '-f', '-c', '%T', '/scratch')).toBe('tmpfs');
+    expect(await ask(await forward(uid, 6379), 'SET k v\r\nSAVE\r\nGET k\r\n', /v\r\n$/)).toMatch(
+      /\+OK[\s\S]*v\r\n/,
+    );
+  },
+);
 
-it('postgres: SELECT 1 by port-forward and pod IP; its data survives a restart', {
-  timeout: 120_000,
-}, async () => {
+it('postgres: SELECT 1 by port-forward and pod IP; its data survives a restart', LONG, async () => {
   const { uid, ip } = await runManifest('postgres');
   await ready(uid, 'postgres');
   const psql = (host: string, query: string) =>
@@ -195,14 +205,14 @@ it('postgres: SELECT 1 by port-forward and pod IP; its data survives a restart',
   expect(await psql(ip, 'SELECT answer FROM kept')).toBe('42');
 });
 
-it('a sidecar pair: an init container prepares, a sidecar writes, the app serves both', async () => {
+it('a sidecar pair: an init container prepares, a sidecar writes, the app serves both', LONG, async () => {
   const { uid } = await runManifest('sidecar');
   await ready(uid, 'nginx');
   expect(await ask(await forward(uid, 80), HTTP)).toMatch(/prepared by 1000/);
   const count = async () =>
     Number(/(\d+)\s*$/.exec(await ask(await forward(uid, 80), 'GET /count HTTP/1.0\r\n\r\n'))?.[1]);
   const first = await count();
-  await expect.poll(count).toBeGreaterThan(first);
+  await expect.poll(count, { timeout: PATIENCE_MS }).toBeGreaterThan(first);
   expect(containerOf(await agent.runtime.getPodStatus({ uid }), 'writer').state).toBe('running');
 });
 

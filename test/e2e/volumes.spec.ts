@@ -196,7 +196,9 @@ describe('a part of a volume', () => {
       const data = join(agent.layout.volumesDir, uid, 'd');
       await writeFile(join(data, 'go'), '');
       await expect
-        .poll(() => readFile(agent.layout.container(id).startedMarker, 'utf8').catch(() => ''))
+        .poll(() => readFile(agent.layout.container(id).startedMarker, 'utf8').catch(() => ''), {
+          timeout: 20_000 * slowness,
+        })
         .not.toBe('');
       await expect.poll(() => readdir(data), { timeout: 20_000 * slowness }).toContain('again');
     } finally {

@@ -47,7 +47,10 @@ describe('a throw-away host', () => {
 
   it('ends all that a command started when its time is over, even what ignores SIGTERM', async () => {
     const script = "(trap '' TERM; setsid sleep 4711) & (trap '' TERM; sleep 4711) & sleep 4711";
-    const { exitCode, timedOut } = await host.exec('sh', ['-c', script], { stdio: 'ignore', timeoutMs: 300 });
+    const { exitCode, timedOut } = await host.exec('sh', ['-c', script], {
+      stdio: 'ignore',
+      timeoutMs: 5000,
+    });
     expect({ exitCode, timedOut }).toEqual({ exitCode: TIMED_OUT, timedOut: true });
     expect((await sh('pgrep -fx "sleep 4711" | wc -l')).stdout).toBe('0\n');
   });
@@ -89,7 +92,7 @@ describe('taking a throw-away host down', () => {
     await host.down();
     expect(host.status()).toBeUndefined();
     expect(findCgroups(host.cgroupName)).toEqual([]);
-    expect(await lastingLeftovers(before, { only, timeoutMs: 5000 })).toEqual([]);
+    expect(await lastingLeftovers(before, { only, timeoutMs: 30_000 })).toEqual([]);
   });
 
   it('is done for a host whose owner was killed', async () => {
@@ -105,7 +108,7 @@ describe('taking a throw-away host down', () => {
     await removeStaleHosts('spec-stale');
     expect(host.status()).toBeUndefined();
     const only = /podwright-host.spec-stale/;
-    expect(await lastingLeftovers(before, { only, timeoutMs: 5000 })).toEqual([]);
+    expect(await lastingLeftovers(before, { only, timeoutMs: 30_000 })).toEqual([]);
   });
 });
 
