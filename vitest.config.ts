@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** For what a busy machine is late with: vitest's own second is not enough. */
+const expectation = { poll: { timeout: 10_000 } };
+
 /** Tests run from the sources: no build is needed. */
 const fromSource = {
   resolve: { conditions: ['@podwright/source', 'node', 'import', 'default'] },
@@ -14,6 +17,7 @@ export default defineConfig({
         ...fromSource,
         test: {
           name: 'unit',
+          expect: expectation,
           include: ['packages/*/src/**/*.spec.ts', 'test/unit/**/*.spec.{ts,mjs}'],
           setupFiles: ['test/setup.ts'],
           testTimeout: 20_000,
@@ -26,6 +30,7 @@ export default defineConfig({
         ...fromSource,
         test: {
           name: 'boot',
+          expect: expectation,
           include: ['test/host/**/*.spec.mjs'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -36,6 +41,7 @@ export default defineConfig({
         ...fromSource,
         test: {
           name: 'host',
+          expect: expectation,
           include: [
             'test/host/**/*.spec.ts',
             'test/e2e/**/*.spec.ts',
@@ -51,6 +57,7 @@ export default defineConfig({
         ...fromSource,
         test: {
           name: 'conformance',
+          expect: expectation,
           include: ['test/conformance/*.spec.ts'],
           exclude: ['test/conformance/{systemd,cri}*.spec.ts'],
           setupFiles: ['test/setup.ts'],
@@ -65,6 +72,7 @@ export default defineConfig({
         ...fromSource,
         test: {
           name: 'packaging',
+          expect: expectation,
           include: ['test/packaging/*.spec.ts'],
           testTimeout: 60_000,
         },

@@ -9,7 +9,7 @@ import type {
   LogOptions,
   PodSandboxConfig,
 } from '@podwright/core';
-import { concatMap, filter, firstValueFrom, startWith, timeout } from 'rxjs';
+import { concatMap, filter, firstValueFrom, map, startWith, takeWhile, timeout, toArray } from 'rxjs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { testImages } from '../host/images.js';
 import { slowness } from '../slowness.js';
@@ -253,4 +253,25 @@ it('what a container mounted in its volumes goes with the pod, and its content s
   expect(await readFile('/proc/self/mountinfo', 'utf8')).toContain(sub);
   await agent.runtime.removePod({ uid });
   expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(sub);
+});
+
+describe('the stop of a sandbox', () => {
+  it('is told after the ends of all its containers', async () => {
+    const sandboxId = await agent.service.runPodSandbox(sandbox(`uid${uids++}`, 0));
+    const ids: string[] = [];
+    for (let i = 0; i < 8; i++) {
+      ids.push(await start('exec sleep 100000', { metadata: { name: `c${i}`, attempt: 0 } }, sandboxId));
+    }
+    const told = firstValueFrom(
+      agent.service.events.pipe(
+        filter((event) => event.sandboxId === sandboxId),
+        takeWhile(({ type }) => type !== 'sandbox-stopped'),
+        filter(({ type }) => type === 'container-exited'),
+        map((event) => ('containerId' in event ? event.containerId : '')),
+        toArray(),
+      ),
+    );
+    await agent.service.stopPodSandbox(sandboxId);
+    expect([...(await told)].sort()).toEqual(ids.sort());
+  });
 });

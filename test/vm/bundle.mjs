@@ -51,7 +51,7 @@ function vitestConfig(folder) {
     test: {
       ...{ include: [`${folder}/*.spec.mjs`], exclude: [], setupFiles: [join(folder, 'setup.mjs')] },
       ...{ pool: 'threads', maxWorkers: 1, isolate: false, fileParallelism: false },
-      ...{ testTimeout: 600_000, hookTimeout: 600_000 },
+      ...{ testTimeout: 600_000, hookTimeout: 600_000, expect: { poll: { timeout: 60_000 } } },
       experimental: { viteModuleRunner: false, nodeLoader: false },
     },
   };

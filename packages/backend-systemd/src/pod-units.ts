@@ -95,9 +95,11 @@ export class PodUnits {
   }
 
   private async stopContainers(record: SandboxRecord, options: CallOptions): Promise<void> {
-    const stops = this.store
-      .list({ sandboxId: record.id })
-      .map((container) => this.containers.stop(container.id, { graceMs: 0, ...options }));
+    const stops = this.store.list({ sandboxId: record.id }).map(async ({ id }) => {
+      await this.containers.stop(id, { graceMs: 0, ...options });
+      // Its end is told before that of the sandbox.
+      await this.watcher.refresh(id);
+    });
     for (const stop of await Promise.allSettled(stops)) if (stop.status === 'rejected') throw stop.reason;
     if (this.slices.isOwn(record) && this.isLastOfPod(record)) await this.slices.remove(record.metadata.uid);
   }
