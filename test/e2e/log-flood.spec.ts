@@ -31,7 +31,7 @@ afterAll(async () => {
 /** Runs a script to its end and hands over every entry of its output. */
 async function eachEntry(script: string, look: (entry: LogEntry) => void): Promise<void> {
   const { uid } = await agent.runtime.runPod(testPod('writer', [shell('main', script)]));
-  await podStatusAtEnd(agent, uid, 60_000);
+  await podStatusAtEnd(agent, uid, 150_000);
   for await (const entry of agent.runtime.getContainerLogs({ uid })) look(entry);
 }
 
@@ -50,7 +50,7 @@ async function streamsOf(script: string): Promise<{ stdout: Buffer; stderr: Buff
 
 describe('logs of a flood', () => {
   it(`${LINES} lines written at once by one process are all there, in order`, {
-    timeout: 180_000,
+    timeout: 240_000,
   }, async () => {
     let count = 0;
     const wrong: string[] = [];
@@ -70,7 +70,7 @@ describe('logs of a flood', () => {
   });
 
   it(`2,000 lines by ${CHILDREN} short-lived children are all there, in order and on their streams`, {
-    timeout: 120_000,
+    timeout: 180_000,
   }, async () => {
     const script = `i=0; while [ $i -lt ${CHILDREN} ]; do
         /bin/sh -c "echo out $i first; echo out $i second"
@@ -121,6 +121,10 @@ describe('logs of a flood', () => {
     const { uid } = await agent.runtime.runPod(
       testPod('writer', [shell('main', 'while :; do echo line; sleep 0.002; done')]),
     );
+    let written = 0;
+    for await (const _line of agent.runtime.getContainerLogs({ uid }, { follow: true })) {
+      if (++written === 3) break;
+    }
     const counts: number[] = [];
     for (const tail of [3, 3, 1]) {
       let lines = 0;
