@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { parsePod } from '@podwright/core';
 import { createRuntime } from 'podwright';
-import { filter, firstValueFrom, switchMap, timer } from 'rxjs';
+import { exhaustMap, filter, firstValueFrom, timer } from 'rxjs';
 
 const text = (byDefault) => ({ type: 'string', default: byDefault });
 const { values } = parseArgs({ options: { backend: text('memory'), image: text('busybox:1.36') } });
@@ -59,7 +59,7 @@ await sync('Hello');
 const isReady = ({ containers }) => containers.every(({ ready }) => ready);
 await firstValueFrom(
   timer(0, 200).pipe(
-    switchMap(() => runtime.getPodStatus(pod)),
+    exhaustMap(() => runtime.getPodStatus(pod)),
     filter(isReady),
   ),
 );

@@ -153,14 +153,14 @@ export class ThrowawayHost {
     const ended = () => {
       if (!isAlive(supervisor)) throw new Error('systemd-nspawn ended');
     };
-    const leaderPid = await waitUntil('starting systemd', 20_000, () => {
+    const leaderPid = await waitUntil('starting systemd', 60_000, () => {
       ended();
       return childrenOf(supervisor.pid)
         .flatMap(childrenOf)
         .find((pid) => commOf(pid) === 'systemd');
     });
     const state = { supervisor, leader: identify(leaderPid), bootMs: 0 };
-    await waitUntil('reaching the default target', 30_000, async () => {
+    await waitUntil('reaching the default target', 90_000, async () => {
       ended();
       const answer = await this.#systemctl(leaderPid, 'is-system-running', '--wait');
       if (answer === 'degraded')
