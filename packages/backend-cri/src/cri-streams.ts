@@ -33,7 +33,7 @@ const OUTPUT_LIMIT_BYTES = 16 * 1024 * 1024;
 const EXEC_MARGIN_MS = 2_000;
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '::1']);
 /** How long after the end of an attachment its container's end is looked for, and how often, in milliseconds. */
-const EXIT_PATIENCE_MS = 3_000;
+const EXIT_PATIENCE_MS = 10_000;
 const EXIT_LOOK_MS = 25;
 const LARGEST_SIZE = 65_535;
 
