@@ -32,7 +32,11 @@ describe('openFilesLimit', () => {
     ['no higher than the caller’s', [4096, 20_000], [1000, 2000], [2000, 2000]],
     ['none without end', [1024, 'unlimited'], [10, 500_000], [1024, 500_000]],
   ])('is %s', (_what, first, own, [soft, hard]) => {
-    expect(openFilesLimit(limits(first[0], first[1]), limits(own[0], own[1]))).toEqual({ type: NOFILE, soft, hard });
+    expect(openFilesLimit(limits(first[0], first[1]), limits(own[0], own[1]))).toEqual({
+      type: NOFILE,
+      soft,
+      hard,
+    });
   });
 
   it('is not known without the texts', () => {
