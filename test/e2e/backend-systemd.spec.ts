@@ -275,3 +275,23 @@ describe('the stop of a sandbox', () => {
     expect([...(await told)].sort()).toEqual(ids.sort());
   });
 });
+
+describe('a container that makes one short process after the other', () => {
+  it('has conmon as main process of its unit, and its grace when it is stopped', async () => {
+    const sandboxId = await agent.service.runPodSandbox(sandbox(`uid${uids++}`, 0));
+    for (let i = 0; i < 20; i++) {
+      const metadata = { name: `c${i}`, attempt: 0 };
+      const id = await start(
+        'trap "exit 7" TERM; >/ready; while :; do sh -c :; done',
+        { metadata },
+        sandboxId,
+      );
+      const { stdout } = await run('systemctl', ['show', '-P', 'MainPID', containerUnitName(id)]);
+      expect(await readFile(`/proc/${stdout.trim()}/comm`, 'utf8')).toBe('conmon\n');
+      await agent.service.execSync(id, ['sh', '-c', 'until [ -e /ready ]; do sleep 0.05; done']);
+      await agent.service.stopContainer(id);
+      const { attempts } = await agent.service.containerStatus(id);
+      expect(attempts).toMatchObject([{ exitCode: 7 }]);
+    }
+  });
+});

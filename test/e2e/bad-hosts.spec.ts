@@ -55,7 +55,7 @@ describe('an agent does not start, and says what to do', () => {
   });
 
   it.each([
-    ...['crun', 'conmon', 'unshare', 'sh', 'mount', 'stat', 'findmnt', 'ip', 'nsenter'],
+    ...['crun', 'conmon', 'unshare', 'sh', 'mount', 'stat', 'systemd-notify', 'findmnt', 'ip', 'nsenter'],
     ...['journalctl', 'skopeo', 'tar', 'containers-storage', 'script'],
   ])('without %s', async (name) => {
     await expectNoStart(

@@ -203,6 +203,7 @@ export class ContainerFactory {
       name: `${namespace}_${name}_${config.metadata.name}`,
       bundle: paths.bundle,
       containerPidFile: paths.pidFile,
+      conmonPidFile: paths.conmonPidFile,
       runtimeLogFile: paths.createLog,
       exitDir: paths.exitDir,
       ...(config.logPath === undefined ? {} : { k8sLogPath: config.logPath }),

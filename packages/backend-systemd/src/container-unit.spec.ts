@@ -33,6 +33,7 @@ describe('containerUnit', () => {
       unitProperty('Description', 'podwright container default/web/main'),
       unitProperty('Slice', 'podwright-pod1.slice'),
       unitProperty('Type', 'forking'),
+      unitProperty('NotifyAccess', 'all'),
       unitProperty('GuessMainPID', true),
       unitProperty('WorkingDirectory', STATE),
       unitProperty('DelegateControllers', []),

@@ -43,7 +43,9 @@ export function containerUnit(
     unitProperty('Description', `podwright container ${podName}/${config.metadata.name}`),
     unitProperty('Slice', record.slice),
     unitProperty('Type', 'forking'),
-    // Without a PID file: the main process is the only child of systemd in the unit, conmon. docs/decisions/0003.
+    // The launch script tells that conmon is the main process; a guess is what is left should that not get there.
+    // docs/decisions/0003.
+    unitProperty('NotifyAccess', 'all'),
     unitProperty('GuessMainPID', true),
     unitProperty('WorkingDirectory', paths.state),
     // For AttachProcessesToUnit; no controllers beyond those that limits need, since nobody makes a cgroup below.

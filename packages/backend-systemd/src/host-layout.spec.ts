@@ -20,7 +20,7 @@ describe('HostLayout', () => {
       Object.entries(files)
         .filter(([, path]) => below(path, run))
         .map(([name]) => name),
-    ).toEqual(['pidFile', 'createLog', 'exitDir', 'stoppingMarker']);
+    ).toEqual(['pidFile', 'conmonPidFile', 'createLog', 'exitDir', 'stoppingMarker']);
   });
 
   it('has its shared directories below these two', () => {

@@ -21,6 +21,7 @@ export interface ContainerPaths {
   /** What ends with the host's run: pid files, the sync pipe, the exit directory. */
   readonly run: string;
   readonly pidFile: string;
+  readonly conmonPidFile: string;
   /** What the OCI runtime said while it created the container. */
   readonly createLog: string;
   readonly exitDir: string;
@@ -109,6 +110,7 @@ export class HostLayout {
       work: join(state, 'work'),
       run,
       pidFile: join(run, 'pid'),
+      conmonPidFile: join(run, 'conmon.pid'),
       createLog: join(run, 'create.log'),
       exitDir: join(run, 'exit'),
       startedMarker: join(state, 'started'),

@@ -27,7 +27,7 @@ export const MINIMUM_SYSTEMD_VERSION = '252';
  *
  * On the unified hierarchy runc turns on controllers in the unit's cgroup, where conmon is, and that makes both it and the
  * container's cgroup threaded: seen with runc 1.1.5 and systemd 252, which then can neither kill the unit's processes nor
- * run its ExecStopPost=. To move conmon into a cgroup of its own would hide it from GuessMainPID=.
+ * run its ExecStopPost=. To move conmon into a cgroup of its own would take it out of the unit's processes that systemd asks.
  */
 export function ociRuntimeRefusal(flavour: RuntimeFlavour, cgroups: CgroupVersion): string | undefined {
   if (flavour !== 'runc' || cgroups === 1) return undefined;

@@ -24,6 +24,7 @@ const CALLED_BY_NAME: readonly HostProgram[] = [
     name,
     debianPackage: 'coreutils',
   })),
+  { name: 'systemd-notify', debianPackage: 'systemd' },
 ].map((program) => ({ ...program, hint: 'It has to be in the $PATH that systemd gives to units.' }));
 
 /** Finds the programs of the host that units run, once. */

@@ -129,25 +129,46 @@ describe('overlayPaths', () => {
 describe('the launch script', () => {
   beforeEach(async () => {
     await program('mount', 'pwd >"$CALLS.cwd"');
-    await program('conmon', 'printf "%s\\n" "fd $_OCI_SYNCPIPE" >>"$CALLS"\necho \'{"data":42}\' >&3');
+    await program(
+      'systemd-notify',
+      'printf "%s\\n" "socket $(printenv NOTIFY_SOCKET || echo none)" >>"$CALLS"',
+    );
+    await program(
+      'conmon',
+      'printf "%s\\n" "socket $(printenv NOTIFY_SOCKET || echo none) fd $_OCI_SYNCPIPE" >>"$CALLS"\nprintf 42 >conmon.pid\necho \'{"data":42}\' >&3',
+    );
   });
 
   const launch = (extra: Readonly<Record<string, string>> = {}) =>
-    sh(launchScript(input()), { INVOCATION_ID: 'i1', ...extra });
+    sh(launchScript(input()), { INVOCATION_ID: 'i1', NOTIFY_SOCKET: '/notify', ...extra });
 
-  it('mounts, creates, starts, in this order', async () => {
+  it('mounts, creates, tells systemd, starts, in this order; only systemd-notify has the socket', async () => {
     expect(await launch()).toEqual({ code: 0, stderr: '' });
     const mountOptions = `lowerdir=up\\:per:lower,upperdir=${paths.upper},workdir=${paths.work}`;
     expect((await read(calls)).replaceAll(folder, 'F')).toBe(
       `${[
         `mount <-t> <overlay> <overlay> <-o> <${mountOptions}> <${paths.rootfs}>`,
         "conmon <--name> <it's $HOME\n> <--log-tag> <i1>",
-        'fd 3',
+        'socket none fd 3',
+        'systemd-notify <MAINPID=42>',
+        'socket /notify',
         `crun <--root=/x y> <start> <${ID}>`,
       ].join('\n')}\n`.replaceAll(folder, 'F'),
     );
     expect((await read(`${calls}.cwd`)).trim()).toBe(join(folder, 'layers'));
     expect(await read(paths.startedMarker)).toBe('i1\n');
+  });
+
+  it('waits until conmon has forked, which may be after the container was created', async () => {
+    await program('conmon', `echo '{"data":42}' >&3; sleep 0.2; printf 42 >conmon.pid`);
+    expect(await launch()).toEqual({ code: 0, stderr: '' });
+    expect(await called()).toContain('systemd-notify <MAINPID=42>');
+  });
+
+  it('starts the container also when systemd cannot be told: it guesses then', async () => {
+    await program('systemd-notify', 'echo "no answer" >&2; exit 1');
+    expect(await launch()).toEqual({ code: 0, stderr: 'no answer\n' });
+    expect(await called()).toContain(`crun <--root=/x y> <start> <${ID}>`);
   });
 
   it('keeps what the container wrote in its first start only', async () => {
@@ -163,14 +184,19 @@ describe('the launch script', () => {
     ['is not, as after a reboot', false, 'crun', 'told: '],
   ])('runs the mounted OCI runtime when it %s', async (_when, isMounted, name, told) => {
     const mountedRuntime = join(folder, 'run time');
-    await program('conmon', `echo "told: \${${UNWRITABLE_VARIABLE}-}" >>"$CALLS"; echo 1 >&3`);
+    await program(
+      'conmon',
+      `echo "told: \${${UNWRITABLE_VARIABLE}-}" >>"$CALLS"; printf 42 >conmon.pid; echo 1 >&3`,
+    );
     if (isMounted) await symlink(join(programs, 'crun'), mountedRuntime);
     const conmon = [join(programs, 'conmon'), '--runtime', join(programs, 'crun')];
-    await sh(launchScript(input({ mountedRuntime, conmon })));
+    await sh(launchScript(input({ mountedRuntime, conmon })), { NOTIFY_SOCKET: '/notify' });
     const runtime = isMounted ? mountedRuntime : join(programs, 'crun');
     expect((await called()).slice(1)).toEqual([
       `conmon <--runtime> <${runtime}> <--log-tag> <>`,
       told,
+      'systemd-notify <MAINPID=42>',
+      'socket /notify',
       `${name} <--root=/x y> <start> <${ID}>`,
     ]);
   });
@@ -178,10 +204,10 @@ describe('the launch script', () => {
   it.each<[string, () => Promise<void>, RegExp]>([
     ['the mount', () => program('mount', 'echo no room >&2; exit 32'), /^The root file system .*no room\n$/],
     ['conmon', () => program('conmon', 'exit 5'), /^conmon ended with exit code 5/],
-    ['conmon, without a word', () => program('conmon'), /^conmon ended before/],
+    ['conmon, without a word', () => program('conmon', 'printf 42 >conmon.pid'), /^conmon ended before/],
     [
       'the creation',
-      () => program('conmon', `echo '{"data":-1,"message":"no such program"}' >&3`),
+      () => program('conmon', `printf 42 >conmon.pid; echo '{"data":-1,"message":"no such program"}' >&3`),
       /no such program/,
     ],
     ['the start', () => program('crun', 'echo "start went wrong" >&2; exit 1'), /^start went wrong\n$/],

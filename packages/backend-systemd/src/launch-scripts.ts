@@ -81,8 +81,8 @@ fi
  * The unit's main command, run in a mount namespace of its own: waits the back-off, mounts the root file system, lets
  * conmon create the container, starts it. Why it fails stands in the file `start-error`.
  *
- * When it has ended, systemd takes the one child of its own in the unit for the main process, which is conmon. Of a
- * container that has ended by then systemd knows no main process: the record script tells its failure.
+ * systemd is told conmon's PID while the container is being created, so before anything of the container's runs: see
+ * docs/decisions/0003-main-pid-by-notify.md.
  *
  * The overlay is mounted from the directory of its layers, so that 127 of them fit in the page that mount(2) takes.
  */
@@ -95,6 +95,10 @@ fail() {
   rm -f "$state/started"
   exit 1
 }
+
+# The OCI runtime would take the socket for the container's and wait for its word.
+notify=\${NOTIFY_SOCKET:-}
+unset NOTIFY_SOCKET
 
 # A stop now is no failure, and QUIT is to leave no core dump. A shell runs its trap when the command before it has
 # ended, but leaves wait at once.
@@ -119,17 +123,30 @@ else
   : >"$state/used"
 fi
 ${makeDirectories(input.directories)}${mountRootfs(input)}${prepareMounts(input.mounts, paths)}${prepareTerminationMessage(input.terminationMessage)}
-# conmon forks: the child creates the container and tells it; the parent ends at once. The child holds the pipe as long as
-# it lives, so that an end of file says that it ended. It takes words that are no ASCII in a locale with UTF-8 only.
+# conmon forks: the child creates the container and tells it; the parent writes the PID file and ends. The child holds the
+# pipe as long as it lives, so that an end of file says that it ended. It takes words that are no ASCII in a locale with
+# UTF-8 only. systemd that could not be told guesses, and systemd-notify has said why.
 {
-  _OCI_SYNCPIPE=3 LC_ALL=C.UTF-8 ${words(input, input.conmon)} --log-tag "\${INVOCATION_ID:-}" 3>&1 >/dev/null ||
+  if _OCI_SYNCPIPE=3 LC_ALL=C.UTF-8 ${words(input, input.conmon)} --log-tag "\${INVOCATION_ID:-}" 3>&1 >/dev/null; then
+    conmon=
+    read -r conmon <conmon.pid # no line feed at its end, so that read says 1
+    NOTIFY_SOCKET=$notify systemd-notify "MAINPID=$conmon" >/dev/null
+    echo told
+  else
     echo "failed conmon ended with exit code $?; its words are in the journal of this unit."
+  fi
 } | {
-IFS= read -r line || fail "conmon ended before the container was created; its words are in the journal of this unit."
-case $line in
-  failed*) fail "\${line#failed }" ;;
-  *:*-*) fail "$line" ;;
-esac
+told=
+created=
+while [ -z "$told" ] || [ -z "$created" ]; do
+  IFS= read -r line || fail "conmon ended before the container was created; its words are in the journal of this unit."
+  case $line in
+    told) told=yes ;;
+    failed*) fail "\${line#failed }" ;;
+    *:*-*) fail "$line" ;;
+    *) created=yes ;;
+  esac
+done
 ${pidNamespaceCheck(input.pidNamespace)}printf '%s\\n' "\${INVOCATION_ID:-}" >"$state/started"
 out=$(${words(input, [...input.runtime, 'start', input.id])} 2>&1) || fail "$out"
 }
@@ -276,7 +293,7 @@ fi
   printf '%s\\n' "\${message:--}"
 ) >"$state/attempts.new" && mv "$state/attempts.new" "$state/attempts" && marker="$state/started"
 delete
-rm -f start-error create.log pid ${shellQuote(`exit/${input.id}`)} \${marker:+"$marker"}
+rm -f start-error create.log pid conmon.pid ${shellQuote(`exit/${input.id}`)} \${marker:+"$marker"}
 [ "\${SERVICE_RESULT:-success}" != success ] || [ "$code" = - ] || [ "$code" = 0 ]
 `;
 }

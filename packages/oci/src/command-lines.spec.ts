@@ -65,6 +65,7 @@ describe('conmonCommand', () => {
     [{ runtimeLogFile: '/run/log' }, '--runtime-arg --log=/run/log --runtime-arg --log-format=json'],
     [{ k8sLogPath: '/var/log/0.log' }, '--log-path journald: --log-path k8s-file:/var/log/0.log'],
     [{ logTag: 'a/b' }, '--log-tag a/b'],
+    [{ conmonPidFile: '/conmon.pid' }, '--container-pidfile /pid --conmon-pidfile /conmon.pid --exit-dir'],
     [{ stdin: true, leaveStdinOpen: true }, '--stdin --leave-stdin-open'],
     [{ terminal: true }, '--terminal'],
     [{ runtime: RUNC }, '--runtime /usr/bin/runc --runtime-arg --root=/run/podwright/runc --bundle'],

@@ -14,6 +14,8 @@ export interface ConmonOptions {
   readonly bundle: string;
   /** Where the PID of the container's first process is written. */
   readonly containerPidFile: string;
+  /** Where conmon's own PID is written, before the command that was called ends. */
+  readonly conmonPidFile?: string;
   /** Directory in which a file named like the id gets the exit code. */
   readonly exitDir: string;
   /** Where the runtime writes its own words about the creation: lines of JSON, for `runtimeErrors`. */
@@ -54,6 +56,7 @@ export function conmonCommand(options: ConmonOptions): CommandLine {
     args.push('--runtime-arg', `--log=${options.runtimeLogFile}`, '--runtime-arg', '--log-format=json');
   }
   args.push('--bundle', options.bundle, '--container-pidfile', options.containerPidFile);
+  if (options.conmonPidFile !== undefined) args.push('--conmon-pidfile', options.conmonPidFile);
   args.push('--exit-dir', options.exitDir);
   args.push('--log-path', 'journald:');
   if (options.k8sLogPath !== undefined) args.push('--log-path', `k8s-file:${options.k8sLogPath}`);
