@@ -66,12 +66,14 @@ export class ContainerExec {
 
   private async enter({ id }: ContainerRecord, options: ExecOptions): Promise<ExecSession> {
     const paths = this.layout.container(id);
-    const spec = JSON.parse(await readFile(this.host.hostPath(paths.ociConfig), 'utf8')) as OciSpec;
-    const pid = Number(await readFile(this.host.hostPath(paths.pidFile), 'utf8'));
-    const openFiles = openFilesLimit(
-      await readFile(this.host.hostPath(`/proc/${pid}/limits`), 'utf8'),
-      await readFile('/proc/self/limits', 'utf8'),
-    );
+    const read = (path: string) => readFile(this.host.hostPath(path), 'utf8');
+    const [document, pid, ownLimits] = await Promise.all([
+      read(paths.ociConfig),
+      read(paths.pidFile).then(Number),
+      readFile('/proc/self/limits', 'utf8'),
+    ]);
+    const spec = JSON.parse(document) as OciSpec;
+    const openFiles = openFilesLimit(await read(`/proc/${pid}/limits`), ownLimits);
     const { command, tty, terminalSize, stdin, signal } = options;
     const unit = containerUnitName(id);
     return await this.handler.exec({
