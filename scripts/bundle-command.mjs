@@ -12,13 +12,17 @@ const FOLDER = join(DIST, 'command');
 const LINE = `\n${'-'.repeat(80)}\n\n`;
 const COMMAND = join(FOLDER, 'podwright.js');
 
-/** Whether tsc has written a package since. */
+/** Whether tsc has written a package since, or npm has installed others. */
 function isBundleStale() {
   if (!existsSync(COMMAND)) return true;
   const made = statSync(COMMAND).mtimeMs;
-  return readdirSync(PACKAGES)
-    .map((name) => join(PACKAGES, name, 'dist/.tsbuildinfo'))
-    .some((file) => existsSync(file) && statSync(file).mtimeMs > made);
+  const sources = [
+    import.meta.filename,
+    join(REPOSITORY, 'node_modules/.package-lock.json'),
+    join(PACKAGES, 'systemd/vendor/dbus-next.mjs'),
+    ...readdirSync(PACKAGES).map((name) => join(PACKAGES, name, 'dist/.tsbuildinfo')),
+  ];
+  return sources.some((file) => existsSync(file) && statSync(file).mtimeMs > made);
 }
 
 async function bundleCommand() {
