@@ -1,6 +1,7 @@
 import { watch } from 'node:fs';
 import { dirname } from 'node:path';
 import {
+  Clock,
   type LogEntry,
   Logger,
   type LogOptions,
@@ -18,12 +19,18 @@ import { StateWatcher } from './state-watcher.js';
 /** How often a followed file is looked at where the kernel does not tell of its changes, in milliseconds. */
 const POLL_MS = 1000;
 
+/** containerd 1.6 tells of an end before all output stands in the log: how long after one it may still grow. */
+const RECENT_MS = 5000;
+/** After this time without a new line it is whole. */
+const QUIET_MS = 100;
+
 /** Reads containers' output from the files that the runtime writes. */
 @injectable()
 export class ContainerLogs {
   constructor(
     @inject(ContainerStates) private readonly states: ContainerStates,
     @inject(StateWatcher) private readonly watcher: StateWatcher,
+    @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
@@ -58,20 +65,20 @@ export class ContainerLogs {
     const fits = ({ timestampUs }: LogEntry) =>
       timestampUs >= sinceMs * 1000 && timestampUs <= untilMs * 1000;
     if (tail === undefined) {
-      for await (const entry of this.present(file, signal)) if (fits(entry)) yield entry;
+      for await (const entry of this.settled(id, file, signal)) if (fits(entry)) yield entry;
     } else {
       const last = new LogTail<LogEntry>(tail);
-      for await (const entry of this.present(file, signal)) if (fits(entry)) last.push(entry);
+      for await (const entry of this.settled(id, file, signal)) if (fits(entry)) last.push(entry);
       yield* last.entries();
     }
     if (!follow) return;
     const changes = new Changes(this.changes(path), signal);
     try {
       for (;;) {
-        // Before the end is read: nothing is written after a container has ended.
+        // Asked before the reading: what is written until then is read.
         const ended = await this.hasEnded(id);
         const seen = changes.count;
-        for await (const entry of this.present(file, signal)) {
+        for await (const entry of this.settled(id, file, signal)) {
           if (entry.timestampUs > untilMs * 1000) return;
           if (fits(entry)) yield entry;
         }
@@ -81,6 +88,36 @@ export class ContainerLogs {
       }
     } finally {
       changes.stop();
+    }
+  }
+
+  /** What is there, and of a container that has just ended also what is written down late, until nothing more comes. */
+  private async *settled(
+    id: string,
+    file: LogFile,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<LogEntry> {
+    yield* this.present(file, signal);
+    for (let hasGrown = true; hasGrown && (await this.hasJustEnded(id)); ) {
+      await this.clock.sleep(QUIET_MS, signal);
+      hasGrown = false;
+      for await (const entry of this.present(file, signal)) {
+        hasGrown = true;
+        yield entry;
+      }
+    }
+  }
+
+  private async hasJustEnded(id: string): Promise<boolean> {
+    try {
+      const { state, attempts } = await this.states.statusOf(id);
+      const { finishedAtMs } = attempts.at(-1) ?? {};
+      return (
+        state === 'exited' && finishedAtMs !== undefined && this.clock.nowMs() - finishedAtMs < RECENT_MS
+      );
+    } catch (error) {
+      if (PodwrightError.is(error)) return false;
+      throw error;
     }
   }
 
