@@ -9,12 +9,16 @@ const FILES = {
     'broken:x:abc:1::/:',
     'web:x:33:34::/home/web:/bin/sh',
     'homeless:x:40:40::',
-    '77:x:1077:1077::/numbered:',
+    '77:x:0:0::/numbered:',
+    '88:x:0:0::/numbered:',
+    'eighty-eight:x:88:89::/named:',
   ].join('\n'),
-  group: 'root:x:0:\nwww:x:34:\nextra:x:50:other, web\nmore:x:10:web\nbad:x:no:web\n',
+  group:
+    '34:x:0:\nnumbered:x:35:77\nroot:x:0:\nwww:x:34:\nextra:x:50:other, web\nmore:x:10:web\nbad:x:no:web\n',
 };
 
 const ROOT = { uid: 0, gid: 0, additionalGids: [0], home: '/root', name: 'root' };
+const NUMBER = { uid: 77, gid: 0, additionalGids: [0], home: '/' };
 const WEB = { uid: 33, gid: 34, additionalGids: [10, 34, 50], home: '/home/web', name: 'web' };
 
 describe('resolveUser', () => {
@@ -24,11 +28,20 @@ describe('resolveUser', () => {
     ['a name', 'web', {}, WEB],
     ['a number with an entry', '33', {}, WEB],
     ['a number without an entry', '1234', {}, { uid: 1234, gid: 0, additionalGids: [0], home: '/' }],
+    ['a number that is also a name', '77', {}, NUMBER],
+    ['runAsUser that is also a name', 'web', { runAsUser: 77 }, NUMBER],
+    ['runAsUserName that is a number', undefined, { runAsUserName: '77' }, NUMBER],
     [
-      'a name that looks like a number',
-      '77',
+      'a number that is one user’s name and another’s id',
+      '88',
       {},
-      { uid: 1077, gid: 1077, additionalGids: [1077], home: '/numbered', name: '77' },
+      { uid: 88, gid: 89, additionalGids: [89], home: '/named', name: 'eighty-eight' },
+    ],
+    [
+      'a group’s number that is also a name',
+      '1234:34',
+      {},
+      { ...NUMBER, uid: 1234, gid: 34, additionalGids: [34] },
     ],
     ['user:group', 'web:extra', {}, { ...WEB, gid: 50, additionalGids: [10, 50] }],
     ['uid:gid', '1234:4321', {}, { uid: 1234, gid: 4321, additionalGids: [4321], home: '/' }],

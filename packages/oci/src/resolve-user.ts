@@ -46,8 +46,9 @@ const MAX_ID = 0xffff_fffe;
 /**
  * Finds the user by the image's own passwd and group files, never by the host's.
  *
- * The configuration's user wins over the image's; an image without one is run as root. A number need not be in passwd:
- * its group is then 0. Groups whose members name the user are supplementary ones, with those of the configuration; with
+ * The configuration's user wins over the image's; an image without one is run as root. A number is always an id, never a
+ * name: an image whose passwd has a user named `1000` cannot make `runAsUser: 1000` root. It need not be in passwd: its
+ * group is then 0. Groups whose members name the user are supplementary ones, with those of the configuration; with
  * the policy `Strict` only the latter.
  * @param imageUser `User` of the image: `user`, `uid`, `user:group`, `uid:gid`, mixed, or empty
  * @throws PodwrightError kind `invalid-argument` for a name the image does not know, for a number out of range, for
@@ -106,8 +107,9 @@ function findUser(
   fromImage: boolean,
 ): { uid: number; gid: number; home: string; name?: string } {
   const uid = /^\d+$/.test(wanted) ? checkId(Number(wanted), 'user') : undefined;
-  const entry =
-    passwd.find(({ name }) => name === wanted) ?? passwd.find((candidate) => candidate.uid === uid);
+  const entry = passwd.find((candidate) =>
+    uid === undefined ? candidate.name === wanted : candidate.uid === uid,
+  );
   if (entry !== undefined) return { ...entry, home: entry.home === '' ? '/' : entry.home };
   if (uid === undefined) {
     fail(
@@ -119,9 +121,9 @@ function findUser(
 }
 
 function findGroup(groups: readonly GroupEntry[], wanted: string): number {
+  if (/^\d+$/.test(wanted)) return checkId(Number(wanted), 'group');
   const entry = groups.find(({ name }) => name === wanted);
   if (entry !== undefined) return entry.gid;
-  if (/^\d+$/.test(wanted)) return checkId(Number(wanted), 'group');
   return fail(`the group "${wanted}" of the image is not in its /etc/group: use a name that is, or a number`);
 }
 
