@@ -296,13 +296,29 @@ describe('stop and remove', () => {
       if (name === 'bridge DEL') throw new PodwrightError('command-failed', 'bridge broke');
     };
     await expect(manager.remove('id1')).rejects.toThrow('bridge broke');
-    expect(await manager.verify('id1')).toBe(true);
+    expect(host.commands).not.toContain('umount');
     host.onCommand = () => undefined;
     const next = newManager();
     await next.load();
     await next.remove('id1');
     expect(next.list()).toEqual([]);
   });
+
+  it.each(['bridge DEL', 'umount'])(
+    'is not ready any more when its stop broke off at "%s"',
+    async (failing) => {
+      const manager = newManager();
+      await manager.create(config(), 'id1');
+      host.onCommand = (name) => {
+        if (name === failing) throw new PodwrightError('command-failed', `${name} broke`);
+      };
+      await expect(manager.stop('id1')).rejects.toThrow(`${failing} broke`);
+      expect(manager.get('id1')).toMatchObject({ stopping: true, stopped: false });
+      expect(await manager.verify('id1')).toBe(false);
+      await expect(manager.restore('id1')).rejects.toThrow(/was stopped/);
+      await manager[Symbol.asyncDispose]();
+    },
+  );
 
   it('does what an earlier agent was asked for and could not do, after a reboot too', async () => {
     const first = newManager();

@@ -144,13 +144,13 @@ export class HostSandboxManager implements SandboxManager {
   async verify(id: string): Promise<boolean> {
     const sandbox = this.#sandboxes.get(id);
     if (sandbox === undefined) return false;
-    const { created, stopped, bootId } = sandbox.record;
-    if (!created || stopped || bootId !== (await readBootId(this.executor))) return false;
+    const { created, stopping, bootId } = sandbox.record;
+    if (!created || stopping || bootId !== (await readBootId(this.executor))) return false;
     const [namespacesPresent, infraRunning] = await Promise.all([
       sandbox.namespaces.present(),
       this.#infraRunning(sandbox),
     ]);
-    return isReady({ created, stopped, namespacesPresent, infraRunning });
+    return isReady({ created, stopping, namespacesPresent, infraRunning });
   }
 
   async checkNetwork(id: string, signal?: AbortSignal): Promise<void> {

@@ -145,7 +145,7 @@ describe('a sandbox', () => {
 describe('isReady', () => {
   const READY: ReadinessFacts = {
     created: true,
-    stopped: false,
+    stopping: false,
     namespacesPresent: true,
     infraRunning: undefined,
   };
@@ -154,7 +154,7 @@ describe('isReady', () => {
     ['one with a first process', { infraRunning: true }, true],
     ['one whose first process has ended', { infraRunning: false }, false],
     ['one that is being made', { created: false }, false],
-    ['a stopped one', { stopped: true }, false],
+    ['one whose end was asked for', { stopping: true }, false],
     ['one whose namespaces are gone', { namespacesPresent: false }, false],
   ])('%s', (_what, facts, expected) => expect(isReady({ ...READY, ...facts })).toBe(expected));
 });

@@ -98,14 +98,15 @@ export class Sandbox implements Registered {
 /** What decides whether containers can be put into a sandbox. */
 export interface ReadinessFacts {
   readonly created: boolean;
-  readonly stopped: boolean;
+  /** Its end was asked for; its network may be down already. */
+  readonly stopping: boolean;
   /** Its managed namespaces are all there, of this boot. */
   readonly namespacesPresent: boolean;
   /** Undefined for one that needs no first process. */
   readonly infraRunning: boolean | undefined;
 }
 
-/** Without a first process, made, not stopped and its namespaces there; with one, that has to be running too. */
-export function isReady({ created, stopped, namespacesPresent, infraRunning }: ReadinessFacts): boolean {
-  return created && !stopped && namespacesPresent && infraRunning !== false;
+/** Without a first process, made, not told to end and its namespaces there; with one, that has to be running too. */
+export function isReady({ created, stopping, namespacesPresent, infraRunning }: ReadinessFacts): boolean {
+  return created && !stopping && namespacesPresent && infraRunning !== false;
 }
