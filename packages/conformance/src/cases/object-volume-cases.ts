@@ -136,6 +136,22 @@ export const objectVolumeCases = section('volumes', {
       assert.equal(await execIn(t, uid, 'cat /v/c/a'), '2');
     },
   },
+  'update-with-missing-part': {
+    title: 'a volume of which a missing part is mounted gets new content, a file in place of that part too',
+    run: async (t) => {
+      const pod = podWith(t, 'sleep 100000', [settings], {
+        volumeMounts: [
+          { name: 'c', mountPath: '/v/c' },
+          { name: 'c', mountPath: '/v/part', subPath: 'later' },
+        ],
+      });
+      const { uid } = await t.runPod(pod, { objects: [configMap(t, { a: '1' })] });
+      await t.runtime.updateObjects({ uid }, [configMap(t, { a: '2' })]);
+      assert.equal(await execIn(t, uid, 'cat /v/c/a; ls /v/part'), '2');
+      await t.runtime.updateObjects({ uid }, [configMap(t, { a: '3', later: '4' })]);
+      assert.equal(await execIn(t, uid, 'cat /v/c/a /v/c/later'), '34');
+    },
+  },
   'update-immutable': {
     title: 'an immutable object cannot be changed, and then nothing is',
     run: async (t) => {

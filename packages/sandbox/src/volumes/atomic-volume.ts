@@ -121,13 +121,30 @@ async function holds(directory: string, files: readonly VolumeFile[]): Promise<b
   return true;
 }
 
-/** Links that are new are made after the content they lead to, and those that lead to nothing now are removed. */
+/**
+ * Links that are new are made after the content they lead to, and those that lead to nothing now are removed. What else
+ * lies there was made for a part of the volume (`subPath`) that was missing when a container was started: a container may
+ * have it mounted, so it stays until a file of its name is there to be seen.
+ */
 async function linkNames(root: string, names: ReadonlySet<string>): Promise<void> {
   const present = (await readdir(root)).filter((name) => !name.startsWith('..'));
+  const ours = new Set<string>();
+  for (const name of present) if (await isOurLink(root, name)) ours.add(name);
   for (const name of names) {
-    if (!present.includes(name)) await symlink(join(DATA, name), join(root, name));
+    if (ours.has(name)) continue;
+    await rm(join(root, name), { recursive: true, force: true });
+    await symlink(join(DATA, name), join(root, name));
   }
-  for (const name of present) if (!names.has(name)) await rm(join(root, name));
+  for (const name of ours) if (!names.has(name)) await rm(join(root, name));
+}
+
+async function isOurLink(root: string, name: string): Promise<boolean> {
+  try {
+    return (await readlink(join(root, name))) === join(DATA, name);
+  } catch (error) {
+    if (systemErrorCode(error) === 'EINVAL') return false;
+    throw error;
+  }
 }
 
 /** Directories of contents before, also those that a process which ended in between left. */
