@@ -47,6 +47,18 @@ describe('FilePodStore', () => {
     expect(await next.get('two')).toBeUndefined();
   });
 
+  it('writes records of one pod that are put at once one after the other, the last one last', async () => {
+    await Promise.all([
+      store.put(recordOf('one', 'preparing')),
+      store.put(recordOf('one', 'running')),
+      store.put(recordOf('one', 'killed')),
+    ]);
+    expect((await store.get('one'))?.state).toBe('killed');
+    await Promise.all([store.put(recordOf('two')), store.delete('two')]);
+    await store.close();
+    expect(await (await openStore()).list()).toEqual([recordOf('one', 'killed')]);
+  });
+
   it('lets only the owner read, because manifests hold secrets', async () => {
     await store.put(recordOf('one'));
     const mode = async (path: string) => (await stat(join(stateDir, path))).mode & 0o777;

@@ -2,19 +2,21 @@ import { closeSync, fsync, openSync, renameSync, rmSync, writeFileSync } from 'n
 import { chmod, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { type PodRecord, type PodStore, PodwrightError } from '@podwright/core';
+import { KeyedMutex, type PodRecord, type PodStore, PodwrightError } from '@podwright/core';
 import { DirectoryLock } from './directory-lock.js';
 import { formatRecordFile, parseRecordFile, RECORD_SUFFIX } from './pod-record-file.js';
 import { stateFileError } from './state-file-error.js';
 
 /**
  * Remembers pods in one file each, `<stateDir>/pods/<uid>.json`, for the owner's eyes only: manifests hold secrets. A
- * file is written beside its place, synced and renamed, so that after a crash it is the old one or the new one.
+ * file is written beside its place, synced and renamed, so that after a crash it is the old one or the new one. Writes of one pod are
+ * done in the order in which they were asked for.
  */
 export class FilePodStore implements PodStore {
   private readonly directory: string;
   private readonly lock: DirectoryLock;
   private readonly records = new Map<string, PodRecord>();
+  private readonly writes = new KeyedMutex();
   private isOpen = false;
 
   /**
@@ -65,28 +67,32 @@ export class FilePodStore implements PodStore {
     return this.records.get(uid);
   }
 
-  async put(record: PodRecord): Promise<void> {
-    this.checkOpen();
-    const path = this.pathOf(record.uid);
-    try {
-      await this.write(path, formatRecordFile(record));
-    } catch (error) {
-      throw stateFileError('Writing the state file', path, error);
-    }
-    this.remember(record);
+  put(record: PodRecord): Promise<void> {
+    return this.writes.run(record.uid, async () => {
+      this.checkOpen();
+      const path = this.pathOf(record.uid);
+      try {
+        await this.write(path, formatRecordFile(record));
+      } catch (error) {
+        throw stateFileError('Writing the state file', path, error);
+      }
+      this.remember(record);
+    });
   }
 
-  async delete(uid: string): Promise<void> {
-    this.checkOpen();
-    if (!this.records.has(uid)) return;
-    const path = this.pathOf(uid);
-    try {
-      await rm(path, { force: true });
-      await this.syncDirectory();
-    } catch (error) {
-      throw stateFileError('Removing the state file', path, error);
-    }
-    this.records.delete(uid);
+  delete(uid: string): Promise<void> {
+    return this.writes.run(uid, async () => {
+      this.checkOpen();
+      if (!this.records.has(uid)) return;
+      const path = this.pathOf(uid);
+      try {
+        await rm(path, { force: true });
+        await this.syncDirectory();
+      } catch (error) {
+        throw stateFileError('Removing the state file', path, error);
+      }
+      this.records.delete(uid);
+    });
   }
 
   private async write(path: string, text: string): Promise<void> {

@@ -2,6 +2,7 @@ import {
   CONTAINER_HASH_ANNOTATION,
   type ContainerStatus,
   containerHash,
+  KeyedMutex,
   Logger,
   messageOf,
   type Pod,
@@ -46,6 +47,9 @@ export interface SyncRound {
 /** Does what was decided for a pod. */
 @injectable()
 export class PodActionPerformer {
+  /** Containers that are started side by side settle one after the other. */
+  private readonly settling = new KeyedMutex();
+
   constructor(
     @inject(RuntimeService) private readonly service: RuntimeService,
     @inject(PodStore) private readonly store: PodStore,
@@ -197,12 +201,14 @@ export class PodActionPerformer {
     await this.store.put({ ...record, owed });
   }
 
-  private async settle(uid: string, container: string): Promise<void> {
-    const record = await this.store.get(uid);
-    if (!record?.owed?.includes(container)) return;
-    const { owed, ...rest } = record;
-    const left = owed.filter((name) => name !== container);
-    await this.store.put(left.length === 0 ? rest : { ...rest, owed: left });
+  private settle(uid: string, container: string): Promise<void> {
+    return this.settling.run(uid, async () => {
+      const record = await this.store.get(uid);
+      if (!record?.owed?.includes(container)) return;
+      const { owed, ...rest } = record;
+      const left = owed.filter((name) => name !== container);
+      await this.store.put(left.length === 0 ? rest : { ...rest, owed: left });
+    });
   }
 }
 

@@ -168,6 +168,41 @@ describe('PodSupervisor', () => {
   });
 });
 
+describe('containers that are ended to be started again', () => {
+  const two = (args: readonly string[]) =>
+    podOf({
+      restartPolicy: 'Never',
+      containers: [
+        { name: 'web', image: 'web:1', args },
+        { name: 'log', image: 'web:1', args },
+      ],
+    });
+
+  /** Resolves all calls when as many of them have come. */
+  function meeting(size: number): () => Promise<void> {
+    let resolve = () => {};
+    const all = new Promise<void>((done) => {
+      resolve = done;
+    });
+    let there = 0;
+    return () => {
+      if (++there === size) resolve();
+      return all;
+    };
+  }
+
+  it('are owed no more when all of them were made at the same time', async () => {
+    await runtime.runPod(two(['a']));
+    const met = meeting(2);
+    backend.hook = (call) => (call === 'createContainer' ? met() : undefined);
+    await runtime.syncPod(two(['b']));
+    expect((await recordOf()).owed).toBeUndefined();
+    backend.endByName('web', 0);
+    backend.endByName('log', 0);
+    expect((await runtime.syncPod(two(['b']))).actions).toEqual([]);
+  });
+});
+
 describe('a sync in whose middle the agent dies', () => {
   /** The backend as it is when nothing is heard of the agent after this call. */
   async function dieAt(name: string, pod: ReturnType<typeof podOf>): Promise<void> {
