@@ -2,6 +2,7 @@ import { constants } from 'node:fs';
 import { access, lstat, readlink, stat } from 'node:fs/promises';
 import { isAbsolute, join, normalize } from 'node:path';
 import { PodwrightError } from '@podwright/core';
+import type { HostExecutor } from './host-executor.js';
 
 /** As in Linux: more links in one path are a loop. */
 const MAX_LINKS = 40;
@@ -44,6 +45,19 @@ export async function resolveUnderRoot(root: string, path: string): Promise<stri
     if (isAbsolute(target)) resolved = '/';
   }
   return resolved;
+}
+
+/**
+ * Where this process finds what the host finds at a path. Below a root of the host's, links are followed first: the
+ * kernel would follow those with absolute targets in the root of this process.
+ * @param path absolute, on the host
+ * @throws as `resolveUnderRoot`
+ */
+export async function followHostPath(host: Pick<HostExecutor, 'hostPath'>, path: string): Promise<string> {
+  const root = host.hostPath('/');
+  // The links of /proc are no paths; in its own root the kernel knows where they lead.
+  if (root === '/') return path;
+  return host.hostPath(await resolveUnderRoot(root, path));
 }
 
 /** Whether a path of the host is a file that can be executed. A path that cannot be looked at is none. */

@@ -1,6 +1,6 @@
 import { mkdir, open, stat } from 'node:fs/promises';
 import { messageOf, PodwrightError, systemErrorCode, type Volume } from '@podwright/core';
-import type { HostExecutor } from '@podwright/nsenter';
+import { followHostPath, type HostExecutor } from '@podwright/nsenter';
 
 type HostPath = NonNullable<Volume['hostPath']>;
 
@@ -27,14 +27,19 @@ const EXPECTED: Readonly<
 };
 
 /**
- * Sees to it that there is at a hostPath what its type asks for, and makes it where the type says so.
+ * Sees to it that there is at a hostPath what its type asks for, and makes it where the type says so. Links lead where
+ * they lead on the host, also when the agent sees the host below another root.
  * @param name of the volume, for errors
  * @throws PodwrightError kind `not-found`, `failed-precondition`, `no-space`
  */
-export async function checkHostPath(host: HostExecutor, name: string, volume: HostPath): Promise<string> {
-  const seen = host.hostPath(volume.path);
+export async function checkHostPath(
+  host: Pick<HostExecutor, 'hostPath'>,
+  name: string,
+  volume: HostPath,
+): Promise<string> {
   const expected = EXPECTED[volume.type];
   try {
+    const seen = await followHostPath(host, volume.path);
     if (volume.type === 'DirectoryOrCreate') await mkdir(seen, { recursive: true, mode: 0o755 });
     if (volume.type === 'FileOrCreate') await createFile(seen);
     const stats = await stat(seen);
