@@ -9,8 +9,8 @@ import { stateFileError } from './state-file-error.js';
 
 /**
  * Remembers pods in one file each, `<stateDir>/pods/<uid>.json`, for the owner's eyes only: manifests hold secrets. A
- * file is written beside its place, synced and renamed, so that after a crash it is the old one or the new one. Writes of one pod are
- * done in the order in which they were asked for.
+ * file is written beside its place, synced and renamed, so that after a crash it is the old one or the new one. Writes
+ * of one pod are done in the order in which they were asked for.
  */
 export class FilePodStore implements PodStore {
   private readonly directory: string;

@@ -54,6 +54,12 @@ export function decide(input: PodActionsInput, subject: Subject): readonly PodAc
     // for the back-off, like that of one that failed by itself.
     return reason.changed ? [kill, startOf(subject, message)] : [kill];
   }
+  if (status.state === 'unknown') {
+    if (kind === 'init' && policy === 'Never') return [];
+    // Ended before its successor starts, so that there are never two of it.
+    const message = 'Nobody knows whether it still runs.';
+    return [{ action: 'kill-container', ...named, id: status.id, message }, startOf(subject, message)];
+  }
   if (input.owed.includes(container.name)) return [startOf(subject, 'It was ended to be started again.')];
   const atMs = restartAtMs(status, policy, input.backoff);
   if (atMs === undefined) return [];

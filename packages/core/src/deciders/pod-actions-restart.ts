@@ -55,7 +55,8 @@ export function seriesLength(status: ContainerStatus, { resetMs }: RestartBackof
 }
 
 /**
- * When a container that has ended is to be started again.
+ * When a container that has ended is to be started again. One in state `unknown` is, whatever the policy: nobody knows how
+ * it ended, or whether it did.
  * @param status the newest of its name, in state `exited` or `unknown`
  * @returns milliseconds since the epoch, which may be past; undefined when it has ended for good
  */
@@ -64,10 +65,10 @@ export function restartAtMs(
   policy: RestartPolicy,
   backoff: RestartBackoff,
 ): number | undefined {
-  if (policy === 'Never') return undefined;
   const last = status.attempts.at(-1);
-  if (policy === 'OnFailure' && status.state === 'exited' && last?.exitCode === 0) return undefined;
   const endedAtMs = last?.finishedAtMs ?? last?.startedAtMs ?? status.createdAtMs;
+  if (status.state === 'unknown') return endedAtMs;
+  if (policy === 'Never' || (policy === 'OnFailure' && last?.exitCode === 0)) return undefined;
   return endedAtMs + crashLoopDelayMs(seriesLength(status, backoff), backoff);
 }
 

@@ -267,7 +267,9 @@ describe('computePodActions: app containers', () => {
     ['succeeded', 'Always', { exits: [0] }, ['start a#1']],
     ['succeeded', 'OnFailure', { exits: [0] }, []],
     ['succeeded', 'Never', { exits: [0] }, []],
-    ['whose end nobody saw', 'OnFailure', { state: 'unknown' }, ['start a#1']],
+    ['of which nobody knows whether it runs', 'Always', { state: 'unknown' }, ['kill a0', 'start a#1']],
+    ['of which nobody knows whether it runs', 'OnFailure', { state: 'unknown' }, ['kill a0', 'start a#1']],
+    ['of which nobody knows whether it runs', 'Never', { state: 'unknown' }, ['kill a0', 'start a#1']],
     ['made and not started', 'Never', { state: 'created' }, ['start a#0 for a0']],
     ['that the backend starts again', 'Always', { state: 'waiting', exits: [1] }, []],
     [
@@ -456,6 +458,12 @@ describe('computePodActions: init containers', () => {
     expect(short(decide(job, [had(job, 'i', { exits: [1] })], stopped))).toEqual([]);
   });
 
+  it('of which nobody knows whether it runs is ended and run again, and fails the pod with Never', () => {
+    expect(short(decide(pod, [had(pod, 'i', { state: 'unknown' })]))).toEqual(['kill i0', 'start i#1']);
+    const job = podOf({ ...spec, restartPolicy: 'Never' });
+    expect(short(decide(job, [had(job, 'i', { state: 'unknown' })]))).toEqual(['kill-pod']);
+  });
+
   it('that runs and has changed is replaced', () => {
     const next = podOf({ ...spec, initContainers: [app('i', { args: ['x'] }), app('j')] });
     expect(short(decide(next, [had(pod, 'i')]))).toEqual(['kill i0', 'start i#1']);
@@ -501,6 +509,11 @@ describe('computePodActions: sidecars', () => {
       had(job, 't', { exits: [143] }),
     ];
     expect(short(decide(job, [...ended, had(job, 'a', { exits: [3] })]))).toEqual([]);
+  });
+
+  it('of which nobody knows whether it runs is ended and started again', () => {
+    const containers = [had(pod, 's', { state: 'unknown' }), ...begun.slice(1), had(pod, 'a')];
+    expect(short(decide(pod, containers))).toEqual(['kill s0', 'start s#1']);
   });
 
   it('are restarted with Always, whatever the policy of the pod', () => {
