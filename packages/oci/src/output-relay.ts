@@ -12,6 +12,7 @@ export class OutputRelay {
   /** Resolves when all output was handed on. */
   readonly done: Promise<void>;
   #quiet: NodeJS.Timeout | undefined;
+  #look: NodeJS.Immediate | undefined;
   #ended = false;
 
   constructor(private readonly source: Readable) {
@@ -20,19 +21,21 @@ export class OutputRelay {
       this.output.once('finish', resolve).once('close', resolve);
     });
     source.on('data', (chunk: Buffer) => {
-      this.#listen();
-      if (this.output.destroyed) return;
-      if (!this.output.write(chunk)) {
+      if (!this.output.destroyed && !this.output.write(chunk)) {
         source.pause();
         this.output.once('drain', () => {
           source.resume();
           this.#listen();
         });
       }
+      this.#listen();
     });
     source.once('close', () => this.#finish());
     source.once('error', () => this.#finish());
-    this.output.once('close', () => source.resume());
+    this.output.once('close', () => {
+      source.resume();
+      this.#listen();
+    });
   }
 
   /** The command has ended: what is in the pipe still comes, then this ends. */
@@ -43,14 +46,22 @@ export class OutputRelay {
 
   #listen(): void {
     if (!this.#ended) return;
-    clearTimeout(this.#quiet);
+    this.#stopListening();
     // While the reader is behind, the pipe being silent says nothing.
     if (this.output.writableNeedDrain && !this.output.destroyed) return;
-    this.#quiet = setTimeout(() => this.#finish(), QUIET_MS);
+    this.#quiet = setTimeout(() => {
+      // On a busy machine the timer can be due before the pipe was looked at.
+      this.#look = setImmediate(() => this.#finish());
+    }, QUIET_MS);
+  }
+
+  #stopListening(): void {
+    clearTimeout(this.#quiet);
+    clearImmediate(this.#look);
   }
 
   #finish(): void {
-    clearTimeout(this.#quiet);
+    this.#stopListening();
     this.source.destroy();
     this.output.end();
   }

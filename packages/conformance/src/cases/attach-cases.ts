@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import type { AttachSession, ContainerConfig } from '@podwright/core';
 import type { CaseContext } from '../case-context.js';
 import { type ConformanceCase, section } from '../conformance-case.js';
+import { MUCH_OUTPUT_BYTES, readSlowly } from '../slow-reader.js';
 import { exitWith, script, sleepForever } from '../workloads.js';
 
 /** Answers each line of its input until the end of it. */
@@ -308,6 +309,16 @@ const cases = section('attach', {
       session.stdin?.end('\n');
       await t.service.execSync(bystander, ['sleep', '0.3']);
       assert.equal((await t.readAll(session.stdout)).length, 500_001);
+      assert.equal(await endOf(t, session), 'exit 5');
+    },
+  },
+  'slow-reader': {
+    title: 'a slow client gets all of the output, also after the container has ended',
+    run: async (t) => {
+      const id = await run(t, `read -r x; printf '%0${MUCH_OUTPUT_BYTES}d' 7; exit 5`, INPUT_ONCE);
+      const session = await attach(t, id);
+      session.stdin?.end('\n');
+      assert.equal(await readSlowly(t, session.stdout), MUCH_OUTPUT_BYTES);
       assert.equal(await endOf(t, session), 'exit 5');
     },
   },

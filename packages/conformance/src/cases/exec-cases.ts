@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { section } from '../conformance-case.js';
+import { MUCH_OUTPUT_BYTES, readSlowly } from '../slow-reader.js';
 import { exitWith, script, sleepForever } from '../workloads.js';
 
 export const execCases = section('exec', {
@@ -165,6 +166,17 @@ export const execCases = section('exec', {
       const session = await t.service.exec(id, { command: script('echo out; echo err >&2') });
       const [out, err] = await Promise.all([t.readAll(session.stdout), t.readAll(session.stderr)]);
       assert.deepEqual([out, err], ['out\n', 'err\n']);
+    },
+  },
+  'slow-reader': {
+    title: 'a slow reader gets all of the output, also after the command has ended',
+    run: async (t) => {
+      const id = await t.start(await t.sandbox(), sleepForever());
+      const command = script(`printf '%0${MUCH_OUTPUT_BYTES}d' 7; exit 5`);
+      const session = await t.service.exec(id, { command });
+      session.stderr?.resume();
+      assert.equal(await readSlowly(t, session.stdout), MUCH_OUTPUT_BYTES);
+      assert.equal(await t.soon(session.exitCode, 'the exit code'), 5);
     },
   },
   terminal: {
