@@ -93,3 +93,37 @@ describe('a GET over HTTPS', () => {
     await expect(get(port)).rejects.toThrow();
   });
 });
+
+describe('redirects to the same host', () => {
+  it.each([
+    [0, 200],
+    [9, 200],
+  ])('of %i in a row the answer is what comes then', async (redirects, statusCode) => {
+    const { port, asked } = await redirecting(redirects);
+    expect(await get(port, { scheme: 'HTTP' })).toMatchObject({ statusCode });
+    expect(asked()).toBe(redirects + 1);
+  });
+
+  it.each([10, Number.POSITIVE_INFINITY])(
+    'of %f in a row are a failure, after 10 requests',
+    async (redirects) => {
+      const { port, asked } = await redirecting(redirects);
+      await expect(get(port, { scheme: 'HTTP' })).rejects.toMatchObject({
+        kind: 'unreachable',
+        message: expect.stringMatching(/10 redirects/),
+      });
+      expect(asked()).toBe(10);
+    },
+  );
+});
+
+/** A server that sends its clients to itself this often. */
+async function redirecting(times: number) {
+  let count = 0;
+  const port = await serve('HTTP', (_request, response) => {
+    count++;
+    if (count > times) response.end('there');
+    else response.writeHead(302, { location: `/${count}` }).end();
+  });
+  return { port, asked: () => count };
+}

@@ -1,7 +1,7 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { connect as tlsConnect } from 'node:tls';
-import type { Container } from '@podwright/core';
+import { type Container, PodwrightError } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { PodDialer, portNumber } from './pod-dialer.js';
 
@@ -24,7 +24,8 @@ export class PodHttp {
 
   /**
    * Follows redirects to the same host; one to another host is the answer. Certificates are not checked.
-   * @throws PodwrightError as `RuntimeService.portForward`; Error when the answer is no HTTP
+   * @throws PodwrightError as `RuntimeService.portForward`, and kind `unreachable` after 10 redirects; Error when the answer
+   *   is no HTTP
    */
   async get(
     container: Container,
@@ -37,11 +38,12 @@ export class PodHttp {
     const name = host.includes(':') ? `[${host}]` : host;
     let url = new URL(httpGet.path, `${httpGet.scheme.toLowerCase()}://${name}:${port}`);
     const first = url.hostname;
-    for (let redirects = 0; ; redirects++) {
+    for (let redirects = 1; ; redirects++) {
       const answer = await this.getOnce(url, { sandboxId, host, headers: httpGet.httpHeaders }, signal);
       const next = answer.location === undefined ? undefined : URL.parse(answer.location, url.href);
       const isSameHost = next?.hostname === first && /^https?:$/.test(next.protocol);
-      if (!next || !isSameHost || redirects === MOST_REDIRECTS) return answer;
+      if (!next || !isSameHost) return answer;
+      if (redirects === MOST_REDIRECTS) throw redirectedForEver(next);
       url = next;
     }
   }
@@ -70,6 +72,14 @@ export class PodHttp {
       raw.destroy();
     }
   }
+}
+
+function redirectedForEver({ href }: URL): PodwrightError {
+  return new PodwrightError(
+    'unreachable',
+    `The server has answered with ${MOST_REDIRECTS} redirects in a row, the last one to ${href}: let it answer itself.`,
+    { details: { location: href } },
+  );
 }
 
 function headerList(host: string, given: HttpGet['httpHeaders']): string[] {
