@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { type ExecSession, type Logger, silentLogger } from '@podwright/core';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { collectExec } from './collect-exec.js';
 import { OutputRelay } from './output-relay.js';
 
@@ -63,6 +63,38 @@ describe('collectExec', () => {
       kind: 'cancelled',
     });
     expect(cancelled.kills()).toBe(1);
+  });
+
+  it('gives the time in full that is longer than a timer of Node', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      const { session, kills } = fakeSession();
+      const timeoutMs = 2 ** 32;
+      const result = expect(collectExec(session, { timeoutMs }, silentLogger)).rejects.toMatchObject({
+        kind: 'timeout',
+      });
+      await vi.advanceTimersByTimeAsync(timeoutMs - 1);
+      expect(kills()).toBe(0);
+      await vi.advanceTimersByTimeAsync(1);
+      await result;
+      expect(kills()).toBe(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('fails with the time-out and when cancelled though the command cannot be ended', async () => {
+    const session = { ...fakeSession().session, kill: () => Promise.reject(new Error('20 hangs.')) };
+    await expect(collectExec(session, { timeoutMs: 1 }, silentLogger)).rejects.toMatchObject({
+      kind: 'timeout',
+      message: 'The command did not end within 1 ms, and could not be ended: 20 hangs.',
+      cause: new Error('20 hangs.'),
+    });
+    const signal = AbortSignal.abort();
+    await expect(collectExec(session, { signal }, silentLogger)).rejects.toMatchObject({
+      kind: 'cancelled',
+      message: expect.stringContaining('could not be ended'),
+    });
   });
 
   it('fails as the session does', async () => {

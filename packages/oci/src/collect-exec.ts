@@ -4,7 +4,9 @@ import {
   type ExecSyncOptions,
   type ExecSyncResult,
   type Logger,
+  messageOf,
   PodwrightError,
+  SystemClock,
 } from '@podwright/core';
 
 const DEFAULT_LIMIT_BYTES = 16 * 1024 * 1024;
@@ -26,9 +28,11 @@ export async function collectExec(
   const ending = watchEnding(options);
   try {
     const ended = await Promise.race([session.exitCode, ending.reached]);
-    if (ended instanceof PodwrightError) {
-      await session.kill();
-      throw ended;
+    if (typeof ended === 'function') {
+      throw await session.kill().then(
+        () => ended('was killed'),
+        (cause: unknown) => ended(`could not be ended: ${messageOf(cause)}`, cause),
+      );
     }
     for (const [name, output] of Object.entries({ stdout, stderr })) {
       if (output === undefined || output.droppedBytes() === 0) continue;
@@ -56,23 +60,28 @@ function collect(stream: Readable, limit: number): { take: () => Buffer; dropped
   return { take: () => Buffer.concat(chunks), droppedBytes: () => total - size };
 }
 
+/** What the caller is told. @param fate what has become of the command; @param cause why it still runs */
+type Ending = (fate: string, cause?: unknown) => PodwrightError;
+
 function watchEnding({ timeoutMs, signal }: ExecSyncOptions): {
-  reached: Promise<PodwrightError>;
+  reached: Promise<Ending>;
   stop: () => void;
 } {
   let timer: NodeJS.Timeout | undefined;
   let onAbort: () => void = () => undefined;
-  const reached = new Promise<PodwrightError>((resolve) => {
+  const reached = new Promise<Ending>((resolve) => {
     onAbort = () =>
       resolve(
-        new PodwrightError('cancelled', 'The command was cancelled by its caller, and killed.', {
-          cause: signal?.reason,
-        }),
+        (fate, cause = signal?.reason) =>
+          new PodwrightError('cancelled', `The command was cancelled by its caller, and ${fate}.`, { cause }),
       );
     if (timeoutMs !== undefined) {
-      const message = `The command did not end within ${timeoutMs} ms, and was killed.`;
       timer = setTimeout(
-        () => resolve(new PodwrightError('timeout', message, { details: { timeoutMs } })),
+        () =>
+          resolve((fate, cause) => {
+            const message = `The command did not end within ${timeoutMs} ms, and ${fate}.`;
+            return new PodwrightError('timeout', message, { cause, details: { timeoutMs } });
+          }),
         timeoutMs,
       );
     }
@@ -82,7 +91,7 @@ function watchEnding({ timeoutMs, signal }: ExecSyncOptions): {
   return {
     reached,
     stop: () => {
-      clearTimeout(timer);
+      stopped.abort();
       signal?.removeEventListener('abort', onAbort);
     },
   };
