@@ -37,6 +37,19 @@ const LOOK = [
   'ip -o -4 addr show scope global | tr -s " " | cut -d" " -f2,4',
   'cat /disk/runs',
 ].join('; echo --; ');
+/** All of its containers have a limit, so it has one as a whole. */
+const LIMITED = `
+apiVersion: v1
+kind: Pod
+metadata: {name: limited}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: app
+    image: ${IMAGE}
+    command: [sleep, "100034"]
+    resources: {limits: {memory: 64Mi}}
+`;
 const STATIC = `
 apiVersion: v1
 kind: Pod
@@ -61,7 +74,7 @@ describe('a reboot of a host with pods of all kinds', { timeout: 300_000 }, () =
     const [users, root, processes, addresses, runs] = words.split('--\n').map((text) => text.trim());
     return { same: { users, root, processes, addresses }, runs };
   };
-  const limitOf = (status, property) => bed.sh(`systemctl show -P ${property} ${unitOf(status)}`);
+  const propertyOf = (status, property) => bed.sh(`systemctl show -P ${property} ${unitOf(status)}`);
 
   beforeAll(async () => {
     await bed.start();
@@ -69,7 +82,10 @@ describe('a reboot of a host with pods of all kinds', { timeout: 300_000 }, () =
     await bed.write('/etc/cni/net.d/20-storage.conflist', network('storage', '10.96.0.0/24'));
     await bed.write('/root/many.yaml', MANY('many'));
     await bed.write('/root/synced.yaml', MANY('synced'));
+    await bed.write('/root/limited.yaml', LIMITED);
     await bed.podwright('run --persist /root/many.yaml');
+    await bed.podwright('run --persist /root/limited.yaml');
+    await bed.podwright('update limited -c app --memory 128Mi');
     await bed.podwright('sync --persist /root/synced.yaml');
     await bed.podwright('update many -c two --memory 96Mi --cpu 750m');
     await bed.write('/etc/podwright/manifests/static.yaml', STATIC);
@@ -90,7 +106,7 @@ describe('a reboot of a host with pods of all kinds', { timeout: 300_000 }, () =
       },
       runs: 'run',
     });
-    expect(await limitOf(before.many, 'MemoryMax')).toBe(`${96 * 2 ** 20}\n`);
+    expect(await propertyOf(before.many, 'MemoryMax')).toBe(`${96 * 2 ** 20}\n`);
     await bed.host.reboot();
     for (const name of ['many', 'synced']) {
       const after = await bed.statusOf(name);
@@ -101,10 +117,18 @@ describe('a reboot of a host with pods of all kinds', { timeout: 300_000 }, () =
       expect(after.sandboxIds).toEqual(before[name].sandboxIds);
       expect(await seen(name)).toEqual({ same: was[name].same, runs: 'run\nrun' });
     }
-    expect(await limitOf(before.many, 'MemoryMax')).toBe(`${96 * 2 ** 20}\n`);
-    expect(await limitOf(before.many, 'CPUQuotaPerSecUSec')).toBe('750ms\n');
-    expect(await limitOf(before.synced, 'MemoryMax')).toBe(`${64 * 2 ** 20}\n`);
+    expect(await propertyOf(before.many, 'MemoryMax')).toBe(`${96 * 2 ** 20}\n`);
+    expect(await propertyOf(before.many, 'CPUQuotaPerSecUSec')).toBe('750ms\n');
+    expect(await propertyOf(before.synced, 'MemoryMax')).toBe(`${64 * 2 ** 20}\n`);
     expect(await bed.sh('systemctl --failed --no-legend')).toBe('');
+  });
+
+  it('gives a pod as a whole its changed limits again, above those of its container', async () => {
+    const status = await bed.statusOf('limited');
+    expect(status.containers).toMatchObject([{ state: 'running', restartCount: 1 }]);
+    const slice = (await propertyOf(status, 'Slice')).trim();
+    expect(await bed.sh(`systemctl show -P MemoryMax ${slice}`)).toBe(`${128 * 2 ** 20}\n`);
+    expect(await propertyOf(status, 'MemoryMax')).toBe(`${128 * 2 ** 20}\n`);
   });
 
   it('leaves nothing for the next sync to change', async () => {
@@ -133,7 +157,7 @@ describe('a reboot of a host with pods of all kinds', { timeout: 300_000 }, () =
 
   it('leaves nothing of pods that are removed then', async () => {
     await bed.sh('systemctl disable --now podwright-agent.service');
-    await bed.podwright('rm -f many synced static');
+    await bed.podwright('rm -f many synced limited static');
     expect(await bed.sh('find /etc/systemd/system -name "podwright-*" | grep -v agent', [0, 1])).toBe('');
     expect(await bed.sh('find /var/lib/cni -name "10.9[56].*"')).toBe('');
   });

@@ -183,6 +183,18 @@ export class PodUnits {
     });
   }
 
+  /**
+   * Does something with a sandbox while nobody stops it or makes containers in it.
+   * @throws as `requireReady`
+   */
+  async whileReady(
+    id: string,
+    work: (record: SandboxRecord) => Promise<void>,
+    options: CallOptions = {},
+  ): Promise<void> {
+    await this.mutex.run(id, async () => work(await this.requireReady(id)), options.signal);
+  }
+
   /** @throws PodwrightError kind `not-found`; `failed-precondition` when it is not ready */
   async requireReady(id: string): Promise<SandboxRecord> {
     const record = this.require(id);

@@ -73,7 +73,11 @@ export class ResourceUpdater {
     await this.containers.exclusively(id, (record) => this.update(record, change), options.signal);
   }
 
-  /** @throws PodwrightError kind `invalid-argument`, `unsupported` (it lies in a slice of somebody else's) */
+  /**
+   * Changes what a pod's slice may use, and the sandbox's record, of which the slice is made again after a reboot. The
+   * caller lets nobody else change the sandbox meanwhile.
+   * @throws PodwrightError kind `invalid-argument`, `unsupported` (it lies in a slice of somebody else's)
+   */
   async updatePod(sandbox: SandboxRecord, resources: ContainerResources): Promise<void> {
     const { namespace, name, uid } = sandbox.metadata;
     await this.checkPod(resources, sandbox.metadata);
@@ -85,6 +89,8 @@ export class ResourceUpdater {
       );
     }
     await this.slices.update(uid, resources);
+    const after = mergeResources(sandbox.resources ?? {}, resources);
+    await this.sandboxes.update({ ...sandbox, resources: after });
   }
 
   /** Units of which there may be settings beside them, to be forgotten when a sandbox is gone. */

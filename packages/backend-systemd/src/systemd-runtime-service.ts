@@ -309,7 +309,7 @@ export class SystemdRuntimeService implements RuntimeService {
     options?: CallOptions,
   ): Promise<void> {
     this.enter(options);
-    await this.resources.updatePod(await this.pods.requireReady(id), resources);
+    await this.pods.whileReady(id, (record) => this.resources.updatePod(record, resources), options);
   }
 
   async listContainerStats(
