@@ -166,10 +166,15 @@ export class ArchiveLoader {
   }
 
   async #dockerEntries(archive: string, path: string, options: CallOptions): Promise<readonly Entry[]> {
-    const manifest = await this.#tar(archive, path, ['--extract', '--to-stdout', 'manifest.json'], options);
+    const manifest = await this.#tar(
+      archive,
+      path,
+      ['--extract', '--to-stdout', '--', 'manifest.json'],
+      options,
+    );
     const entries: Entry[] = [];
     for (const { config, names } of dockerArchiveEntries(manifest.toString('utf8'), path)) {
-      const content = await this.#tar(archive, path, ['--extract', '--to-stdout', config], options);
+      const content = await this.#tar(archive, path, ['--extract', '--to-stdout', '--', config], options);
       entries.push({
         source: `docker-archive:${archive}:@${entries.length}`,
         id: createHash('sha256').update(content).digest('hex'),

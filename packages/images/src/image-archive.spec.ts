@@ -56,4 +56,14 @@ describe('a docker archive', () => {
   it.each(['[]', '{}', '[{}]', '[{"Config":"a","RepoTags":[1]}]', 'x'])('refuses %s', (text) => {
     expect(() => dockerArchiveEntries(text, '/a.tar')).toThrow(/\/a\.tar/);
   });
+
+  it.each(['--checkpoint-action=exec=sh', '-C', '/etc/shadow', '../a.json', 'a/../../b.json', ''])(
+    'refuses a configuration of the name %j',
+    (config) => {
+      const text = JSON.stringify([{ Config: config, RepoTags: [] }]);
+      expect(() => dockerArchiveEntries(text, '/a.tar')).toThrow(
+        expect.objectContaining({ kind: 'invalid-argument', message: expect.stringContaining('/a.tar') }),
+      );
+    },
+  );
 });

@@ -1,4 +1,4 @@
-import { PodwrightError } from '@podwright/core';
+import { PodwrightError, relativePathProblem } from '@podwright/core';
 import type { Descriptor } from './manifest.js';
 
 /** Name of the one annotation that holds a full name (containerd, docker 25 and newer). */
@@ -35,7 +35,11 @@ export interface DockerArchiveEntry {
   readonly names: readonly string[];
 }
 
-/** The entries of a docker archive's manifest.json. @throws PodwrightError kind `invalid-argument` */
+/**
+ * The entries of a docker archive's manifest.json.
+ * @throws PodwrightError kind `invalid-argument`, also for names of files that no archive has of its own: absolute ones,
+ *   those with `..`, and those that a program would take for an option
+ */
 export function dockerArchiveEntries(text: string, path: string): readonly DockerArchiveEntry[] {
   const parsed = parseJson(text, path, 'manifest.json');
   const entries = (Array.isArray(parsed) ? parsed : []).map((entry: unknown) => {
@@ -46,10 +50,22 @@ export function dockerArchiveEntries(text: string, path: string): readonly Docke
         `${path} is no docker archive: its manifest.json is of another form.`,
       );
     }
+    const problem = memberProblem(config);
+    if (problem !== undefined) {
+      throw new PodwrightError(
+        'invalid-argument',
+        `${path} is no docker archive: in its manifest.json the configuration ${JSON.stringify(config)} ${problem}.`,
+      );
+    }
     return { config, names: tags };
   });
   if (entries.length === 0) throw new PodwrightError('invalid-argument', `${path} holds no image.`);
   return entries;
+}
+
+function memberProblem(name: string): string | undefined {
+  if (name === '') return 'must not be empty';
+  return name.startsWith('-') ? 'must not begin with "-"' : relativePathProblem(name);
 }
 
 function parseJson(text: string, path: string, member: string): unknown {
