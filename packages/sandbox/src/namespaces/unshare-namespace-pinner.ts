@@ -29,7 +29,7 @@ const FLAGS: Readonly<Record<PinnedKind, string>> = {
  */
 const SET_UP = `set -e
 if [ "$1" = yes ]; then ip link set lo up; fi
-if [ -n "$2" ]; then hostname "$2"; fi
+if [ -n "$2" ]; then hostname -- "$2"; fi
 shift 2
 while [ $# -gt 0 ]; do
   printf %s "$2" >"/proc/sys/$1" || { echo "the kernel parameter $1 cannot be set to $2" >&2; exit 1; }
