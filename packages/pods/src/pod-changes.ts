@@ -82,9 +82,13 @@ export class PodChanges {
       if (before) await this.admission.checkPersistStays(before, options, { signal });
       const record = this.admission.syncedRecord(manifest, options, before);
       // An immutable object stays as it is, here too.
-      if (before && options.objects) withObjects(before, options.objects);
+      if (before && options.objects) {
+        withObjects(before, options.objects);
+        await this.volumes.files(record);
+      }
       await this.store.put(record);
-      if (before && options.objects) await this.volumes.refresh(record, { signal });
+      // Also without objects: labels, annotations and limits are content of volumes.
+      if (before) await this.volumes.refresh(record, { signal });
       await this.probes.refresh?.(uid);
       this.storage.watch({ manifest });
       const outcome = await this.supervisor.syncDeclared(uid, signal);
@@ -120,8 +124,11 @@ export class PodChanges {
       async () => {
         const newest = await this.finder.newest(container, options);
         const record = await this.store.get(podUid);
-        if (record) await this.resizer.change(record, newest, resources, callOptionsOf(options));
-        else await this.service.updateContainerResources(newest.id, resources, callOptionsOf(options));
+        if (record) {
+          await this.resizer.change(record, newest, resources, callOptionsOf(options));
+          const changed = await this.store.get(podUid);
+          if (changed) await this.volumes.refresh(changed, callOptionsOf(options));
+        } else await this.service.updateContainerResources(newest.id, resources, callOptionsOf(options));
       },
       options.signal,
     );

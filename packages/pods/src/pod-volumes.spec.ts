@@ -96,6 +96,15 @@ describe('PodVolumes.update', () => {
   });
 });
 
+describe('PodVolumes.refresh', () => {
+  it('leaves a volume alone whose object is missing, and gives the others their content', async () => {
+    const name = { path: 'name', fieldRef: { fieldPath: 'metadata.name' } };
+    const needy = record([config, { name: 'd', downwardAPI: { items: [name] } }], []);
+    await volumes.refresh(needy, {});
+    expect([textOf('c'), textOf('d')]).toEqual([undefined, ['name=web']]);
+  });
+});
+
 describe('objectsOf', () => {
   it('refuses objects of other namespaces', () => {
     expect(() => objectsOf('default', [object('ConfigMap', {}, { namespace: 'x' })])).toThrow('x/o');

@@ -5,6 +5,7 @@ import {
   PodStore,
   PodwrightError,
   parseConfigObject,
+  type Volume,
   type VolumeFile,
   VolumeProvider,
   volumeFiles,
@@ -25,14 +26,11 @@ export class PodVolumes {
    * Content of the volumes that are made of objects, by volume name.
    * @throws PodwrightError as `volumeFiles`
    */
-  async files({
-    manifest: pod,
-    objects = [],
-  }: PodRecord): Promise<ReadonlyMap<string, readonly VolumeFile[]>> {
-    const capacity = await this.node.capacity();
+  async files(record: PodRecord): Promise<ReadonlyMap<string, readonly VolumeFile[]>> {
+    const contents = await this.contents(record);
     return new Map(
-      pod.spec.volumes.flatMap((volume) => {
-        const files = volumeFiles(pod, volume, objects, { capacity });
+      record.manifest.spec.volumes.flatMap((volume) => {
+        const files = contents(volume);
         return files === undefined ? [] : [[volume.name, files] as const];
       }),
     );
@@ -68,16 +66,30 @@ export class PodVolumes {
     await this.refresh(updated, options);
   }
 
-  /** Gives the volumes that are there the content that the record says. @throws PodwrightError as `files` */
+  /**
+   * Gives the volumes that are there the content that the record says. One of which the content cannot be made keeps what
+   * it has: whoever starts a container with it is told why.
+   */
   async refresh(record: PodRecord, options: CallOptions): Promise<void> {
-    for (const [volume, content] of await this.files(record)) {
+    const { manifest } = record;
+    const contents = await this.contents(record);
+    for (const volume of manifest.spec.volumes) {
       try {
-        await this.provider.update(record.manifest, volume, content, options);
+        const files = contents(volume);
+        if (files !== undefined) await this.provider.update(manifest, volume.name, files, options);
       } catch (error) {
-        // Not made yet: it will be with this content.
+        // An object is missing, or the volume is not made yet: it will be with this content.
         if (!PodwrightError.is(error, 'not-found')) throw error;
       }
     }
+  }
+
+  private async contents({
+    manifest,
+    objects = [],
+  }: PodRecord): Promise<(volume: Volume) => readonly VolumeFile[] | undefined> {
+    const capacity = await this.node.capacity();
+    return (volume) => volumeFiles(manifest, volume, objects, { capacity });
   }
 }
 

@@ -65,6 +65,37 @@ export const objectVolumeCases = section('volumes', {
       assert.deepEqual(await outputOf(t, pod), ['app="web"', 'tier="front"', '64']);
     },
   },
+  'downward-api-sync': {
+    title: 'a sync with other labels has them in the files of a pod that runs, and restarts nothing for it',
+    run: async (t) => {
+      const items = [{ path: 'labels', fieldRef: { fieldPath: 'metadata.labels' } }];
+      const pod = podWith(t, 'sleep 100000', [{ name: 'd', downwardAPI: { items } }]);
+      const { uid } = await t.runPod({ ...pod, metadata: { ...pod.metadata, labels: { app: 'old' } } });
+      const relabelled = { ...pod, metadata: { ...pod.metadata, labels: { app: 'new' } } };
+      assert.deepEqual((await t.runtime.syncPod(relabelled)).actions, []);
+      assert.equal(await execIn(t, uid, 'cat /v/d/labels'), 'app="new"');
+    },
+  },
+  'downward-api-resize': {
+    title: 'limits that are changed live are in the files of the pod',
+    needs: ['updateResources'],
+    run: async (t) => {
+      const resourceFieldRef = { containerName: 'c0', resource: 'limits.memory', divisor: '1Mi' };
+      const volume = { name: 'd', downwardAPI: { items: [{ path: 'memory', resourceFieldRef }] } };
+      const pod = podWith(t, 'sleep 100000', [volume], { resources: { limits: { memory: '64Mi' } } });
+      const { uid } = await t.runPod(pod);
+      assert.equal(await execIn(t, uid, 'cat /v/d/memory'), '64');
+      await t.runtime.updateContainerResources({ uid }, { memoryLimitBytes: 96 * 1024 * 1024 });
+      assert.equal(await execIn(t, uid, 'cat /v/d/memory'), '96');
+      const { manifest } = await t.runtime.getPodStatus({ uid });
+      assert.ok(manifest);
+      const [container] = manifest.spec.containers;
+      assert.ok(container);
+      const larger = { ...container, resources: { limits: { memory: '128Mi' }, requests: {} } };
+      await t.runtime.syncPod({ ...manifest, spec: { ...manifest.spec, containers: [larger] } });
+      assert.equal(await execIn(t, uid, 'cat /v/d/memory'), '128');
+    },
+  },
   modes: {
     title: 'files of objects have the modes that they are given',
     needs: ['kernel'],
