@@ -9,6 +9,7 @@ import {
   messageOf,
   type PodSandboxStatus,
   PodwrightError,
+  pidModeOf,
   unsupportedField,
 } from '@podwright/core';
 import { cri } from '@podwright/cri-api';
@@ -60,7 +61,7 @@ export class ContainerMaker {
       );
     }
     this.check.processes(config, sandbox);
-    await this.checkTarget(sandboxId, config, options);
+    await this.checkTarget(sandbox, config, options);
     await this.check.config(config);
     const image = await this.images.find(config.image, options);
     if (!image) {
@@ -84,18 +85,25 @@ export class ContainerMaker {
   }
 
   private async checkTarget(
-    sandboxId: string,
+    sandbox: PodSandboxStatus,
     { metadata, pidTarget }: ContainerConfig,
     options: CallOptions,
   ): Promise<void> {
     if (pidTarget === undefined) return;
     const target = await this.states.record(pidTarget);
     const what = `Container "${metadata.name}" cannot see the processes of container ${pidTarget}`;
-    if (target.sandboxId !== sandboxId) {
+    if (target.sandboxId !== sandbox.id) {
       throw new PodwrightError('invalid-argument', `${what}: that is one of another sandbox.`);
     }
     if ((await this.states.stateOf(target, options)) !== 'running') {
       throw new PodwrightError('failed-precondition', `${what}: that does not run.`);
+    }
+    const mode = pidModeOf(target.config, sandbox);
+    if (mode !== 'container') {
+      throw new PodwrightError(
+        'failed-precondition',
+        `${what}: that has no PID namespace of its own, it has that of the ${mode}.`,
+      );
     }
   }
 

@@ -3,6 +3,7 @@ import {
   type ContainerConfig,
   checkContainerResources,
   PodwrightError,
+  pidModeOf,
   type StopOptions,
 } from '@podwright/core';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
@@ -116,6 +117,13 @@ export class MemoryContainers {
       throw new PodwrightError(
         'failed-precondition',
         `Container ${name} (${id}) does not run: it is ${phase}.`,
+      );
+    }
+    const mode = pidModeOf(config, sandbox.config);
+    if (mode !== 'container') {
+      throw new PodwrightError(
+        'failed-precondition',
+        `Container ${name} (${id}) has no PID namespace of its own to join, it has that of the ${mode}.`,
       );
     }
   }

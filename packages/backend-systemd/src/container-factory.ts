@@ -123,8 +123,7 @@ export class ContainerFactory {
         `The container is to have the PID namespace of container ${pidTarget} (pidTarget) and another one (pid: ${config.pid}): leave one of them out.`,
       );
     }
-    const pidNamespace =
-      pidTarget === undefined ? undefined : await this.pidTargets.find(pidTarget, sandbox.id);
+    const pidNamespace = pidTarget === undefined ? undefined : await this.pidTargets.find(pidTarget, sandbox);
     const { runtime } = await this.tools.find();
     const userFiles = await this.userFiles.of(stored.image.id, lowerDirs);
     const user = resolveUser(userFiles, image.config?.User, security);

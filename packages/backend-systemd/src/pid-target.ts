@@ -1,7 +1,9 @@
 import { readFile, readlink } from 'node:fs/promises';
-import { PodwrightError } from '@podwright/core';
+import { type PidMode, PodwrightError, pidModeOf } from '@podwright/core';
 import { HostExecutor, pinProcess, readProcessIdentity } from '@podwright/nsenter';
+import { findTarget, NamespaceMode, type SandboxModes, toNamespaceOptions } from '@podwright/sandbox';
 import { inject, injectable } from 'inversify';
+import type { ContainerRecord } from './container-record.js';
 import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore } from './container-store.js';
 import { containerUnitName, HostLayout } from './host-layout.js';
@@ -12,6 +14,27 @@ export interface TargetNamespace {
   readonly path: string;
   /** As the link of it reads, `pid:[4026532…]`: what the launch script compares, for the PID may be another's by then. */
   readonly link: string;
+}
+
+/** The sandbox in which a container is to join another one. */
+export type TargetSandbox = SandboxModes & { readonly id: string };
+
+/** @throws PodwrightError kind `invalid-argument` (of another sandbox); as `findTarget` */
+export function checkJoinable({ id, sandboxId, config }: ContainerRecord, sandbox: TargetSandbox): void {
+  if (sandboxId !== sandbox.id) {
+    throw new PodwrightError(
+      'invalid-argument',
+      `The processes of container "${config.metadata.name}" cannot be joined: it is in another sandbox, ${sandboxId}.`,
+      { details: { id, sandboxId: sandbox.id } },
+    );
+  }
+  const candidate = { id, created: true, pid: modeNumber(pidModeOf(config, sandbox), sandbox) };
+  const options = { ...toNamespaceOptions(sandbox), pid: NamespaceMode.Target, targetId: id };
+  findTarget(options, () => candidate);
+}
+
+function modeNumber(pid: PidMode | 'target', sandbox: SandboxModes): NamespaceMode {
+  return pid === 'target' ? NamespaceMode.Target : toNamespaceOptions({ ...sandbox, pid }).pid;
 }
 
 /** Finds the PID namespaces of running containers. */
@@ -26,19 +49,14 @@ export class PidTargets {
 
   /**
    * @param id of the target
-   * @param sandboxId of the container that joins it
-   * @throws PodwrightError kind `not-found`, `invalid-argument` (of another sandbox), `failed-precondition` (not running)
+   * @param sandbox of the container that joins it
+   * @throws PodwrightError kind `not-found`, `invalid-argument` (of another sandbox), `failed-precondition` (not running,
+   *   or without a PID namespace of its own)
    */
-  async find(id: string, sandboxId: string): Promise<TargetNamespace> {
+  async find(id: string, sandbox: TargetSandbox): Promise<TargetNamespace> {
     const record = this.store.require(id);
+    checkJoinable(record, sandbox);
     const { name } = record.config.metadata;
-    if (record.sandboxId !== sandboxId) {
-      throw new PodwrightError(
-        'invalid-argument',
-        `The processes of container "${name}" cannot be joined: it is in another sandbox, ${record.sandboxId}.`,
-        { details: { id, sandboxId } },
-      );
-    }
     const { state } = await this.statuses.of(record);
     const pid = state === 'running' ? await this.pidOf(id) : undefined;
     const identity = pid === undefined ? undefined : await readProcessIdentity(this.host, pid);

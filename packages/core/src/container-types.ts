@@ -60,7 +60,10 @@ export interface ContainerConfig {
   readonly logPath?: string;
   /** Its PID namespace, where it is another than the sandbox's default; `pod` only in a sandbox of `pid: 'pod'`. */
   readonly pid?: PidMode;
-  /** Id of a container of the same pod whose PID namespace this one joins. */
+  /**
+   * Id of a running container of the same pod whose PID namespace this one joins: it has to have one of its own
+   * (`pidModeOf` tells `container`), and not the pod's, the node's or another one's.
+   */
   readonly pidTarget?: string;
   /** Name such as `SIGTERM`; absent: the image's, else SIGTERM. */
   readonly stopSignal?: string;

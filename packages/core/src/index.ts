@@ -156,6 +156,7 @@ export {
 } from './model.js';
 export type { OciImageConfig, OciImageExecution } from './oci-image-config.js';
 export { parseOptions } from './parse-options.js';
+export { pidModeOf } from './pid-mode.js';
 export { EventRecorder, type PodEvent, type PodEventReason, type PodObjectReference } from './pod-events.js';
 export {
   type ContainerOptionsContext,

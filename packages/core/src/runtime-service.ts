@@ -157,7 +157,8 @@ export interface RuntimeService {
   /**
    * Makes a container that is not started yet and resolves to its id.
    * @throws PodwrightError kind `not-found` (sandbox), `image-not-found`, `already-exists` (name and attempt),
-   *   `failed-precondition` (sandbox not ready), `invalid-argument`, `unsupported`
+   *   `failed-precondition` (sandbox not ready, a `pidTarget` that does not run or has no PID namespace of its own),
+   *   `invalid-argument`, `unsupported`
    */
   createContainer(sandboxId: string, config: ContainerConfig, options?: CallOptions): Promise<string>;
   /**

@@ -52,7 +52,9 @@ export class EphemeralContainers {
       const containers = await this.service.listContainers({ podUid: uid }, { signal });
       checkName(manifest, container.name, containers);
       const inSandbox = containers.filter(({ sandboxId }) => sandboxId === sandbox.id);
-      const pidTarget = targetOf(ephemeral, inSandbox);
+      const target = targetOf(ephemeral, inSandbox);
+      // As the kubelet: where the pod's containers have no PID namespaces of their own, all see the target's processes.
+      const pidTarget = sandbox.pid === 'container' ? target : undefined;
       const onlyThis: Pod = {
         ...manifest,
         spec: { ...manifest.spec, initContainers: [], containers: [container] },

@@ -149,6 +149,30 @@ export const debugCases = section('debug', {
       assert.equal((await t.service.containerStatus(created)).state, 'running');
     },
   },
+  'pid-target-own': {
+    title: 'a pidTarget has to have a PID namespace of its own',
+    run: async (t) => {
+      const sandboxId = await t.sandbox({ pid: 'pod' });
+      const create = async (pidTarget: string) =>
+        t.service.createContainer(sandboxId, await t.readyConfig({ command: sleepForever(), pidTarget }));
+      await t.rejects(create(await t.start(sandboxId, sleepForever())), 'failed-precondition');
+      const own = await t.start(sandboxId, sleepForever(), { pid: 'container' });
+      const joined = await create(own);
+      await t.service.startContainer(joined);
+      await t.rejects(create(joined), 'failed-precondition');
+    },
+  },
+  'target-in-shared': {
+    title: 'where the containers of a pod share their processes, one with a target sees them as all do',
+    run: async (t) => {
+      const { uid } = await running(t, sleepForever(), { shareProcessNamespace: true });
+      const joining = (targetContainerName: string) =>
+        t.runtime.runEphemeralContainer({ uid }, debug(t, { targetContainerName }));
+      await t.rejects(joining('none'), 'not-found');
+      await joining('c0');
+      assert.equal((await containerIn(t, uid, 'debug'))?.state, 'running');
+    },
+  },
   'sees-processes': {
     title: 'one with a target sees its processes; without one it is alone; the others see neither',
     needs: ['kernel'],
