@@ -314,6 +314,15 @@ describe('stop', () => {
     expect(seen).toBe('exited');
   });
 
+  it.each(['inactive', 'failed'] as const)('takes back the start that one waits for: %s', async (state) => {
+    await endAttempt(0);
+    systemd.set(UNIT, state, { job: 'start' });
+    expect((await status()).state).toBe('waiting');
+    await service.stop(CONTAINER_ID);
+    expect([systemd.calls, systemd.units.size]).toEqual([[`stop ${UNIT}`, `reset ${UNIT}`], 0]);
+    expect((await status()).state).toBe('exited');
+  });
+
   it('fails with what systemd says', async () => {
     systemd.onStop = () => Promise.reject(new PodwrightError('unavailable', 'No bus.'));
     expect((await errorOf(() => service.stop(CONTAINER_ID))).kind).toBe('unavailable');

@@ -167,9 +167,9 @@ export class ContainerService {
     await this.persistent.removeContainer(id);
     const record = this.store.get(id);
     if (record === undefined) return;
-    const { activeState } = await this.statuses.unitOf(id);
-    if (activeState === 'inactive') return;
-    if (activeState === 'failed') return await this.manager.resetFailedUnit(containerUnitName(id));
+    const { activeState, queued } = await this.statuses.unitOf(id);
+    if (activeState === 'inactive' && !queued) return;
+    if (activeState === 'failed' && !queued) return await this.manager.resetFailedUnit(containerUnitName(id));
     const ownGraceMs = record.config.terminationGraceMs;
     const graceMs = options.graceMs ?? ownGraceMs;
     if (graceMs > 0 && graceMs <= ownGraceMs) {

@@ -21,6 +21,7 @@ function observed(fields: Partial<ObservedContainer>): ObservedContainer {
   const lines = fields.lines ?? [];
   return {
     activeState: 'inactive',
+    queued: false,
     stopping: false,
     started: undefined,
     attempts: toAttempts(lines),
@@ -117,6 +118,23 @@ describe('deriveState', () => {
       'all',
     ],
     ['stopped by the operator, with Always', ALWAYS, { lines: WELL }, 'exited', 'all'],
+    [
+      'waiting for its pod after a boot, with Always',
+      ALWAYS,
+      { queued: true, lines: WELL },
+      'waiting',
+      'all',
+    ],
+    [
+      'waiting for its pod after a boot that ended it',
+      ON_FAILURE,
+      { queued: true, lines: [{ ...line(0), ending: 'shutdown' }] },
+      'waiting',
+      'all',
+    ],
+    ['ended well before its pod came back', ON_FAILURE, { queued: true, lines: WELL }, 'exited', 'all'],
+    ['queued and stopped', ALWAYS, { queued: true, stopping: true, lines: WELL }, 'exited', 'all'],
+    ['queued for its first start', CALLER, { queued: true }, 'created', []],
     ['gone with a failed unit', ALWAYS, { activeState: 'failed', lines: WELL }, 'exited', 'all'],
   ])('%s', (_what, restart, fields, state, attempts) => {
     const input = observed(fields);
@@ -129,6 +147,15 @@ describe('deriveState', () => {
   it('tells when a waiting one starts again', () => {
     expect(deriveState(ALWAYS, observed({ activeState: 'activating', lines: WELL }))).toMatchObject({
       nextStartAtMs: 2300,
+      reason: 'CrashLoopBackOff',
+    });
+  });
+
+  it('one that a power failure took waits for its pod, which starts it again', () => {
+    const derived = deriveState(ALWAYS, observed({ queued: true, lines: WELL, started: STARTED }));
+    expect(derived).toEqual({
+      state: 'waiting',
+      attempts: [...toAttempts(WELL), expect.objectContaining({ attempt: 1, exitCode: 255 })],
       reason: 'CrashLoopBackOff',
     });
   });

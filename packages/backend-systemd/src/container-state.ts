@@ -5,6 +5,8 @@ import type { AttemptLine } from './attempt-log.js';
 export interface ObservedContainer {
   /** The unit's ActiveState; `inactive` when systemd does not know the unit. */
   readonly activeState: string;
+  /** Its unit waits for its start, as at boot for the restore of its pod, or between two attempts. */
+  readonly queued: boolean;
   /** Somebody is stopping it, so that no attempt follows: the agent, or the operator with systemctl. */
   readonly stopping: boolean;
   readonly lines: readonly AttemptLine[];
@@ -25,23 +27,26 @@ const GONE = new Set(['inactive', 'failed']);
 
 /** A container's state out of its unit's state and its files. */
 export function deriveState(restart: RestartOwner, observed: ObservedContainer): DerivedState {
-  const { activeState, stopping, attempts, lines, started } = observed;
-  const last = attempts.at(-1);
-  if (started !== undefined) {
-    const attempt = { attempt: last === undefined ? 0 : last.attempt + 1, startedAtMs: started.atMs };
-    // It runs until its end is written, also when systemd has seen the end already.
-    if (!GONE.has(activeState)) return { state: 'running', attempts: [...attempts, attempt] };
-    return { state: 'exited', attempts: [...attempts, lost(attempt)] };
-  }
-  const line = lines.at(-1);
-  if (last === undefined || line === undefined) return { state: 'created', attempts: [] };
-  if (GONE.has(activeState) || stopping || !restartsAfter(restart, last)) {
-    return { state: 'exited', attempts };
+  const { activeState, queued, stopping, attempts, lines, started } = observed;
+  const isDown = GONE.has(activeState);
+  const before = attempts.at(-1);
+  const running = started && {
+    attempt: before === undefined ? 0 : before.attempt + 1,
+    startedAtMs: started.atMs,
+  };
+  // It runs until its end is written, also when systemd has seen the end already.
+  if (running && !isDown) return { state: 'running', attempts: [...attempts, running] };
+  const ended = running ? [...attempts, lost(running)] : attempts;
+  const last = ended.at(-1);
+  if (last === undefined) return { state: 'created', attempts: [] };
+  const line = running ? undefined : lines.at(-1);
+  if ((isDown && !queued) || stopping || !restartsAfter(restart, last, line)) {
+    return { state: 'exited', attempts: ended };
   }
   return {
     state: 'waiting',
-    attempts,
-    nextStartAtMs: line.finishedAtMs + line.delayMs,
+    attempts: ended,
+    ...(line === undefined ? {} : { nextStartAtMs: line.finishedAtMs + line.delayMs }),
     reason: 'CrashLoopBackOff',
   };
 }
@@ -56,9 +61,17 @@ export function isRestarted(restart: RestartOwner): restart is Extract<RestartOw
   return restart.by === 'backend' && restart.policy !== 'Never';
 }
 
-/** Whether the backend starts a container again after this attempt. */
-function restartsAfter(restart: RestartOwner, last: ContainerAttempt): boolean {
-  return isRestarted(restart) && (restart.policy === 'Always' || last.exitCode !== 0);
+/**
+ * Whether the backend starts a container again after this attempt. What ended with its host did not end by itself.
+ * @param line of the attempt, where its end was written
+ */
+export function restartsAfter(
+  restart: RestartOwner,
+  last: ContainerAttempt,
+  line: Pick<AttemptLine, 'ending'> | undefined,
+): boolean {
+  if (!isRestarted(restart)) return false;
+  return restart.policy === 'Always' || last.exitCode !== 0 || line?.ending === 'shutdown';
 }
 
 /** The unit is gone and did not write how the attempt ended: the host went down under it. */

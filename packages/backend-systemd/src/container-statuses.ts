@@ -19,11 +19,14 @@ const RECORD_MS = 500;
 interface UnitState {
   /** `inactive` when systemd does not know the unit. */
   readonly activeState: string;
+  /** It is not up, and has a job to start: at boot that waits for the restore of its pod. */
+  readonly queued: boolean;
   readonly stopping: boolean;
 }
 
-const NO_UNIT: UnitState = { activeState: 'inactive', stopping: false };
-const ACTIVE: UnitState = { activeState: 'active', stopping: false };
+const NO_UNIT: UnitState = { activeState: 'inactive', queued: false, stopping: false };
+const ACTIVE: UnitState = { activeState: 'active', queued: false, stopping: false };
+const STARTS: ReadonlySet<string | undefined> = new Set(['start', 'restart']);
 
 /** Tells what containers do, from what was written of them, their processes and, where these do not tell it, systemd. */
 @injectable()
@@ -114,6 +117,7 @@ export class ContainerStatuses {
     const derived = deriveState(record.config.restart, {
       ...written,
       activeState: unit.activeState,
+      queued: unit.queued,
       stopping: unit.stopping || written.stopping,
       attempts: toAttempts(written.lines),
     });
@@ -141,5 +145,7 @@ export class ContainerStatuses {
 }
 
 function unitState(row: UnitRow | undefined): UnitState {
-  return { activeState: row?.activeState ?? 'inactive', stopping: row?.job?.type === 'stop' };
+  const { activeState = 'inactive', job } = row ?? {};
+  const isDown = activeState === 'inactive' || activeState === 'failed';
+  return { activeState, queued: isDown && STARTS.has(job?.type), stopping: job?.type === 'stop' };
 }

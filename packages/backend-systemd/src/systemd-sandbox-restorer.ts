@@ -14,6 +14,7 @@ import { SandboxManager, type SandboxRecord } from '@podwright/sandbox';
 import { inject, injectable } from 'inversify';
 import { lostAttemptLine, toAttempts } from './attempt-log.js';
 import type { ContainerRecord } from './container-record.js';
+import { restartsAfter } from './container-state.js';
 import { ContainerStore } from './container-store.js';
 import { HostLayout } from './host-layout.js';
 import { HostLock } from './host-lock.js';
@@ -82,15 +83,9 @@ export class SystemdSandboxRestorer implements SandboxRestorer {
       await this.store.addAttempt(record.id, lostAttemptLine(number, started, this.clock.nowMs()));
     }
     if (!this.units.covers(sandbox, record) || !this.units.hasContainer(record.id)) return;
-    const { restart } = record.config;
     const last = this.store.attempts(record.id).lines.at(-1);
     const [attempt] = last === undefined ? [] : toAttempts([last]);
-    const isDone =
-      restart.by === 'backend' &&
-      restart.policy === 'OnFailure' &&
-      attempt?.exitCode === 0 &&
-      last?.ending !== 'shutdown';
-    if (isDone) return;
+    if (attempt !== undefined && !restartsAfter(record.config.restart, attempt, last)) return;
     await this.rootfs.ensure(record.id);
     // Its unit starts only where this is.
     const { exitDir } = this.layout.container(record.id);
