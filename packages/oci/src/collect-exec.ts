@@ -31,7 +31,7 @@ export async function collectExec(
     if (typeof ended === 'function') {
       throw await session.kill().then(
         () => ended('was killed'),
-        (cause: unknown) => ended(`could not be ended: ${messageOf(cause)}`, cause),
+        (cause: unknown) => ended(`could not be ended: ${messageOf(cause).replace(/\.$/, '')}`, cause),
       );
     }
     for (const [name, output] of Object.entries({ stdout, stderr })) {
@@ -67,7 +67,7 @@ function watchEnding({ timeoutMs, signal }: ExecSyncOptions): {
   reached: Promise<Ending>;
   stop: () => void;
 } {
-  let timer: NodeJS.Timeout | undefined;
+  const stopped = new AbortController();
   let onAbort: () => void = () => undefined;
   const reached = new Promise<Ending>((resolve) => {
     onAbort = () =>
@@ -76,13 +76,13 @@ function watchEnding({ timeoutMs, signal }: ExecSyncOptions): {
           new PodwrightError('cancelled', `The command was cancelled by its caller, and ${fate}.`, { cause }),
       );
     if (timeoutMs !== undefined) {
-      timer = setTimeout(
-        () =>
-          resolve((fate, cause) => {
-            const message = `The command did not end within ${timeoutMs} ms, and ${fate}.`;
-            return new PodwrightError('timeout', message, { cause, details: { timeoutMs } });
-          }),
-        timeoutMs,
+      const late: Ending = (fate, cause) => {
+        const message = `The command did not end within ${timeoutMs} ms, and ${fate}.`;
+        return new PodwrightError('timeout', message, { cause, details: { timeoutMs } });
+      };
+      new SystemClock().sleep(timeoutMs, stopped.signal).then(
+        () => resolve(late),
+        () => undefined,
       );
     }
   });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ExecSession, PodwrightError, throwIfAborted } from '@podwright/core';
+import { type ExecSession, messageOf, PodwrightError, throwIfAborted } from '@podwright/core';
 import type { HostExecutor } from '@podwright/nsenter';
 import type { ExecRequest } from './exec-handler.js';
 import { startGated } from './gated-command.js';
@@ -82,14 +82,26 @@ async function start(
           });
   } catch (error) {
     abort.stop();
-    if (running) await killProcessTree(executor, process.pid);
+    if (running) {
+      await killProcessTree(executor, process.pid).catch((cause: unknown) => {
+        throw new PodwrightError(
+          PodwrightError.is(error) ? error.kind : 'internal',
+          `${messageOf(error)} Besides, ${messageOf(cause)}`,
+          { cause: new AggregateError([error, cause]) },
+        );
+      });
+    }
     throw error;
   }
   if (request.stdin !== true) process.stdin.end();
 
   const kill = async () => {
     if (!running) return;
-    await killProcessTree(executor, pid);
+    await killProcessTree(executor, pid).catch((cause: unknown) => {
+      // What waits for the session is let go.
+      process.kill('SIGKILL');
+      throw cause;
+    });
     const late = setTimeout(() => process.kill('SIGKILL'), KILL_DELAY_MS);
     await exited;
     clearTimeout(late);
@@ -104,7 +116,8 @@ async function start(
   });
   // Whoever does not ask for the code is not to be ended by it.
   exitCode.catch(() => undefined);
-  void abort.fired.then(kill).catch(() => process.kill('SIGKILL'));
+  // When it fails, the exit code tells that the command was let go.
+  void abort.fired.then(kill).catch(() => undefined);
   return {
     ...(request.stdin === true && { stdin: process.stdin }),
     stdout: stdout.output,

@@ -1,5 +1,10 @@
-import { describe, expect, it } from 'vitest';
-import { parseProcessStat, processesOf } from './process-tree.js';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '@podwright/core';
+import type { HostExecutor } from '@podwright/nsenter';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { killProcessTree, parseProcessStat, processesOf } from './process-tree.js';
 
 describe('parseProcessStat', () => {
   it('reads a line, whatever the program is called', () => {
@@ -48,5 +53,75 @@ describe('processesOf', () => {
   });
   it('finds nothing for one that is gone with all of its own', () => {
     expect(processesOf(99, undefined, ALL)).toEqual([]);
+  });
+});
+
+describe('killProcessTree', () => {
+  let root: string;
+  let pauses: number[];
+  let killed: string[];
+  beforeEach(async () => {
+    root = await mkdtemp(join(tmpdir(), 'process-tree-'));
+    pauses = [];
+    killed = [];
+  });
+  afterEach(() => rm(root, { recursive: true }));
+
+  const add = async (pid: number, parent: number) => {
+    await mkdir(join(root, 'proc', String(pid)), { recursive: true });
+    await writeFile(join(root, 'proc', String(pid), 'stat'), `${pid} (x) D ${parent} 20 20 0 -1`);
+  };
+  const remove = (pid: number) => rm(join(root, 'proc', String(pid)), { recursive: true, force: true });
+
+  let nowMs = 0;
+  const clock: Clock = {
+    nowMs: () => nowMs,
+    sleep: async (delayMs) => {
+      pauses.push(delayMs);
+      nowMs += delayMs;
+    },
+  };
+
+  /** @param onKill what the kernel does at each round */
+  const kill = (onKill: (round: number) => Promise<void>) => {
+    const executor = {
+      hostPath: (path: string) => join(root, path),
+      run: async ({ args }: { args: readonly string[] }) => {
+        killed.push(args.slice(3).join(' '));
+        await onKill(killed.length);
+        return { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0), exitCode: 0 };
+      },
+    };
+    return killProcessTree(executor as unknown as HostExecutor, 20, clock);
+  };
+
+  it('ends them all, those at once that came meanwhile', async () => {
+    await add(20, 1);
+    await kill(async (round) => {
+      await remove(19 + round);
+      if (round < 3) await add(20 + round, 1);
+    });
+    expect(killed).toEqual(['20', '21', '22']);
+    expect(pauses).toEqual([]);
+  });
+
+  it('waits for those that take their time', async () => {
+    await add(20, 1);
+    await kill(async (round) => (round === 4 ? remove(20) : undefined));
+    expect(pauses).toEqual([5, 10, 20]);
+  });
+
+  it('tells those that cannot be ended, and does not wait for ever', async () => {
+    await add(20, 1);
+    await add(21, 20);
+    const startMs = nowMs;
+    await expect(kill(async () => remove(20))).rejects.toMatchObject({
+      kind: 'timeout',
+      message: expect.stringContaining('5 s after SIGKILL: 21.'),
+      details: { pids: [21] },
+    });
+    expect(nowMs - startMs).toBeLessThan(6000);
+    expect(pauses.length).toBeLessThan(50);
+    expect(pauses.every((pause) => pause > 0)).toBe(true);
   });
 });

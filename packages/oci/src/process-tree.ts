@@ -1,6 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { type Clock, PodwrightError, SystemClock } from '@podwright/core';
 import type { HostExecutor } from '@podwright/nsenter';
+
+/** Time that processes have to end after SIGKILL, in milliseconds. */
+const END_WITHIN_MS = 5000;
+/** Between two looks at processes that have been killed, in milliseconds; each pause is twice the one before. */
+const FIRST_PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 200;
 
 /** One line of /proc/PID/stat, the fields that matter here. */
 export interface ProcessStat {
@@ -67,23 +74,53 @@ export async function readProcessStat(
 /**
  * Sends SIGKILL to what `processesOf` finds, until none is left.
  * @param root a process that is in a session of its own, as all are that a `HostExecutor` or an OCI runtime starts
+ * @throws PodwrightError kind `timeout` when some are still there after five seconds, `details.pids` says which
  */
-export async function killProcessTree(executor: HostExecutor, root: number): Promise<void> {
+export async function killProcessTree(
+  executor: HostExecutor,
+  root: number,
+  clock: Clock = new SystemClock(),
+): Promise<void> {
   const session = (await readProcessStat(executor, root))?.session;
+  const giveUpAtMs = clock.nowMs() + END_WITHIN_MS;
+  const killed = new Set<number>();
+  let pauseMs = FIRST_PAUSE_MS;
   // Anew after each round, since a process may have forked while it was looked for.
   for (;;) {
-    const names = (await readdir(executor.hostPath('/proc'))).filter((name) => /^\d+$/.test(name));
-    const stats = await Promise.all(names.map((name) => readProcessStat(executor, name)));
-    const pids = processesOf(
-      root,
-      session,
-      stats.filter((stat) => stat !== undefined),
-    );
+    const pids = await findProcesses(executor, root, session);
     if (pids.length === 0) return;
+    if (clock.nowMs() >= giveUpAtMs) throw unkillable(pids);
+    if (pids.every((pid) => killed.has(pid))) {
+      await clock.sleep(pauseMs);
+      pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS);
+    }
     await executor.run({
       command: 'sh',
       args: ['-c', 'kill -KILL "$@"', 'kill', ...pids.map(String)],
       okExitCodes: 'any',
     });
+    for (const pid of pids) killed.add(pid);
   }
+}
+
+async function findProcesses(
+  executor: HostExecutor,
+  root: number,
+  session: number | undefined,
+): Promise<readonly number[]> {
+  const names = (await readdir(executor.hostPath('/proc'))).filter((name) => /^\d+$/.test(name));
+  const stats = await Promise.all(names.map((name) => readProcessStat(executor, name)));
+  return processesOf(
+    root,
+    session,
+    stats.filter((stat) => stat !== undefined),
+  );
+}
+
+function unkillable(pids: readonly number[]): PodwrightError {
+  return new PodwrightError(
+    'timeout',
+    `Processes are still there ${END_WITHIN_MS / 1000} s after SIGKILL: ${pids.join(', ')}. They wait in the kernel, mostly for a network file system or a device (state D in ps), and end when it answers or is gone.`,
+    { details: { pids } },
+  );
 }
