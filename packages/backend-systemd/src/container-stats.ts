@@ -27,6 +27,7 @@ import { parseNetworkStats } from './network-stats.js';
 import { PodSlices } from './pod-slices.js';
 import { PodUnits } from './pod-units.js';
 import { ProcessReader } from './process-reader.js';
+import { SandboxInterfaces } from './sandbox-interfaces.js';
 
 /** Nothing runs in it, so systemd has made no cgroup of it yet. */
 const NO_USAGE: CgroupUsage = {
@@ -59,6 +60,7 @@ export class ContainerStatsReader {
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
     @inject(PodUnits) private readonly pods: PodUnits,
     @inject(PodSlices) private readonly slices: PodSlices,
+    @inject(SandboxInterfaces) private readonly outside: SandboxInterfaces,
     @inject(Clock) private readonly clock: Clock,
   ) {}
 
@@ -181,7 +183,7 @@ export class ContainerStatsReader {
     };
   }
 
-  /** As a process in the pod sees them; without one, a process of our own goes there to look. */
+  /** As a process in the pod sees them, or one that goes there to look. */
   private async interfaces(
     sandboxId: string,
     containers: readonly ContainerStats[],
@@ -192,12 +194,7 @@ export class ContainerStatsReader {
       const text = record && (await this.interfacesOf(record));
       if (text !== undefined) return text;
     }
-    const path = this.sandboxes.get(sandboxId)?.namespaces.network;
-    if (path === undefined) return undefined;
-    const args = [`--net=${path}`, 'cat', '/proc/self/net/dev'];
-    const { signal } = options;
-    const { stdout } = await this.host.run({ command: 'nsenter', args, ...(signal ? { signal } : {}) });
-    return stdout.toString('utf8');
+    return await this.outside.read(sandboxId, options);
   }
 
   private async interfacesOf(record: ContainerRecord): Promise<string | undefined> {

@@ -45,6 +45,7 @@ import { ProcessReader } from './process-reader.js';
 import { ResourceUpdater } from './resource-updater.js';
 import { RootfsMount } from './rootfs-mount.js';
 import { RuntimeMount } from './runtime-mount.js';
+import { SandboxInterfaces } from './sandbox-interfaces.js';
 import { StateAccess, StateLoader } from './state-loader.js';
 import { SystemdRuntimeService } from './systemd-runtime-service.js';
 import { SystemdSandboxRestorer } from './systemd-sandbox-restorer.js';
@@ -78,6 +79,7 @@ export const backendModule: BackendModuleFactory = (context) => {
       CgroupLock,
       CgroupTree,
       ContainerStatsReader,
+      SandboxInterfaces,
       ProcessReader,
       HostDevices,
       ResourceUpdater,
