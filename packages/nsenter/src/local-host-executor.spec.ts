@@ -174,6 +174,11 @@ describe('run', () => {
     await expect.poll(() => alive(child), WAIT).toBe(false);
   });
 
+  test('the time is given in full when it is longer than a timer of Node', async () => {
+    const { stdout } = await executor().run({ ...sh('sleep 0.1; echo done'), timeoutMs: 2 ** 32 });
+    expect(stdout.toString()).toBe('done\n');
+  });
+
   test('what ignores SIGTERM is killed', async () => {
     const file = join(directory, 'ready');
     const script = `trap "" TERM; echo on > ${file}; while :; do sleep 1; done`;

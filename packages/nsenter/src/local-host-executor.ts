@@ -1,6 +1,6 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
-import { Logger, messageOf, PodwrightError } from '@podwright/core';
+import { Logger, messageOf, PodwrightError, SystemClock } from '@podwright/core';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import type { HostCommand, HostExecutor, HostProcess, HostResult, RunCommand } from './host-executor.js';
 import { SYSTEM_DIRS } from './host-root.js';
@@ -213,15 +213,18 @@ function watchEndings({ signal, timeoutMs }: HostCommand): EndingWatch {
   const onAbort = () => end({ kind: 'cancelled', why: 'was cancelled by its caller', cause: signal?.reason });
   signal?.addEventListener('abort', onAbort, { once: true });
   if (signal?.aborted) onAbort();
-  const timer =
-    timeoutMs === undefined
-      ? undefined
-      : setTimeout(() => end({ kind: 'timeout', why: `did not end within ${timeoutMs} ms` }), timeoutMs);
+  const stopped = new AbortController();
+  if (timeoutMs !== undefined) {
+    new SystemClock().sleep(timeoutMs, stopped.signal).then(
+      () => end({ kind: 'timeout', why: `did not end within ${timeoutMs} ms` }),
+      () => undefined,
+    );
+  }
   return {
     ending,
     end,
     stop: () => {
-      clearTimeout(timer);
+      stopped.abort();
       signal?.removeEventListener('abort', onAbort);
     },
   };

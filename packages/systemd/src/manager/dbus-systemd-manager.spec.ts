@@ -163,6 +163,16 @@ describe('a job', () => {
     expect((await systemd.called('CancelJob')).body).toEqual([1]);
   });
 
+  it('has its time in full when that is longer than a timer of Node', async () => {
+    const { systemd, manager } = await setUp();
+    const outcome = manager.startUnit(UNIT, { timeoutMs: 2 ** 32 });
+    await systemd.called('StartUnit');
+    // The answers to these come after that to the first call, when the job is waited for.
+    for (let round = 0; round < 10; round++) await manager.killUnit(UNIT, { who: 'all', signal: 9 });
+    systemd.endJob(1, 'done');
+    expect(await outcome).toBeUndefined();
+  });
+
   it('fails as closed with the manager', async () => {
     const { systemd, manager } = await setUp();
     const outcome = errorOf(manager.startUnit(UNIT));

@@ -1,4 +1,4 @@
-import { PodwrightError } from '@podwright/core';
+import { PodwrightError, SystemClock } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import type { Subscription } from 'rxjs';
 import { SystemdBus } from '../bus/systemd-bus.js';
@@ -110,19 +110,17 @@ export class JobTracker {
         // Rejected after CancelJob was answered, so that the caller can stop the unit right away.
         else this.cancel(job).then(() => reject(error), reject);
       };
-      const timer =
-        timeoutMs === undefined
-          ? undefined
-          : setTimeout(() => {
-              giveUp(
-                new PodwrightError('timeout', `${what} took longer than ${timeoutMs} ms and was cancelled.`, {
-                  details: { timeoutMs, job },
-                }),
-              );
-            }, timeoutMs);
+      const settled = new AbortController();
+      if (timeoutMs !== undefined) {
+        const message = `${what} took longer than ${timeoutMs} ms and was cancelled.`;
+        new SystemClock().sleep(timeoutMs, settled.signal).then(
+          () => giveUp(new PodwrightError('timeout', message, { details: { timeoutMs, job } })),
+          () => undefined,
+        );
+      }
       const onAbort = () => giveUp(cancelled(what, signal, job));
       const settle = () => {
-        clearTimeout(timer);
+        settled.abort();
         signal?.removeEventListener('abort', onAbort);
         const others = this.waiters.get(job);
         others?.delete(waiter);

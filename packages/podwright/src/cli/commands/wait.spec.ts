@@ -47,6 +47,14 @@ it('ends with 124 when the time runs out', async () => {
   expect(stderr).toContain('default/long has not ended');
 });
 
+it.each(['30d', '60d'])('takes a time as long as %s', async (timeout) => {
+  await runJob('short', 'sleep 0.3; exit 0');
+  expect(await bed.run('wait', '--timeout', timeout, 'short')).toMatchObject({
+    exitCode: 0,
+    stdout: 'default/short Succeeded\n',
+  });
+});
+
 it('ends with 130 when it is interrupted, and with 1 for a pod that is not there', async () => {
   await runJob('long', 'sleep 1000');
   const waiting = bed.start(['wait', 'long']);

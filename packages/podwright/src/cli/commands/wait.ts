@@ -4,6 +4,7 @@ import {
   type PodRef,
   type PodStatus,
   PodwrightError,
+  SystemClock,
 } from '@podwright/core';
 import type { Command } from 'commander';
 import { concatMap, filter, firstValueFrom, fromEvent, interval, map, merge, startWith } from 'rxjs';
@@ -43,13 +44,20 @@ export function registerWait(program: Command, cli: Cli): void {
 export async function wait(context: CliContext, pods: readonly string[], flags: WaitFlags): Promise<number> {
   const refs = pods.map((pod) => parsePodRef(pod, flags.namespace));
   const runtime = await context.openRuntime('observe');
-  const deadline = flags.timeout === undefined ? undefined : AbortSignal.timeout(flags.timeout);
+  const deadline = new AbortController();
+  const done = new AbortController();
+  if (flags.timeout !== undefined) {
+    new SystemClock().sleep(flags.timeout, done.signal).then(
+      () => deadline.abort(),
+      () => undefined,
+    );
+  }
   let hasFailed = false;
   const exitCode = await forEach(context, refs, async (ref) => {
-    const { namespace, name, phase } = await endOf(context, runtime, ref, deadline);
+    const { namespace, name, phase } = await endOf(context, runtime, ref, deadline.signal);
     hasFailed ||= phase === 'Failed';
     await print(context, `${namespace}/${name} ${phase}`);
-  });
+  }).finally(() => done.abort());
   return exitCode === ExitCode.ok && hasFailed ? ExitCode.failure : exitCode;
 }
 
@@ -57,7 +65,7 @@ async function endOf(
   { signal }: CliContext,
   runtime: ContainerRuntime,
   ref: PodRef,
-  deadline: AbortSignal | undefined,
+  deadline: AbortSignal,
 ): Promise<PodStatus> {
   const { uid, namespace, name } = await runtime.getPodStatus(ref, { signal });
   const looks = merge(
@@ -69,7 +77,6 @@ async function endOf(
     filter(({ phase }) => ENDED.has(phase)),
   );
   const interrupted = aborted(signal, () => signal.reason);
-  if (deadline === undefined) return await firstValueFrom(merge(looks, interrupted));
   const late = aborted(
     deadline,
     () => new PodwrightError('timeout', `The pod ${namespace}/${name} has not ended in the time given.`),
