@@ -72,6 +72,16 @@ describe('removing', () => {
 });
 
 describe('the store', () => {
+  it('has an image mended by a pull whose configuration was lost', async () => {
+    const { pull } = await start();
+    const image = imageOf(await pull(testImages.web));
+    const hex = image.id.slice('sha256:'.length);
+    rmSync(at('store/overlay-images', hex, `=${Buffer.from(image.id).toString('base64')}`));
+    const fresh = await start();
+    expect(imageOf(await fresh.pull(testImages.web))).toEqual(image);
+    expect(await fresh.images.imageStatus(testImages.web)).toEqual(image);
+  });
+
   it('is read correctly while another program writes to it', async () => {
     const { pull, store, images } = await start();
     await pull(testImages.busybox);

@@ -1,11 +1,13 @@
 import {
   Clock,
+  type ErrorKind,
   type Image,
   ImageService,
   Logger,
   PodwrightError,
   type PullEvent,
   type PullOptions,
+  type PullPolicy,
   silentLogger,
 } from '@podwright/core';
 import { Container } from 'inversify';
@@ -30,13 +32,19 @@ function setUp(options: ImagePullOptions = {}) {
   const running = new Map<string, { succeed(): void; fail(kind: 'unauthorized' | 'cancelled'): void }>();
   const pulled: { reference: string; options: PullOptions }[] = [];
   let ends: 'later' | 'well' | 'badly' = 'later';
+  const broken = new Map<string, PodwrightError>();
   const images = {
-    imageStatus: async (reference: string) => present.get(reference),
+    imageStatus: async (reference: string) => {
+      const error = broken.get(reference);
+      if (error) throw error;
+      return present.get(reference);
+    },
     pullImage: (reference: string, pullOptions: PullOptions = {}) =>
       new Observable<PullEvent>((subscriber) => {
         pulled.push({ reference, options: pullOptions });
         const succeed = () => {
           running.delete(reference);
+          broken.delete(reference);
           present.set(reference, imageOf(reference));
           subscriber.next({ type: 'done', image: imageOf(reference) });
           subscriber.complete();
@@ -65,6 +73,7 @@ function setUp(options: ImagePullOptions = {}) {
     ensurer,
     clock,
     present,
+    broken,
     running,
     pulled,
     settle,
@@ -190,6 +199,25 @@ describe('pulls at once', () => {
 
   it.each([0, -1, 1.5, Number.NaN])('cannot be %s', (maxParallelPulls) => {
     expect(() => setUp({ maxParallelPulls })).toThrow('maxParallelPulls');
+  });
+});
+
+describe('an image that cannot be read', () => {
+  it.each<[string, PullPolicy, ErrorKind, ErrorKind | 'pulled']>([
+    ['damaged', 'IfNotPresent', 'corrupt-state', 'pulled'],
+    ['damaged', 'Always', 'corrupt-state', 'pulled'],
+    ['damaged', 'Never', 'corrupt-state', 'corrupt-state'],
+    ['out of reach', 'IfNotPresent', 'permission-denied', 'permission-denied'],
+  ])('and is %s, with %s', async (_, policy, kind, outcome) => {
+    const { ensurer, broken, end, pulled } = setUp();
+    end('well');
+    broken.set('web:1', new PodwrightError(kind, 'no such file'));
+    const result = await ensurer.ensure('web:1', policy).then(
+      (ensured) => (ensured.pulled ? 'pulled' : 'present'),
+      (error: unknown) => (PodwrightError.is(error) ? error.kind : error),
+    );
+    expect(result).toBe(outcome);
+    expect(pulled).toHaveLength(outcome === 'pulled' ? 1 : 0);
   });
 });
 

@@ -57,13 +57,13 @@ export class ImageEnsurer {
   }
 
   /**
-   * @throws PodwrightError as `ImageService.pullImage`; kind `image-not-found` with `Never`; `image-pull-back-off` with
-   *   `details.retryAtMs` and the last failure as its cause
+   * @throws PodwrightError as `ImageService.pullImage`; with `Never` kind `image-not-found`, and `corrupt-state` for a
+   *   damaged image; `image-pull-back-off` with `details.retryAtMs` and the last failure as its cause
    */
   async ensure(reference: string, policy: PullPolicy, options: EnsureOptions = {}): Promise<EnsuredImage> {
     const { signal, onPull, backOffOwner, ...pullOptions } = options;
     if (policy !== 'Always') {
-      const image = await this.present(reference, signal);
+      const image = await this.present(reference, policy, signal);
       if (image) return { image, pulled: false };
       if (policy === 'Never') {
         throw new PodwrightError(
@@ -78,7 +78,7 @@ export class ImageEnsurer {
     this.checkBackOff(reference, key);
     return await this.slots.run(async () => {
       // The pull before may have brought it.
-      const brought = policy === 'Always' ? undefined : await this.present(reference, signal);
+      const brought = policy === 'Always' ? undefined : await this.present(reference, policy, signal);
       if (brought) return { image: brought, pulled: false };
       onPull?.();
       try {
@@ -98,10 +98,20 @@ export class ImageEnsurer {
     for (const [key, { owner }] of this.failures) if (owner === backOffOwner) this.failures.delete(key);
   }
 
-  private async present(reference: string, signal: AbortSignal | undefined): Promise<Image | undefined> {
-    const image = await this.images.imageStatus(reference, signal ? { signal } : {});
-    if (image) this.uses.used(image.id);
-    return image;
+  /** A damaged image counts as absent, as a pull mends it; not where none may be done, so that the damage is told. */
+  private async present(
+    reference: string,
+    policy: PullPolicy,
+    signal: AbortSignal | undefined,
+  ): Promise<Image | undefined> {
+    try {
+      const image = await this.images.imageStatus(reference, signal ? { signal } : {});
+      if (image) this.uses.used(image.id);
+      return image;
+    } catch (error) {
+      if (policy === 'Never' || !PodwrightError.is(error, 'corrupt-state')) throw error;
+      return undefined;
+    }
   }
 
   private checkBackOff(reference: string, key: string | undefined): void {

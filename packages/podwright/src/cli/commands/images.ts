@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { PodwrightError } from '@podwright/core';
+import { type ContainerRuntime, PodwrightError } from '@podwright/core';
 import { type Command, Option } from 'commander';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
@@ -73,11 +73,21 @@ export async function rmi(
   const { signal } = context;
   const runtime = await context.openRuntime('observe');
   return forEach(context, names, async (name) => {
-    if (!(await runtime.isImagePresent(name, { signal }))) {
+    if (!(await isThere(runtime, name, signal))) {
       if (force) return;
       throw new PodwrightError('not-found', `There is no image ${name}: podwright images lists them.`);
     }
     await runtime.removeImage(name, { signal });
     await print(context, name);
   });
+}
+
+/** A damaged image is there too: to be removed, so that it can be pulled again. */
+async function isThere(runtime: ContainerRuntime, name: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    return await runtime.isImagePresent(name, { signal });
+  } catch (error) {
+    if (PodwrightError.is(error, 'corrupt-state')) return true;
+    throw error;
+  }
 }
