@@ -21,6 +21,7 @@ it.each<[object, RegExp]>([
   [{ adress: 'unix:///run/crio/crio.sock' }, /adress/],
   [{ address: '' }, /address/],
   [{ relistMs: 9 }, /relistMs/],
+  [{ relistMs: 24 * 3_600_000 + 1 }, /relistMs/],
   [{ restartBackoff: { initialMs: 10, maxMs: 5 } }, /restartBackoff.*initialMs.*maxMs/],
   [{ logDir: 'logs' }, /logDir: has to be an absolute path/],
 ])('refuses %j, and names what is wrong and what there is', (options, message) => {

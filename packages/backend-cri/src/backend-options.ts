@@ -24,6 +24,7 @@ export const criBackendOptionsSchema = z.strictObject({
   relistMs: z
     .int()
     .min(10)
+    .max(24 * 3_600_000)
     .default(1000)
     .describe(
       'how often the runtime is asked what has changed, where it tells no events (containerd before 1.7)',
