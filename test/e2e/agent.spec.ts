@@ -138,6 +138,29 @@ describe('podwright agent', () => {
     expect((await pod('first'))?.containers).toEqual(first?.containers);
   }, 120_000);
 
+  it('begins pods that have ended anew when their file changes: a job that is done, and a pod that was evicted', async () => {
+    const cache = (sizeLimit: string) =>
+      manifest(
+        'cache',
+        `head -c 2000000 /dev/zero >/c/data; ${ASLEEP}`,
+        { volumes: [{ name: 'c', emptyDir: { sizeLimit } }] },
+        { volumeMounts: [{ name: 'c', mountPath: '/c' }] },
+      );
+    const exitCodes = async (name: string) =>
+      (await pod(name))?.containers[0]?.attempts.map(({ exitCode }) => exitCode);
+    put('job.yaml', manifest('job', 'exit 0', { restartPolicy: 'Never' }));
+    put('cache.yaml', cache('1Mi'));
+    startAgent();
+    await expect.poll(() => exitCodes('job'), WAIT).toEqual([0]);
+    await expect.poll(() => pod('cache'), { ...WAIT, timeout: 60_000 }).toMatchObject({ reason: 'Evicted' });
+
+    put('job.yaml', manifest('job', 'exit 7', { restartPolicy: 'Never' }));
+    put('cache.yaml', cache('100Mi'));
+    await expect.poll(() => exitCodes('job'), WAIT).toEqual([7]);
+    await expect.poll(() => pod('cache'), WAIT).toMatchObject({ phase: 'Running' });
+    expect((await pod('cache'))?.reason).toBeUndefined();
+  }, 150_000);
+
   it('gives pods the ConfigMaps of their file, with new content when it changes', async () => {
     const objects = (greeting: string) => ({
       ...{ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'words' }, data: { greeting } },

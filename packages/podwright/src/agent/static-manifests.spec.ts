@@ -1,6 +1,13 @@
+import type { PodSummary } from '@podwright/core';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { decideStaticPods } from './decide-static-pods.js';
-import { isManifestName, readStaticManifests, STATIC_FILE_ANNOTATION } from './static-manifests.js';
+import {
+  isManifestName,
+  readStaticManifests,
+  STATIC_FILE_ANNOTATION,
+  STATIC_HASH_ANNOTATION,
+} from './static-manifests.js';
 
 function pod(name: string, more = ''): string {
   return `apiVersion: v1\nkind: Pod\nmetadata: {name: ${name}${more}}\nspec: {containers: [{name: a, image: "i:1"}]}\n`;
@@ -38,7 +45,37 @@ describe('readStaticManifests', () => {
       ['a.yaml', ['default']],
       ['b.yaml', []],
     ]);
-    expect(pods[0]?.pod.metadata.annotations).toEqual({ [STATIC_FILE_ANNOTATION]: 'a.yaml' });
+    expect(pods[0]?.pod.metadata.annotations).toMatchObject({ [STATIC_FILE_ANNOTATION]: 'a.yaml' });
+  });
+
+  it.each<[string, string, boolean]>([
+    ['written in another order', pod('web').split('\n').reverse().join('\n'), true],
+    ['in JSON', JSON.stringify(parse(pod('web'))), true],
+    ['with another image', pod('web').replace('i:1', 'i:2'), false],
+    [
+      'with false where nothing was',
+      pod('web').replace('{containers', '{hostUsers: false, containers'),
+      false,
+    ],
+    ['with another label', pod('web', ', labels: {a: b}'), false],
+  ])('notes of each pod what its file says of it: %s', (_what, text, same) => {
+    const hashOf = (each: string) =>
+      read({ 'a.yaml': each }).pods[0]?.pod.metadata.annotations[STATIC_HASH_ANNOTATION];
+    expect(hashOf(pod('web'))).toMatch(/^[0-9a-f]{16}$/);
+    expect(hashOf(text) === hashOf(pod('web'))).toBe(same);
+  });
+
+  it('keeps the annotations of a manifest, and refuses what are none', () => {
+    const { pods, failures } = read({
+      'a.yaml': pod('a', ', annotations: {mine: "1"}'),
+      'b.yaml': pod('b', ', annotations: [mine]'),
+      'c.yaml': pod('c', ', annotations: null'),
+    });
+    expect(pods.map(({ pod: { metadata } }) => [metadata.name, metadata.annotations['mine']])).toEqual([
+      ['a', '1'],
+      ['c', undefined],
+    ]);
+    expect(failures.get('b.yaml')?.message).toContain('metadata.annotations');
   });
 
   it('leaves out files that are wrong, and no other one', () => {
@@ -68,7 +105,7 @@ describe('readStaticManifests', () => {
 
 describe('decideStaticPods', () => {
   const present = (files: Readonly<Record<string, string>>) =>
-    read(files).pods.map(({ pod: { metadata } }) => metadata);
+    read(files).pods.map(({ pod: { metadata } }) => ({ ...metadata, phase: 'Running' as const }));
   const decide = (
     files: Readonly<Record<string, string>>,
     before: Readonly<Record<string, string>>,
@@ -102,8 +139,33 @@ describe('decideStaticPods', () => {
     expect(decide(files, before, done)).toEqual(expected);
   });
 
+  const noted = present({ 'a.yaml': pod('a') })[0]?.annotations ?? {};
+  const other = pod('a').replace('i:1', 'i:2');
+
+  it.each<[string, string, Pick<PodSummary, 'phase' | 'annotations'>, boolean, boolean]>([
+    ['runs, and is as it was', pod('a'), { phase: 'Running', annotations: noted }, false, false],
+    ['runs, and has changed', other, { phase: 'Running', annotations: noted }, true, false],
+    ['waits, and has changed', other, { phase: 'Pending', annotations: noted }, true, false],
+    ['has ended, and is as it was', pod('a'), { phase: 'Succeeded', annotations: noted }, false, false],
+    ['has ended, and has changed', other, { phase: 'Succeeded', annotations: noted }, true, true],
+    ['has failed, and has changed', other, { phase: 'Failed', annotations: noted }, true, true],
+    [
+      'has ended, and nobody knows what it was made of',
+      other,
+      { phase: 'Failed', annotations: {} },
+      false,
+      false,
+    ],
+  ])('of a pod that %s', (_what, text, before, changed, replaces) => {
+    const manifests = read({ 'a.yaml': text });
+    const there = present({ 'a.yaml': pod('a') }).map((each) => ({ ...each, ...before }));
+    expect(decideStaticPods({ manifests, present: there, done: new Map() })).toMatchObject([
+      { action: 'sync', changed, replaces },
+    ]);
+  });
+
   it('leaves the pods of others alone', () => {
-    const other = { uid: 'u', name: 'n', namespace: 'default', annotations: {} };
+    const other = { uid: 'u', name: 'n', namespace: 'default', annotations: {}, phase: 'Running' as const };
     expect(decideStaticPods({ manifests: read({}), present: [other], done: new Map() })).toEqual([]);
   });
 });

@@ -3,7 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, type ContainerRuntime, type Logger, messageOf } from '@podwright/core';
 import { debounceTime, Observable, type Subscription } from 'rxjs';
-import { decideStaticPods, type StaticAction } from './decide-static-pods.js';
+import { decideStaticPods, hasEnded, type StaticAction, type StaticSync } from './decide-static-pods.js';
 import { isManifestName, readStaticManifests, type StaticManifests } from './static-manifests.js';
 
 export interface StaticPodAgentOptions {
@@ -122,10 +122,23 @@ export class StaticPodAgent {
   }
 
   /** Actions that fail are tried again by the runtime, which keeps the pod up from here on. */
-  private async apply(action: Extract<StaticAction, { action: 'sync' }>, signal: AbortSignal): Promise<void> {
-    const { uid, pod } = action;
+  private async apply(action: StaticSync, signal: AbortSignal): Promise<void> {
+    const { uid, pod, changed, replaces } = action;
     const name = nameOf(action);
+    if (replaces) {
+      this.logger.info(`Removing ${name}: it has ended, and ${pod.file} says something else now`, { uid });
+      await this.runtime.removePod({ uid }, { signal });
+    }
     const { actions } = await this.runtime.syncPod(pod.pod, { objects: pod.objects, signal });
+    // It ended after it was looked at.
+    if (
+      changed &&
+      !replaces &&
+      actions.length === 0 &&
+      hasEnded(await this.runtime.getPodStatus({ uid }, { signal }))
+    ) {
+      return await this.apply({ ...action, replaces: true }, signal);
+    }
     if (actions.length === 0) this.logger.info(`${name} is as ${pod.file} says`, { uid });
     for (const { action: what, container, message, error } of actions) {
       const words = `${name} ${what}${container === undefined ? '' : ` ${container}`}`;
@@ -160,7 +173,7 @@ export class StaticPodAgent {
   }
 }
 
-function nameOf({ pod: { pod } }: Extract<StaticAction, { action: 'sync' }>): string {
+function nameOf({ pod: { pod } }: StaticSync): string {
   return `${pod.metadata.namespace}/${pod.metadata.name}`;
 }
 

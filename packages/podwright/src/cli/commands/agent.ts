@@ -11,9 +11,9 @@ interface AgentFlags {
 
 const HELP = `
 Each file of the directory that ends in .yaml, .yml or .json holds Pods, and the ConfigMaps and Secrets that they name. Add,
-change or remove a file, and the node follows; a file that is wrong is reported and its pods stay as they are. While the
-agent runs it asks probes, runs hooks, restarts what needs it, and ends pods by their deadline. SIGTERM ends the agent and
-leaves the pods running; the next one takes them up.
+change or remove a file, and the node follows; a pod that has ended begins anew when its file changes. A file that is wrong
+is reported and its pods stay as they are. While the agent runs it asks probes, runs hooks, restarts what needs it, and ends
+pods by their deadline. SIGTERM ends the agent and leaves the pods running; the next one takes them up.
   podwright agent --manifests /etc/podwright/manifests`;
 
 export function registerAgent(program: Command, cli: Cli): void {
