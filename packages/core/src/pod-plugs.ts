@@ -118,6 +118,8 @@ export interface PodRecord {
   readonly message?: string;
   /** Containers that were ended to be started again whatever the policy, and were not yet. */
   readonly owed?: readonly string[];
+  /** Containers that were ended because a probe had failed, and have no successor yet: they count as failed. */
+  readonly unhealthy?: readonly string[];
   /** Limits that were changed since a container was made, by the container's id. */
   readonly resized?: Readonly<Record<string, ContainerResources>>;
   /**

@@ -56,6 +56,8 @@ export class FakeBackend extends FakeStores implements RuntimeService {
   readonly containers = new Map<string, FakeContainer>();
   /** Exit codes of the attempts of a container's name that end at once; one without runs on. */
   readonly exits = new Map<string, number[]>();
+  /** Exit code and signal of a container that is stopped. */
+  stopEnd: readonly [exitCode: number, signal?: number] = [143, 15];
   startFailure: PodwrightError | undefined;
   /** What is told late, while it is set: lists are ahead of it. */
   heldEvents: RuntimeEvent[] | undefined;
@@ -150,7 +152,7 @@ export class FakeBackend extends FakeStores implements RuntimeService {
   async stopContainer(id: string, options: StopOptions = {}): Promise<void> {
     const container = this.containers.get(id);
     await this.note('stopContainer', `${container?.metadata.name} ${options.graceMs ?? 'own grace'}`);
-    if (container) this.end(container, 143, 15);
+    if (container) this.end(container, ...this.stopEnd);
   }
 
   async removeContainer(id: string): Promise<void> {

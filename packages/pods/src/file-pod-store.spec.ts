@@ -38,12 +38,13 @@ describe('FilePodStore', () => {
   it('gives back after a restart what was put, byte for byte', async () => {
     await store.put(recordOf('one'));
     await store.put(recordOf('two', 'preparing'));
-    await store.put(recordOf('one', 'killed'));
+    const last: PodRecord = { ...recordOf('one', 'killed'), owed: ['web'], unhealthy: ['log'] };
+    await store.put(last);
     await store.delete('two');
     await store.delete('never-there');
     await store.close();
     const next = await openStore();
-    expect(await next.list()).toEqual([recordOf('one', 'killed')]);
+    expect(await next.list()).toEqual([last]);
     expect(await next.get('two')).toBeUndefined();
   });
 

@@ -21,6 +21,7 @@ import { inject, injectable } from 'inversify';
 import { ContainerResizer } from './container-resizer.js';
 import { ContainerStarter, type PodMember } from './container-starter.js';
 import { ContainerStopper } from './container-stopper.js';
+import { withEnds, withSuccessor } from './owed-containers.js';
 import { PodEnder } from './pod-ender.js';
 import { PodImages } from './pod-images.js';
 import { PodPreparer } from './pod-preparer.js';
@@ -68,7 +69,8 @@ export class PodActionPerformer {
    * @throws PodwrightError kind `cancelled`
    */
   async perform(actions: readonly PodAction[], round: SyncRound): Promise<void> {
-    await this.noteOwed(actions, round);
+    const noted = withEnds(round.record, actions, round.containers);
+    if (noted !== round.record) await this.store.put(noted);
     for (const action of actions) {
       if (action.action === 'kill-pod') {
         const kill = () =>
@@ -188,26 +190,11 @@ export class PodActionPerformer {
     await this.resizer.follow(record, id, resources, { signal });
   }
 
-  /** Writes down which containers are ended only to be started again, before they are ended. */
-  private async noteOwed(actions: readonly PodAction[], { record, containers }: SyncRound): Promise<void> {
-    const isNewSandbox = actions.some(({ action }) => action === 'create-sandbox');
-    const running = containers.filter(({ state }) => state === 'running' || state === 'waiting');
-    const starts = new Set(actions.filter(isStart).map(({ container }) => container));
-    const ended = isNewSandbox
-      ? running.map(({ metadata }) => metadata.name)
-      : actions.filter(isKill).flatMap(({ container }) => (starts.has(container) ? [container] : []));
-    const owed = [...new Set([...(record.owed ?? []), ...ended])];
-    if (owed.length === (record.owed?.length ?? 0)) return;
-    await this.store.put({ ...record, owed });
-  }
-
   private settle(uid: string, container: string): Promise<void> {
     return this.settling.run(uid, async () => {
       const record = await this.store.get(uid);
-      if (!record?.owed?.includes(container)) return;
-      const { owed, ...rest } = record;
-      const left = owed.filter((name) => name !== container);
-      await this.store.put(left.length === 0 ? rest : { ...rest, owed: left });
+      const settled = record && withSuccessor(record, container);
+      if (settled && settled !== record) await this.store.put(settled);
     });
   }
 }

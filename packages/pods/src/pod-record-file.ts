@@ -57,12 +57,12 @@ export function parseRecordFile(path: string, text: string): PodRecord {
 }
 
 type OptionalFields = Partial<
-  Pick<PodRecord, 'objects' | 'persist' | 'reason' | 'message' | 'resized' | 'owed'>
+  Pick<PodRecord, 'objects' | 'persist' | 'reason' | 'message' | 'resized' | 'owed' | 'unhealthy'>
 >;
 
 /** What not every record has. @throws Error when one is there and has a wrong form */
 function optionalFields(fields: Readonly<Record<string, unknown>>): OptionalFields {
-  const { objects, persist, reason, message, resized, owed } = fields;
+  const { objects, persist, reason, message, resized, owed, unhealthy } = fields;
   return {
     ...(objects === undefined ? {} : { objects: listIn('objects', objects).map(parseConfigObject) }),
     ...(persist === undefined ? {} : { persist: persist === true }),
@@ -70,6 +70,7 @@ function optionalFields(fields: Readonly<Record<string, unknown>>): OptionalFiel
     ...(message === undefined ? {} : { message: String(message) }),
     ...(resized === undefined ? {} : { resized: objectsIn('resized', resized) }),
     ...(owed === undefined ? {} : { owed: listIn('owed', owed).map(String) }),
+    ...(unhealthy === undefined ? {} : { unhealthy: listIn('unhealthy', unhealthy).map(String) }),
   };
 }
 

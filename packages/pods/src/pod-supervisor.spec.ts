@@ -4,6 +4,7 @@ import {
   type PodRecord,
   PodStore,
   PodwrightError,
+  ProbeResults,
   type RuntimeService,
 } from '@podwright/core';
 import { filter, firstValueFrom, from, merge, mergeMap, of } from 'rxjs';
@@ -18,9 +19,10 @@ let store: MemoryPodStore;
 let runtime: ContainerRuntime;
 let events: PodEvent[];
 
-async function startAgent(): Promise<ContainerRuntime> {
+async function startAgent(probes?: ProbeResults): Promise<ContainerRuntime> {
   const agent = await agentOver(backend, clock, async (container) => {
     (await container.rebind(PodStore)).toConstantValue(store);
+    if (probes) (await container.rebind(ProbeResults)).toConstantValue(probes);
   });
   agent.events.subscribe((event) => events.push(event));
   await agent.start();
@@ -190,6 +192,28 @@ describe('containers that are ended to be started again', () => {
       return all;
     };
   }
+
+  it('that failed their probe are started again after their back-off, also those that end with 0', async () => {
+    await runtime[Symbol.asyncDispose]();
+    const said = () => (backend.byName('web').metadata.attempt < 2 ? 'failure' : 'success');
+    runtime = await startAgent({ readiness: said, liveness: said, startup: () => 'success' });
+    const phases: string[] = [];
+    backend.hook = async (call) => {
+      if (call !== 'createContainer') return;
+      phases.push((await runtime.getPodStatus({ uid: 'uid-1' })).phase);
+    };
+    backend.stopEnd = [0];
+    const pod = podOf({ restartPolicy: 'OnFailure' });
+    await runtime.runPod(pod);
+    await runs('web', 2);
+    expect(clock.sleeps).toEqual([10_000]);
+    expect(phases).toEqual(['Pending', 'Running', 'Running']);
+    // By itself it ends for good.
+    backend.endByName('web', 0);
+    expect((await runtime.syncPod(pod)).actions).toEqual([]);
+    expect((await recordOf()).unhealthy).toBeUndefined();
+    expect((await runtime.getPodStatus({ uid: 'uid-1' })).phase).toBe('Succeeded');
+  });
 
   it('are owed no more when all of them were made at the same time', async () => {
     await runtime.runPod(two(['a']));

@@ -22,6 +22,7 @@ import { inject, injectable } from 'inversify';
 import { PodActionPerformer } from './pod-action-performer.js';
 import { PodDeadlines } from './pod-deadlines.js';
 import { PodEventHub } from './pod-event-hub.js';
+import { PodRestorer } from './pod-restorer.js';
 import { attemptsOf } from './pod-views.js';
 import { CallerBackoff } from './restart-backoff.js';
 import { sandboxConfig } from './sandbox-config.js';
@@ -57,6 +58,7 @@ export class PodSyncer {
     @inject(RuntimeService) private readonly service: RuntimeService,
     @inject(PodStore) private readonly store: PodStore,
     @inject(PodActionPerformer) private readonly performer: PodActionPerformer,
+    @inject(PodRestorer) private readonly restorer: PodRestorer,
     @inject(PodDeadlines) private readonly deadlines: PodDeadlines,
     @inject(PodEventHub) private readonly events: PodEventHub,
     @inject(ProbeResults) private readonly probes: ProbeResults,
@@ -66,9 +68,11 @@ export class PodSyncer {
 
   /**
    * @returns every action with its error; undefined when there is no such pod, or `runPod` is at work on it
-   * @throws PodwrightError kind `cancelled`, and what asking the backend or the store throws
+   * @throws PodwrightError kind `cancelled`, what asking the backend or the store throws, and as `PodRestorer.resume`
    */
   async sync(uid: string, { keepUpOnly, signal }: SyncOptions): Promise<SyncOutcome | undefined> {
+    // What would be decided of a pod that is half back is wrong: that its init containers have done their work.
+    await this.restorer.resume(uid, { signal });
     const results: PodActionResult[] = [];
     const failed = new Set<string | undefined>();
     const started = new Set<string>();
@@ -147,6 +151,7 @@ export class PodSyncer {
       },
       resized: record.resized ?? {},
       owed: record.owed ?? [],
+      unhealthy: record.unhealthy ?? [],
       backoff: this.backoff,
       nowMs: this.clock.nowMs(),
     });

@@ -132,7 +132,7 @@ function restartTime(status: ContainerStatus, facts: PodFacts, backoff: RestartB
   const app = pod.spec.containers.find((container) => container.name === name);
   const container = app ?? pod.spec.initContainers.find((init) => init.name === name);
   if (!container || newestContainer(containers, name)?.id !== status.id) return undefined;
-  if (app) return restartAtMs(status, restartPolicyOf(pod, app, 'app'), backoff);
+  if (app) return restartAtMs(status, restartPolicyOf(pod, app, 'app', record.unhealthy), backoff);
   // What init containers and sidecars are for has ended with the last app container.
   if (pod.spec.containers.every((each) => hasFinished(each, facts, backoff))) return undefined;
   return restartAtMs(status, restartPolicyOf(pod, container, 'init'), backoff);
@@ -145,7 +145,8 @@ function hasFinished(
 ): boolean {
   const status = newestContainer(containers, container.name);
   if (!record || (status?.state !== 'exited' && status?.state !== 'unknown')) return false;
-  return restartAtMs(status, restartPolicyOf(record.manifest, container, 'app'), backoff) === undefined;
+  const policy = restartPolicyOf(record.manifest, container, 'app', record.unhealthy);
+  return restartAtMs(status, policy, backoff) === undefined;
 }
 
 function ownAnnotations(sandbox: PodSandboxStatus | undefined): StringMap {

@@ -151,6 +151,21 @@ export const probeCases = section('probe', {
       assert.equal(containers[0]?.attempts[0]?.exitCode, 137);
     },
   },
+  'liveness-on-failure': {
+    title:
+      'with OnFailure a container whose liveness probe fails is started again, also when it ends with exit code 0',
+    run: async (t) => {
+      const counted = `trap 'exit 0' TERM; echo x >> /s/runs; touch /begun; sleep 100000 & wait $!`;
+      const { uid, tell } = await runProbed(
+        t,
+        { command: script(counted), livenessProbe: { exec: WELL_AGAIN, ...QUICK } },
+        { restartPolicy: 'OnFailure', terminationGracePeriodSeconds: 60 },
+      );
+      await tell('sick');
+      const { containers } = await podIs(t, uid, hasRestarted, 'runs again');
+      assert.equal(containers[0]?.attempts[0]?.exitCode, 0);
+    },
+  },
   'liveness-never': {
     title: 'with restartPolicy Never a failed liveness probe ends the pod',
     run: async (t) => {

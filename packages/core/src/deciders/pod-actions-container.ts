@@ -38,7 +38,7 @@ export function decide(input: PodActionsInput, subject: Subject): readonly PodAc
   if (!status) return [startOf(subject, 'It was not started yet.')];
   if (status.state === 'created') return [startOf(subject, 'It was made and not started.')];
   const named = { container: container.name, kind };
-  const policy = restartPolicyOf(input.pod, container, kind);
+  const policy = restartPolicyOf(input.pod, container, kind, input.unhealthy);
   if (status.state === 'running' || status.state === 'waiting') {
     const reason = reasonToKill(input, container, kind, status);
     if (reason === undefined) return resize(input, container, kind, status);
@@ -49,6 +49,7 @@ export function decide(input: PodActionsInput, subject: Subject): readonly PodAc
       id: status.id,
       message,
       ...(graceSeconds === undefined ? {} : { graceMs: graceSeconds * 1000 }),
+      ...(reason.changed || policy === 'Never' ? {} : { unhealthy: true }),
     };
     // A changed one is started whatever the policy: it did not end by itself. After a failed probe its restart waits
     // for the back-off, like that of one that failed by itself.

@@ -11,11 +11,21 @@ export function isSidecar(container: Container): boolean {
   return container.restartPolicy === 'Always';
 }
 
-/** By which policy a container is started again. An init container that ends well is not, whatever the policy. */
-export function restartPolicyOf(pod: Pod, container: Container, kind: 'init' | 'app'): RestartPolicy {
+/**
+ * By which policy a container is started again. An init container that ends well is not, whatever the policy.
+ * @param unhealthy names of containers that were ended because a probe had failed: those have failed, whatever their exit
+ * code, so all but `Never` starts them again
+ */
+export function restartPolicyOf(
+  pod: Pod,
+  container: Container,
+  kind: 'init' | 'app',
+  unhealthy: readonly string[] = [],
+): RestartPolicy {
   if (isSidecar(container)) return 'Always';
   const { restartPolicy } = pod.spec;
-  return kind === 'init' && restartPolicy === 'Always' ? 'OnFailure' : restartPolicy;
+  if (kind === 'init') return restartPolicy === 'Always' ? 'OnFailure' : restartPolicy;
+  return restartPolicy === 'OnFailure' && unhealthy.includes(container.name) ? 'Always' : restartPolicy;
 }
 
 /**

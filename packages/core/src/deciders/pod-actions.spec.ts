@@ -118,7 +118,8 @@ const healthy: ContainerHealth = { liveness: 'success', startup: 'success' };
 function decide(pod: Pod, containers: readonly ContainerStatus[], more: Partial<PodActionsInput> = {}) {
   return computePodActions({
     ...{ pod, containers, wanted: true, keepUpOnly: false, sandboxes: [sandboxOf()], sandboxHash: 'h' },
-    ...{ supervisedRestart: false, canResize: true, health: () => healthy, resized: {}, owed: [] },
+    ...{ supervisedRestart: false, canResize: true, health: () => healthy, resized: {} },
+    ...{ owed: [], unhealthy: [] },
     ...{ backoff: DEFAULT_RESTART_BACKOFF, nowMs: NOW },
     ...more,
   });
@@ -133,7 +134,7 @@ function short(actions: readonly PodAction[]): readonly string[] {
       case 'create-sandbox':
         return `sandbox#${action.attempt}`;
       case 'kill-container':
-        return `kill ${action.id}${action.graceMs === undefined ? '' : ` grace ${action.graceMs}`}`;
+        return `kill ${action.id}${action.graceMs === undefined ? '' : ` grace ${action.graceMs}`}${action.unhealthy ? ' unhealthy' : ''}`;
       case 'start-container':
         return `start ${action.container}#${action.attempt}${action.replaces ? ` for ${action.replaces}` : ''}`;
       case 'resize-container':
@@ -343,15 +344,15 @@ describe('computePodActions: app containers', () => {
   });
 
   it.each<[string, Partial<ContainerHealth>, Spec, readonly string[]]>([
-    ['liveness', { liveness: 'failure' }, {}, ['kill a0']],
-    ['startup', { startup: 'failure' }, {}, ['kill a0']],
+    ['liveness', { liveness: 'failure' }, {}, ['kill a0 unhealthy']],
+    ['startup', { startup: 'failure' }, {}, ['kill a0 unhealthy']],
     ['liveness not yet known', { liveness: 'unknown' }, {}, []],
     ['startup not yet known', { startup: 'unknown' }, {}, []],
     [
       'liveness with a grace of its own',
       { liveness: 'failure' },
       { livenessProbe: { tcpSocket: { port: 1 }, terminationGracePeriodSeconds: 3 } },
-      ['kill a0 grace 3000'],
+      ['kill a0 grace 3000 unhealthy'],
     ],
   ])('failed probe: %s', (_what, failed, more, actions) => {
     const pod = podOf({ containers: [app('a', more), app('b')] });
@@ -361,6 +362,29 @@ describe('computePodActions: app containers', () => {
     // What has ended is not judged by what its probe said.
     const ended = [had(pod, 'a', { exits: [137] }), had(pod, 'b')];
     expect(short(decide(pod, ended, { health }))).toEqual(['start a#1']);
+  });
+
+  it.each<[string, (typeof POLICIES)[number], Had, readonly string[]]>([
+    ['0 with OnFailure', 'OnFailure', { exits: [0] }, ['start a#1']],
+    ['1 with OnFailure', 'OnFailure', { exits: [1] }, ['start a#1']],
+    ['0 with Always', 'Always', { exits: [0] }, ['start a#1']],
+    ['0 with Never', 'Never', { exits: [0] }, []],
+    ['0 again', 'OnFailure', { exits: [0], endedAgoMs: 0, attempt: 1, series: 1 }, ['wait a 10']],
+  ])(
+    'one whose probe failed has failed whatever it exits with: %s',
+    (_what, restartPolicy, status, actions) => {
+      const pod = podOf({ restartPolicy });
+      const done = had(pod, 'b', { exits: [0], endedAgoMs: 0 });
+      const more = { unhealthy: ['a'], sandboxes: [sandboxOf()] };
+      const decided = decide(pod, [had(pod, 'a', status), done], more);
+      expect(short(decided).filter((action) => !action.includes('b'))).toEqual(actions);
+    },
+  );
+
+  it('does not count a container as unhealthy that is not to be started again', () => {
+    const pod = podOf({ restartPolicy: 'Never' });
+    const health = () => ({ ...healthy, liveness: 'failure' as const });
+    expect(short(decide(pod, [had(pod, 'a')], { health }))).toEqual(['kill a0', 'start b#0']);
   });
 
   it('starts what was ended to be started again, whatever the policy', () => {

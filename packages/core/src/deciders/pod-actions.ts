@@ -43,6 +43,8 @@ export interface PodActionsInput {
   readonly resized: Readonly<Record<string, ContainerResources>>;
   /** Names of containers that were ended to be started again whatever the policy, and were not yet. */
   readonly owed: readonly string[];
+  /** Names of containers that were ended because a probe had failed, and have no successor yet. */
+  readonly unhealthy: readonly string[];
   readonly backoff: RestartBackoff;
   readonly nowMs: number;
 }
@@ -59,7 +61,13 @@ export type PodAction =
   /** Everything of it that runs is ended, and its sandbox stopped. */
   | { readonly action: 'kill-pod'; readonly message: string }
   | { readonly action: 'create-sandbox'; readonly attempt: number; readonly message: string }
-  | (ContainerAction & { readonly action: 'kill-container'; readonly id: string; readonly graceMs?: number })
+  | (ContainerAction & {
+      readonly action: 'kill-container';
+      readonly id: string;
+      readonly graceMs?: number;
+      /** A probe of it has failed: it is started again as one that has failed by itself, whatever its exit code. */
+      readonly unhealthy?: true;
+    })
   | (ContainerAction & {
       readonly action: 'start-container';
       readonly attempt: number;
@@ -272,7 +280,8 @@ function hasFinished(
 ): boolean {
   if (!status || isRunning(status) || status.state === 'created') return false;
   if (input.owed.includes(container.name)) return false;
-  return restartAtMs(status, restartPolicyOf(input.pod, container, 'app'), input.backoff) === undefined;
+  const policy = restartPolicyOf(input.pod, container, 'app', input.unhealthy);
+  return restartAtMs(status, policy, input.backoff) === undefined;
 }
 
 function sidecarEnds({ pod }: PodActionsInput, here: readonly ContainerStatus[]): readonly PodAction[] {
