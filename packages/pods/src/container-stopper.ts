@@ -31,13 +31,15 @@ export class ContainerStopper {
       });
     }
     const { record } = pod;
-    const hooked = record && hookedIn(record, container);
-    if (!hooked || container.state !== 'running') {
+    // Of the manifest as it is now; the backend knows that with which the container was made.
+    const ownMs = record && record.manifest.spec.terminationGracePeriodSeconds * 1000;
+    const graceMs = options.graceMs ?? ownMs;
+    if (graceMs === undefined) {
       await this.service.stopContainer(container.id, options);
       return;
     }
-    const graceMs = options.graceMs ?? record.manifest.spec.terminationGracePeriodSeconds * 1000;
-    const rest = await this.hooks.beforeStop(hooked, graceMs, options.signal);
+    const hooked = record && container.state === 'running' ? hookedIn(record, container) : undefined;
+    const rest = hooked ? await this.hooks.beforeStop(hooked, graceMs, options.signal) : graceMs;
     await this.service.stopContainer(container.id, { ...options, graceMs: rest });
   }
 }

@@ -164,6 +164,19 @@ export const lifecycleCases = section('lifecycle', {
       assert.equal(lastAttempt(await t.runtime.getPodStatus({ uid }))?.exitCode, 137);
     },
   },
+  'grace-changed': {
+    title: 'a grace that a sync has changed is that of the containers that run, too',
+    run: async (t) => {
+      const node = { hostNetwork: true };
+      const pod = t.pod([{ command: ignoreTerm() }], { ...node, terminationGracePeriodSeconds: 1000 });
+      const { uid } = await t.runPod(pod);
+      await t.line(t.runtime.getContainerLogs({ uid }, { follow: true }), 'ready');
+      const spec = { ...pod.spec, terminationGracePeriodSeconds: 1 };
+      assert.deepEqual((await t.runtime.syncPod({ ...pod, spec })).actions, []);
+      await t.soon(t.runtime.killPod({ uid }), 'end of the pod');
+      assert.equal(lastAttempt(await t.runtime.getPodStatus({ uid }))?.exitCode, 137);
+    },
+  },
   message: {
     title: 'what a container writes to /dev/termination-log is the message of its end, whatever its code',
     run: async (t) => {
