@@ -2,10 +2,13 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, type ContainerConfig, PodwrightError, silentLogger } from '@podwright/core';
+import type { SandboxRecord } from '@podwright/sandbox';
+import type { JobOptions, UnitProperty } from '@podwright/systemd';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AttemptEnds } from './attempt-ends.js';
 import { parseBackendOptions } from './backend-options.js';
 import { ContainerProcesses } from './container-processes.js';
+import type { ContainerRecord } from './container-record.js';
 import { ContainerService } from './container-service.js';
 import { ContainerStatuses } from './container-statuses.js';
 import { ContainerStore } from './container-store.js';
@@ -19,6 +22,7 @@ import {
   errorOf,
   type FakeHost,
   fakeHost,
+  sandboxRecord,
 } from './testing.spec-helper.js';
 
 const UNIT = containerUnitName(CONTAINER_ID);
@@ -47,6 +51,10 @@ let systemd: FakeSystemd;
 let clock: SteppedClock;
 let statuses: ContainerStatuses;
 let service: ContainerService;
+/** The sandbox of all containers. */
+let sandbox: SandboxRecord | undefined;
+/** What is done to unit files that outlive a reboot. */
+let unitFiles: string[];
 /** What the OCI runtime does with a signal. */
 let onKill: (signal: string) => Promise<void>;
 
@@ -83,7 +91,16 @@ beforeEach(async () => {
   await store.load();
   systemd = new FakeSystemd();
   clock = new SteppedClock();
-  const sandboxes = { get: () => undefined };
+  sandbox = undefined;
+  unitFiles = [];
+  const sandboxes = { get: () => sandbox };
+  const persistent = {
+    covers: () => sandbox?.persist === true,
+    start: (record: ContainerRecord, properties: readonly UnitProperty[], job: JobOptions) =>
+      systemd.startTransientUnit(containerUnitName(record.id), properties, job),
+    enable: async (_: SandboxRecord, id: string) => void unitFiles.push(`enable ${id}`),
+    removeContainer: async (id: string) => void unitFiles.push(`remove ${id}`),
+  };
   const runtime = { flavour: 'crun', path: '/usr/bin/crun' };
   const processes = new ContainerProcesses(host, layout);
   const ends = new AttemptEnds(store, systemd, clock);
@@ -99,7 +116,7 @@ beforeEach(async () => {
     ends,
     sandboxes,
     new PodSlices(systemd, layout),
-    { covers: () => false, removeContainer: async () => undefined },
+    persistent,
     systemd,
     { warm: () => undefined },
     { version: async () => 2 },
@@ -127,6 +144,22 @@ describe('start', () => {
     systemd.onStart = () => beginAttempt(0);
     await service.start(CONTAINER_ID);
     expect(await status()).toMatchObject({ state: 'running', attempts: [{ attempt: 0 }] });
+  });
+
+  it('leaves it alone to come back after a reboot, of all of its name', async () => {
+    sandbox = sandboxRecord({ persist: true });
+    const files = { ociConfig: '', launch: '', record: '' };
+    for (const [id, name, sandboxId] of [
+      ['a'.repeat(64), 'main', 'sandbox'],
+      ['b'.repeat(64), 'other', 'sandbox'],
+      ['d'.repeat(64), 'main', 'another'],
+    ] as const) {
+      const config = containerConfig({ metadata: { name, attempt: 7 } });
+      await store.add(containerRecord({ id, sandboxId, config }), files);
+    }
+    systemd.onStart = () => beginAttempt(0);
+    await service.start(CONTAINER_ID);
+    expect(unitFiles).toEqual([`enable ${CONTAINER_ID}`, `remove ${'a'.repeat(64)}`]);
   });
 
   it('of one that was started before is refused', async () => {

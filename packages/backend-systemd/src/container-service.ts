@@ -105,10 +105,21 @@ export class ContainerService {
       const didRun = PodwrightError.is(error, 'job-failed') && (await this.didRun(id));
       if (!didRun) throw await this.undoStart(record, error);
     }
-    if (!isPersistent || sandbox === undefined) return;
-    await this.persistent.enable(sandbox, id).catch(async (error: unknown) => {
+    if (sandbox?.persist !== true) return;
+    try {
+      if (isPersistent) await this.persistent.enable(sandbox, id);
+      await this.retirePredecessors(record);
+    } catch (error) {
       throw await this.undoStart(record, error);
-    });
+    }
+  }
+
+  /** Those that an operator stopped have their unit files yet, and would run beside this one after a reboot. */
+  private async retirePredecessors({ id, sandboxId, config }: ContainerRecord): Promise<void> {
+    for (const other of this.store.list({ sandboxId })) {
+      const isSameName = other.config.metadata.name === config.metadata.name;
+      if (isSameName && other.id !== id) await this.persistent.removeContainer(other.id);
+    }
   }
 
   private async startUnit(unit: string, properties: readonly UnitProperty[], job: JobOptions): Promise<void> {
