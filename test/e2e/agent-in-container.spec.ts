@@ -34,7 +34,12 @@ afterAll(async () => {
 });
 
 /** Runs the agent in a pod to its end. @returns what it told, by step; what else was said; and its exit code */
-async function runAgent(folder: string, options: Readonly<Record<string, unknown>>, spec = {}) {
+async function runAgent(
+  folder: string,
+  options: Readonly<Record<string, unknown>>,
+  spec = {},
+  mountPropagation = 'HostToContainer',
+) {
   const config = agentConfig(folder, { inContainer: {}, ...options });
   const work = { config, folder, image: testImages.busybox };
   const { uid } = await outer.runtime.runPod(
@@ -48,7 +53,7 @@ async function runAgent(folder: string, options: Readonly<Record<string, unknown
           args: [agentProgram, JSON.stringify(work)],
           securityContext: { privileged: true },
           volumeMounts: [
-            { name: 'host', mountPath: '/rootfs', mountPropagation: 'HostToContainer' },
+            { name: 'host', mountPath: '/rootfs', mountPropagation },
             { name: 'state', mountPath: config.stateDir },
           ],
         },
@@ -122,18 +127,21 @@ describe.each(['oci', 'nsenter'])('an agent in a container, with the exec handle
   );
 });
 
-it(
-  'an agent in a container without the network of the host says so, and what to do',
-  async () => {
+it.each([
+  ['without the network of the host', 'hostNetwork: true', { hostNetwork: false }, 'HostToContainer'],
+  ['that does not see mounts of the host', 'mountPropagation: HostToContainer', {}, 'None'],
+])(
+  'an agent in a container %s says so, and what to do: %s',
+  async (_, fix, spec, mountPropagation) => {
     const folder = await makeAgentFolder();
     await mkdir(join(folder, 'mounted'));
     await symlink(join(folder, 'mounted'), join(folder, 'link'));
-    const { steps, exitCode } = await runAgent(folder, {}, { hostNetwork: false });
+    const { steps, exitCode } = await runAgent(folder, {}, spec, mountPropagation);
     await removeAgentFolder(folder);
     expect(exitCode).toBe(1);
     expect(steps['failed']).toMatchObject({
       kind: 'missing-requirement',
-      message: expect.stringContaining('hostNetwork: true'),
+      message: expect.stringContaining(fix),
     });
   },
   120_000 * slowness,

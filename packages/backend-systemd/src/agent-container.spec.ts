@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, readlink, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { silentLogger } from '@podwright/core';
+import { PodwrightError, silentLogger } from '@podwright/core';
 import { type HostExecutor, LocalHostExecutor } from '@podwright/nsenter';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { checkAgentContainer, hostBusAddress } from './agent-container.js';
@@ -30,9 +30,13 @@ describe('checkAgentContainer', () => {
     await symlink(target, path);
   };
 
-  it('is content in the network of the host', async () => {
+  it('is content in the network of the host, with a root that takes its mounts', async () => {
     await setHostNetwork(await readlink('/proc/self/ns/net'));
-    await checkAgentContainer(executor);
+    const checked: string[] = [];
+    await checkAgentContainer(executor, async (hostRoot) => void checked.push(hostRoot));
+    expect(checked).toEqual([join(root, '/')]);
+    const refusal = new PodwrightError('missing-requirement', 'It is private.');
+    await expect(checkAgentContainer(executor, () => Promise.reject(refusal))).rejects.toBe(refusal);
   });
 
   it('names what the pod of the agent lacks', async () => {

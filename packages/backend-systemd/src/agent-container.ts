@@ -1,6 +1,6 @@
 import { readlink } from 'node:fs/promises';
 import { messageOf, PodwrightError } from '@podwright/core';
-import type { HostExecutor } from '@podwright/nsenter';
+import { checkHostPropagation, type HostExecutor } from '@podwright/nsenter';
 
 /**
  * Where the host's system bus is for an agent in a container: /run of the host, with the socket, is below its root.
@@ -16,11 +16,16 @@ export function hostBusAddress(hostRoot: string): string {
 
 /**
  * Whether the agent's container is in the host's network: bridges, addresses and port mappings of pods would be made in
- * the container's otherwise, and end with it.
+ * the container's otherwise, and end with it. And whether it sees what is mounted on the host: files of volumes would be
+ * written below the mounts otherwise.
  * @param executor of an agent in a container
+ * @param checkMounts looks at the place where the agent has the host's root
  * @throws PodwrightError kind `missing-requirement`
  */
-export async function checkAgentContainer(executor: HostExecutor): Promise<void> {
+export async function checkAgentContainer(
+  executor: HostExecutor,
+  checkMounts: (hostRoot: string) => Promise<void> = checkHostPropagation,
+): Promise<void> {
   const [own, host] = await Promise.all([
     readlink('/proc/self/ns/net'),
     readlink(executor.hostPath('/proc/1/ns/net')).catch((cause: unknown) => {
@@ -31,10 +36,12 @@ export async function checkAgentContainer(executor: HostExecutor): Promise<void>
       );
     }),
   ]);
-  if (own === host) return;
-  throw new PodwrightError(
-    'missing-requirement',
-    "The agent's container is not in the host's network, in which the networks of pods are made: run it with hostNetwork: true.",
-    { details: { own, host } },
-  );
+  if (own !== host) {
+    throw new PodwrightError(
+      'missing-requirement',
+      "The agent's container is not in the host's network, in which the networks of pods are made: run it with hostNetwork: true.",
+      { details: { own, host } },
+    );
+  }
+  await checkMounts(executor.hostPath('/'));
 }

@@ -17,6 +17,7 @@ export {
   hostProgramsOf,
   type UsesHostPrograms,
 } from './host-program.js';
+export { checkHostPropagation } from './host-propagation.js';
 export { followHostPath } from './host-root.js';
 export { HostRootNsenter } from './host-root-nsenter.js';
 export { LocalHostExecutor, LocalHostExecutorOptions } from './local-host-executor.js';

@@ -209,10 +209,12 @@ describe('an agent in a container', () => {
       inContainerChecks(
         nsenter(async () => undefined),
         root,
+        async () => undefined,
       ),
     );
     expect(results).toMatchObject([
       { name: 'host tools', state: 'ok', found: expect.stringContaining('/bin/findmnt') },
+      { name: 'host mounts', state: 'ok', found: `seen below ${root}` },
       { name: 'host PID 1', state: 'ok' },
       { name: 'systemd-run', state: 'warn' },
     ]);
@@ -222,8 +224,10 @@ describe('an agent in a container', () => {
     const missing = nsenter(async () => {
       throw new PodwrightError('missing-requirement', 'lacks findmnt');
     });
-    expect(await runChecks(inContainerChecks(missing, root))).toMatchObject([
+    const unseen = () => Promise.reject(new PodwrightError('missing-requirement', 'not seen'));
+    expect(await runChecks(inContainerChecks(missing, root, unseen))).toMatchObject([
       { state: 'fail', found: 'lacks findmnt', fix: expect.stringContaining(`-v /:${root}`) },
+      { state: 'fail', found: 'not seen', fix: expect.stringContaining(':rslave') },
       { state: 'fail', fix: expect.stringContaining('--pid=host') },
       { state: 'warn' },
     ]);
