@@ -264,6 +264,8 @@ export function renderFeatures(backends: readonly DescribedBackend[]): string {
     'A Kubernetes Pod v1, ConfigMaps and Secrets. `(init)containers` is for `containers` and `initContainers` alike; init',
     'containers have probes, hooks and `resizePolicy` when they are sidecars (`restartPolicy: Always`). Sysctls that can harm',
     'other pods are an error of kind `unsupported` on every backend, unless `allowedUnsafeSysctls` of the configuration has them.',
+    '`imagePullPolicy` is asked whenever a container is made. A restart that the backend does itself (`features.supervisedRestart`)',
+    'makes none, and so starts the image that the container was made of, with `Always` too (docs/decisions/0017).',
     '',
     manifestTable(backends),
     '',
