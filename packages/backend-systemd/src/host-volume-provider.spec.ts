@@ -26,6 +26,11 @@ function pod(...specs: readonly object[]): Pod {
   });
 }
 
+const withGroup = (made: Pod, fsGroup: number): Pod => ({
+  ...made,
+  spec: { ...made.spec, securityContext: { ...made.spec.securityContext, fsGroup } },
+});
+
 const memory = (name: string, more = {}) => ({ name, emptyDir: { medium: 'Memory', ...more } });
 const disk = (name: string) => ({ name, emptyDir: {} });
 const missing = { name: 'missing', hostPath: { path: '/nowhere', type: 'Directory' } };
@@ -96,17 +101,48 @@ describe('emptyDir volumes', () => {
   });
 
   it('belong to root and to the pod’s fsGroup', async () => {
-    const shared = { ...pod(disk('data'), memory('shm')) };
-    const withGroup = {
-      ...shared,
-      spec: { ...shared.spec, securityContext: { ...shared.spec.securityContext, fsGroup: 2000 } },
-    };
-    await volumes.setUp(withGroup);
+    await volumes.setUp(withGroup(pod(disk('data'), memory('shm')), 2000));
     const made = await stat(join(root, 'state/volumes', UID, 'data'));
     expect([made.uid, made.gid, made.mode & 0o7777]).toEqual([0, 2000, 0o2777]);
     expect(mounter.actions).toEqual([
       `mount tmpfs tmpfs /run/p/volumes/${UID}/shm mode=2777,nosuid,nodev,gid=2000`,
     ]);
+  });
+});
+
+describe('emptyDir volumes that are there', () => {
+  const shm = `/run/p/volumes/${UID}/shm`;
+
+  it.each<[string, object, object, readonly string[]]>([
+    ['grows', { sizeLimit: '1Mi' }, { sizeLimit: '64Mi' }, ['size=67108864']],
+    ['shrinks', { sizeLimit: '64Mi' }, { sizeLimit: '1Mi' }, ['size=1048576']],
+    ['is limited', {}, { sizeLimit: '1Mi' }, ['size=1048576']],
+    ['is no longer limited', { sizeLimit: '1Mi' }, {}, ['size=50%']],
+    ['stays', { sizeLimit: '1Mi' }, { sizeLimit: '1024Ki' }, []],
+  ])('one in memory %s by a new limit, and stays mounted', async (_what, before, after, sizes) => {
+    await volumes.setUp(pod(memory('shm', before)));
+    mounter.actions.splice(0);
+    for (let times = 0; times < 2; times++) await volumes.setUp(pod(memory('shm', after)));
+    const expected = sizes.map((size) => `mount tmpfs tmpfs ${shm} remount,nosuid,nodev,${size}`);
+    expect([...new Set(mounter.actions)]).toEqual(expected);
+    expect((await mounted()).filter((path) => path === shm)).toHaveLength(1);
+  });
+
+  it('one in memory that holds more than its new limit says so, and stays', async () => {
+    await volumes.setUp(pod(memory('shm', { sizeLimit: '64Mi' })));
+    fails = shm;
+    const error = await errorOf(() => volumes.setUp(pod(memory('shm', { sizeLimit: '1Mi' }))));
+    expect([error.kind, error.message]).toEqual(['failed-precondition', expect.stringContaining('"shm"')]);
+    expect(await mounted()).toContain(shm);
+  });
+
+  it('belong to another fsGroup', async () => {
+    await volumes.setUp(withGroup(pod(disk('data'), memory('shm')), 2000));
+    await volumes.setUp(withGroup(pod(disk('data'), memory('shm')), 3000));
+    for (const path of [`state/volumes/${UID}/data`, shm]) {
+      const { gid, mode } = await stat(join(root, path));
+      expect([gid, mode & 0o2070]).toEqual([3000, 0o2070]);
+    }
   });
 });
 
@@ -216,16 +252,30 @@ describe('volumes of objects', () => {
   });
 
   it('are readable for the fsGroup, also after an update', async () => {
-    const shared = pod(config);
-    const withGroup = {
-      ...shared,
-      spec: { ...shared.spec, securityContext: { ...shared.spec.securityContext, fsGroup: 2000 } },
-    };
-    await volumes.setUp(withGroup, given('1', 0o400));
-    await volumes.update(withGroup, 'config', files('2', 0o400));
+    const shared = withGroup(pod(config), 2000);
+    await volumes.setUp(shared, given('1', 0o400));
+    await volumes.update(shared, 'config', files('2', 0o400));
     const file = await stat(at('dir/b'));
     expect([file.gid, file.mode & 0o777]).toEqual([2000, 0o440]);
     expect((await stat(at('..data/dir'))).mode & 0o7777).toBe(0o2755);
+  });
+
+  it('belong to another fsGroup as a whole, and have new files only then', async () => {
+    await volumes.setUp(withGroup(pod(config), 2000), given('1'));
+    const before = await readlink(at('..data'));
+    for (let times = 0; times < 2; times++) {
+      await volumes.setUp(withGroup(pod(config), 3000), given('1'));
+      await volumes.update(withGroup(pod(config), 3000), 'config', files('1'));
+    }
+    const after = await readlink(at('..data'));
+    expect(after).not.toBe(before);
+    expect(
+      await Promise.all(['.', '..data/dir', 'dir/b'].map(async (path) => (await stat(at(path))).gid)),
+    ).toEqual([3000, 3000, 3000]);
+    await volumes.setUp(withGroup(pod(config), 3000), given('1'));
+    expect(await readlink(at('..data'))).toBe(after);
+    await volumes.setUp(pod(config), given('1'));
+    expect([(await stat(at('.'))).gid, (await stat(at('.'))).mode & 0o7777]).toEqual([0, 0o755]);
   });
 
   it.each(['../a', '/a', 'a/../b', '..data', 'a//b', ''])('refuse the file %j', async (path) => {

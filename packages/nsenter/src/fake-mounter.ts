@@ -48,6 +48,7 @@ export class FakeMounter implements Mounter {
     _: MountCallOptions = {},
   ): Promise<void> {
     await this.#act(`mount ${fstype ?? 'none'} ${source} ${target} ${options.join(',')}`.trim());
+    if (options.includes('remount')) return this.#remount(target, options);
     const isBind = options.includes('bind') || options.includes('rbind');
     const original = isBind ? mountOf(this.#table, source) : undefined;
     const inMount =
@@ -59,6 +60,7 @@ export class FakeMounter implements Mounter {
         ? {}
         : { deviceNumber: original.deviceNumber, root: `${original.root}${inMount}`.replace('//', '/') }),
       options: options.includes('ro') ? ['ro'] : ['rw'],
+      superOptions: superOptionsOf(options),
       propagation: propagationOf(options.some((option) => option === 'shared' || option === 'rshared')),
     });
   }
@@ -111,10 +113,21 @@ export class FakeMounter implements Mounter {
     return paths;
   }
 
+  #remount(target: string, options: readonly string[]): void {
+    const index = this.#table.findLastIndex(({ path }) => path === target);
+    const mount = this.#table[index] ?? notMounted(target);
+    this.#table[index] = { ...mount, superOptions: superOptionsOf(options) };
+  }
+
   async #act(action: string): Promise<void> {
     await this.options.before?.(action);
     this.actions.push(action);
   }
+}
+
+/** Of those that a file system has, sizes: they tell mounts apart that were changed. */
+function superOptionsOf(options: readonly string[]): readonly string[] {
+  return ['rw', ...options.filter((option) => option.startsWith('size='))];
 }
 
 function propagationOf(isShared: boolean): Mount['propagation'] {

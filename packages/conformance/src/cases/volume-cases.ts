@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { section } from '../conformance-case.js';
 import { configMap, execIn, type Fields, outputOf, podWith, settings } from '../volume-pods.js';
-import { script } from '../workloads.js';
+import { script, sleepForever } from '../workloads.js';
 
 /** Directories, parts of volumes, and files of images. */
 export const volumeCases = section('volumes', {
@@ -181,6 +181,35 @@ export const volumeCases = section('volumes', {
       const lines = await outputOf(t, pod, [configMap(t, { a: 'readable' })]);
       const directory = '2000 drwxrwsrwx';
       assert.deepEqual(lines, [directory, directory, '2000', '2000', 'readable']);
+    },
+  },
+  'sync-changed': {
+    title: 'a sync with another size limit and fsGroup changes volumes that are there, with what is in them',
+    needs: ['kernel'],
+    run: async (t) => {
+      const podOf = (sizeLimit: string, fsGroup: number, metadata = {}) => {
+        const volumes = [
+          { name: 'd', emptyDir: {} },
+          { name: 'm', emptyDir: { medium: 'Memory', sizeLimit } },
+        ];
+        const volumeMounts = volumes.map(({ name }) => ({ name, mountPath: `/v/${name}` }));
+        return t.pod(
+          [{ command: sleepForever(), volumeMounts }],
+          { hostNetwork: true, volumes, securityContext: { fsGroup } },
+          metadata,
+        );
+      };
+      const pod = podOf('1Mi', 2000);
+      const { uid } = await t.runPod(pod);
+      await execIn(t, uid, 'echo kept | tee /v/d/f /v/m/f');
+      const { actions } = await t.runtime.syncPod(podOf('16Mi', 3000, pod.metadata));
+      assert.deepEqual(
+        actions.flatMap(({ error }) => error ?? []),
+        [],
+      );
+      const look =
+        'cat /v/d/f /v/m/f; stat -c %g /v/d /v/m; dd if=/dev/zero of=/v/m/g bs=1M count=2 2>/dev/null; echo $?';
+      assert.equal(await execIn(t, uid, look), 'kept\nkept\n3000\n3000\n0\n');
     },
   },
 });

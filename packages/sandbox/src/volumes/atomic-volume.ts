@@ -22,7 +22,7 @@ const DATA = '..data';
 /**
  * Gives a directory new content, all at once, in the kubelet's layout: the files lie in a directory of their own, `..data`
  * is a link to it that is replaced by a rename, and what is seen at the top are links through `..data`. Whoever enters
- * `..data` keeps what is there; a path through it leads to all of the old or all of the new. Same content: nothing.
+ * `..data` keeps what is there; a path through it leads to all of the old or all of the new. Same content, modes and group: nothing.
  * @param root the volume, as this process reaches it
  * @see Kubernetes, pkg/volume/util/atomic_writer.go
  */
@@ -34,7 +34,7 @@ export async function writeVolume(
   for (const { path } of files) checkPath(path);
   const wanted = files.map((file) => ({ ...file, mode: fileMode(file.mode, owner) }));
   const current = await currentData(root);
-  if (current === undefined || !(await holds(join(root, current), wanted))) {
+  if (current === undefined || !(await holds(join(root, current), wanted, owner))) {
     await replaceData(root, wanted, owner);
   }
   await linkNames(root, new Set(files.map(({ path }) => path.split('/')[0] ?? path)));
@@ -106,13 +106,18 @@ async function currentData(root: string): Promise<string | undefined> {
   }
 }
 
-async function holds(directory: string, files: readonly VolumeFile[]): Promise<boolean> {
+async function holds(
+  directory: string,
+  files: readonly VolumeFile[],
+  { gid }: VolumeOwnership,
+): Promise<boolean> {
   const entries = await readdir(directory, { recursive: true, withFileTypes: true });
   if (entries.filter((entry) => !entry.isDirectory()).length !== files.length) return false;
   for (const { path, content, mode } of files) {
     try {
-      const { mode: present } = await stat(join(directory, path));
-      if ((present & 0o777) !== mode || !content.equals(await readFile(join(directory, path)))) return false;
+      const present = await stat(join(directory, path));
+      if ((present.mode & 0o777) !== mode || present.gid !== gid) return false;
+      if (!content.equals(await readFile(join(directory, path)))) return false;
     } catch (error) {
       if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(systemErrorCode(error) ?? '')) return false;
       throw error;

@@ -23,9 +23,14 @@ import { inject, injectable } from 'inversify';
 import { writeVolume } from './atomic-volume.js';
 import { DiskUsage } from './disk-usage.js';
 import { checkHostPath } from './host-path-check.js';
+import { otherSize, sizeOption } from './tmpfs-size.js';
+import { followGroup, followOwner } from './volume-group.js';
 import { VolumeImages } from './volume-images.js';
 import { directoryMode, type VolumeOwnership, volumeOwnership, writableMode } from './volume-ownership.js';
 import { VolumePaths } from './volume-paths.js';
+
+/** A remount needs them too: it takes away what is left out. */
+const TMPFS_OPTIONS = ['nosuid', 'nodev'];
 
 /** What making one volume needs beside the volume. */
 interface Making {
@@ -180,12 +185,21 @@ export class HostVolumeProvider implements VolumeProvider {
     if (medium === 'Memory') {
       const path = join(this.layout.memoryVolumesDir, uid, name);
       await this.makeDirectory(this.layout.memoryVolumesDir, path, making);
-      const size = sizeLimit === undefined ? [] : [`size=${quantityBytes(sizeLimit)}`];
-      await this.mountTmpfs(path, writableMode(owner), [...ownerOptions(owner), ...size], making.options);
+      const sizeBytes = sizeLimit === undefined ? undefined : quantityBytes(sizeLimit);
+      const present = await this.mounter.getMount(path);
+      if (present === undefined) {
+        const size = sizeBytes === undefined ? [] : [sizeOption(sizeBytes)];
+        await this.mountTmpfs(path, writableMode(owner), [...ownerOptions(owner), ...size], making.options);
+        return path;
+      }
+      const size = otherSize(present.superOptions, sizeBytes);
+      if (size !== undefined) await this.resizeTmpfs(name, path, size, making.options);
+      await followGroup(this.host.hostPath(path), owner);
       return path;
     }
     const path = join(this.layout.volumesDir, uid, name);
     await this.makeOwned(this.layout.volumesDir, path, writableMode(owner), making);
+    await followGroup(this.host.hostPath(path), owner);
     return path;
   }
 
@@ -197,9 +211,10 @@ export class HostVolumeProvider implements VolumeProvider {
     const { uid, owner, options } = making;
     const parent = join(this.layout.objectVolumesDir, uid);
     await this.makeDirectory(this.layout.objectVolumesDir, parent, making);
-    await this.mountTmpfs(parent, 0o700, [], options);
+    if (!(await this.mounter.isMountPoint(parent))) await this.mountTmpfs(parent, 0o700, [], options);
     const path = join(parent, name);
     await this.makeOwned(this.layout.objectVolumesDir, path, directoryMode(owner), making);
+    await followOwner(this.host.hostPath(path), owner);
     await this.write(name, this.host.hostPath(path), files, owner);
     return path;
   }
@@ -268,9 +283,22 @@ export class HostVolumeProvider implements VolumeProvider {
     more: readonly string[],
     options: CallOptions,
   ): Promise<void> {
-    if (await this.mounter.isMountPoint(path)) return;
     const bits = `mode=${mode.toString(8).padStart(4, '0')}`;
-    await this.mounter.mount('tmpfs', path, 'tmpfs', [bits, 'nosuid', 'nodev', ...more], options);
+    await this.mounter.mount('tmpfs', path, 'tmpfs', [bits, ...TMPFS_OPTIONS, ...more], options);
+  }
+
+  /** With its content, also for containers that have it mounted. */
+  private async resizeTmpfs(name: string, path: string, size: string, options: CallOptions): Promise<void> {
+    try {
+      await this.mounter.mount('tmpfs', path, 'tmpfs', ['remount', ...TMPFS_OPTIONS, size], options);
+    } catch (cause) {
+      if (!PodwrightError.is(cause, 'command-failed')) throw cause;
+      throw new PodwrightError(
+        'failed-precondition',
+        `Volume "${name}" cannot get its new size limit (${size}): ${messageOf(cause)}. If it holds more than that, remove some of it or raise the limit.`,
+        { cause, details: { path } },
+      );
+    }
   }
 }
 
