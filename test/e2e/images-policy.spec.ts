@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { testArchives, testImages, testRegistry } from '../host/images.js';
 import { imagesTestBed } from './images-test-bed.js';
@@ -37,6 +37,10 @@ function placeSignatures() {
   const [reading, writing] = [`sigstore: file://${signatures}`, `sigstore-staging: file://${signatures}`];
   writeFileSync(path, `docker:\n  ${testRegistry}:\n    ${reading}\n    ${writing}\n`);
 }
+
+const LAYOUT = '/run/podwright-test/layout';
+const ACCEPT = [{ type: 'insecureAcceptAnything' }];
+const REJECT = [{ type: 'reject' }];
 
 const signedBy = (keyPath: string) =>
   JSON.stringify({
@@ -83,6 +87,32 @@ describe('a signature policy', () => {
       expect(await failure(work())).toMatchObject({ kind: 'signature-rejected' });
     }
     expect(await images.listImages()).toEqual([]);
+  });
+
+  it.each<[string, object, string, boolean]>([
+    ['refuses OCI archives', { 'oci-archive': { '': REJECT } }, testArchives.oci, false],
+    ['refuses the directory of an archive', { 'oci-archive': { '/run': REJECT } }, testArchives.oci, false],
+    ['refuses layouts', { oci: { '': REJECT } }, testArchives.oci, true],
+    ['refuses OCI archives', { 'oci-archive': { '': REJECT } }, LAYOUT, true],
+    ['refuses a layout by its path', { oci: { [LAYOUT]: REJECT } }, LAYOUT, false],
+    ['refuses docker archives', { 'docker-archive': { '': REJECT } }, testArchives.docker, false],
+    ['refuses OCI archives', { 'oci-archive': { '': REJECT } }, testArchives.docker, true],
+  ])('that %s (%j) is asked when %s is loaded', async (_what, transports, path, taken) => {
+    writeFileSync(at('policy.json'), JSON.stringify({ default: ACCEPT, transports }));
+    const { images } = await start({ policyPath: at('policy.json') });
+    const loading = images.loadImage(path);
+    if (taken) expect(await loading).not.toEqual([]);
+    else expect(await failure(loading)).toMatchObject({ kind: 'signature-rejected' });
+    expect(await images.listImages()).toHaveLength(taken ? (await loading).length : 0);
+  });
+
+  it('that takes one archive takes no other', async () => {
+    const transports = { 'oci-archive': { [testArchives.oci]: ACCEPT } };
+    writeFileSync(at('policy.json'), JSON.stringify({ default: REJECT, transports }));
+    const { images } = await start({ policyPath: at('policy.json') });
+    copyFileSync(testArchives.oci, at('other.tar'));
+    expect(await failure(images.loadImage(at('other.tar')))).toMatchObject({ kind: 'signature-rejected' });
+    expect(await images.loadImage(testArchives.oci)).toHaveLength(1);
   });
 
   it('that is no policy is told apart from one that rejects', async () => {

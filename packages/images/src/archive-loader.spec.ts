@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Logger, silentLogger } from '@podwright/core';
@@ -15,13 +24,23 @@ import { imagesModule } from './images-module.js';
 let folder: string;
 const at = (...names: readonly string[]) => join(folder, ...names);
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'podwright-loader-'));
+  folder = realpathSync(mkdtempSync(join(tmpdir(), 'podwright-loader-')));
+  setPolicy({});
 });
 afterEach(() => rmSync(folder, { recursive: true }));
+
+const OPEN = [{ type: 'insecureAcceptAnything' }];
+const CLOSED = [{ type: 'reject' }];
+
+/** Takes everything but by these scopes. */
+function setPolicy(transports: object): void {
+  writeFileSync(at('policy.json'), JSON.stringify({ default: OPEN, transports }));
+}
 
 /** A loader with the real tar; of skopeo it is noted how it was called. */
 async function setUp() {
   const commands: HostCommand[] = [];
+  const policies: unknown[] = [];
   const real = new LocalHostExecutor(silentLogger, {});
   const never = () => Promise.reject(new Error('not needed'));
   const container = new Container();
@@ -33,12 +52,16 @@ async function setUp() {
     },
     start: (command) => {
       commands.push(command);
-      return real.start(command.command === 'skopeo' ? { command: 'true', args: [] } : command);
+      if (command.command !== 'skopeo') return real.start(command);
+      policies.push(
+        JSON.parse(readFileSync(command.args[command.args.indexOf('--policy') + 1] ?? '', 'utf8')),
+      );
+      return real.start({ command: 'true', args: [] });
     },
     which: never,
     hostPath: (path) => path,
   } satisfies HostExecutor);
-  await container.load(imagesModule({ runDir: at('run'), tmpDir: folder }));
+  await container.load(imagesModule({ runDir: at('run'), tmpDir: folder, policyPath: at('policy.json') }));
   const image = { id: '', repoTags: [], repoDigests: [], sizeBytes: 1, labels: {} };
   (await container.rebind(ImageStore)).toConstantValue({
     resolve: async (id) => ({ image: { ...image, id }, config: {}, lowerDirs: [] }),
@@ -53,7 +76,7 @@ async function setUp() {
     setNames: never,
     delete: never,
   } satisfies ImageStore);
-  return { load: (path: string) => container.get(ArchiveLoader).load(path), commands };
+  return { load: (path: string) => container.get(ArchiveLoader).load(path), commands, policies };
 }
 
 /** A `docker save` archive. @returns its path */
@@ -93,5 +116,73 @@ describe('a docker archive', () => {
       ['--', 'manifest.json'],
       ['--', 'config.json'],
     ]);
+  });
+});
+
+/** An OCI layout of one image. @returns its directory */
+function layout(): string {
+  const blob = (content: object) => {
+    const text = JSON.stringify(content);
+    const hex = createHash('sha256').update(text).digest('hex');
+    mkdirSync(at('layout/blobs/sha256'), { recursive: true });
+    writeFileSync(at('layout/blobs/sha256', hex), text);
+    return { digest: `sha256:${hex}`, size: text.length };
+  };
+  const manifest = blob({ schemaVersion: 2, config: blob({}), layers: [] });
+  writeFileSync(at('layout/oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  writeFileSync(at('layout/index.json'), JSON.stringify({ schemaVersion: 2, manifests: [manifest] }));
+  return at('layout');
+}
+
+function ociArchive(): string {
+  execFileSync('tar', ['--create', '--gzip', '--file', at('a:b.tgz'), '--directory', layout(), '.']);
+  return at('a:b.tgz');
+}
+
+describe('what a policy asks of', () => {
+  it.each<[string, () => string, () => object, unknown]>([
+    ['OCI archives', ociArchive, () => ({ 'oci-archive': { '': CLOSED } }), CLOSED],
+    [
+      'an OCI archive by its path',
+      ociArchive,
+      () => ({ 'oci-archive': { [at('a:b.tgz')]: CLOSED } }),
+      CLOSED,
+    ],
+    ['an OCI archive, by no scope of layouts', ociArchive, () => ({ oci: { '': CLOSED } }), OPEN],
+    ['an OCI layout by its directory', layout, () => ({ oci: { [at()]: CLOSED } }), CLOSED],
+    [
+      'an OCI layout that is reached over a link',
+      () => {
+        symlinkSync(layout(), at('link'));
+        return at('link');
+      },
+      () => ({ oci: { [at('layout')]: CLOSED } }),
+      CLOSED,
+    ],
+  ])('%s is asked of what skopeo gets', async (_what, make, transports, expected) => {
+    const path = make();
+    setPolicy(transports());
+    const { load, policies } = await setUp();
+    expect(await load(path)).toHaveLength(1);
+    expect(policies).toEqual([{ default: OPEN, transports: { ...transports(), oci: { '': expected } } }]);
+  });
+
+  it('docker archives is asked as it stands', async () => {
+    setPolicy({ 'docker-archive': { '': CLOSED } });
+    const { load, policies } = await setUp();
+    await load(dockerArchive('config.json'));
+    expect(policies).toEqual([JSON.parse(readFileSync(at('policy.json'), 'utf8'))]);
+  });
+
+  it('an archive, where it cannot be read, lets nothing be loaded', async () => {
+    const path = ociArchive();
+    rmSync(at('policy.json'));
+    mkdirSync(at('policy.json'));
+    const { load, policies } = await setUp();
+    await expect(load(path)).rejects.toMatchObject({
+      kind: 'failed-precondition',
+      message: expect.stringContaining(path),
+    });
+    expect(policies).toEqual([]);
   });
 });

@@ -11,14 +11,14 @@ import { ImageStore } from './image-store.js';
 import { LeftoverLayers } from './leftover-layers.js';
 import { chooseManifest, type Descriptor, hostPlatform, noPlatform, parseManifest } from './manifest.js';
 import { PlainArchives } from './plain-archives.js';
-import { Skopeo } from './skopeo.js';
+import { type FileTransport, SignaturePolicy } from './signature-policy.js';
+import { Skopeo, type SkopeoSource } from './skopeo.js';
 import { EVERYTHING, StoreLocks } from './store-locks.js';
 import { type WorkDir, WorkDirs } from './work-dirs.js';
 
 /** An image of an archive, ready for skopeo. */
 interface Entry {
-  /** Skopeo's name for it. */
-  readonly source: string;
+  readonly source: SkopeoSource;
   /** Hexadecimal, without `sha256:`. */
   readonly id: string;
   readonly names: readonly string[];
@@ -35,6 +35,7 @@ export class ArchiveLoader {
     @inject(StoreLocks) private readonly locks: StoreLocks,
     @inject(WorkDirs) private readonly workDirs: WorkDirs,
     @inject(PlainArchives) private readonly plain: PlainArchives,
+    @inject(SignaturePolicy) private readonly policy: SignaturePolicy,
     @inject(LeftoverLayers) private readonly leftovers: LeftoverLayers,
   ) {}
 
@@ -74,7 +75,7 @@ export class ArchiveLoader {
     const before = await this.store.allLayers();
     try {
       for (const name of names) {
-        await this.skopeo.copy({ name: entry.source }, await this.store.copyTarget(name), work.path, call);
+        await this.skopeo.copy(entry.source, await this.store.copyTarget(name), work.path, call);
       }
     } catch (error) {
       lease[Symbol.dispose]();
@@ -98,7 +99,7 @@ export class ArchiveLoader {
         });
       },
     );
-    if (isDirectory) return await this.#layoutEntries(path, path, work);
+    if (isDirectory) return await this.#layoutEntries(path, path, 'oci', work);
     const archive = await this.plain.archive(path, work, options);
     const members = await this.#tar(archive, path, ['--list'], options);
     const kind = archiveKind(members.toString('utf8').split('\n'));
@@ -112,23 +113,30 @@ export class ArchiveLoader {
     const layout = join(work.path, 'layout');
     await mkdir(this.executor.hostPath(layout));
     await this.#tar(archive, path, ['--extract', '--no-same-owner', '--directory', layout], options);
-    return await this.#layoutEntries(layout, path, work);
+    return await this.#layoutEntries(layout, path, 'oci-archive', work);
   }
 
-  async #layoutEntries(layout: string, path: string, work: WorkDir): Promise<readonly Entry[]> {
+  async #layoutEntries(
+    layout: string,
+    path: string,
+    transport: FileTransport,
+    work: WorkDir,
+  ): Promise<readonly Entry[]> {
     const index = await this.#readMember(layout, 'index.json', path);
     await this.#readMember(layout, 'oci-layout', path);
     const byDigest = new Map<string, Descriptor[]>();
     for (const manifest of layoutManifests(index, path)) {
       byDigest.set(manifest.digest, [...(byDigest.get(manifest.digest) ?? []), manifest]);
     }
+    const policyPath = await this.policy.forLayoutsOf(transport, path, work.path);
     const entries: Entry[] = [];
     for (const [digest, [manifest, ...more]] of byDigest) {
       if (manifest === undefined) continue;
       const { config } = await this.#layoutConfig(layout, manifest, path);
       const text = await this.#readBlob(layout, config, path);
+      const single = await this.#singleLayout(layout, manifest, join(work.path, `image-${entries.length}`));
       entries.push({
-        source: `oci:${await this.#singleLayout(layout, manifest, join(work.path, `image-${entries.length}`))}`,
+        source: { name: `oci:${single}`, ...(policyPath === undefined ? {} : { policyPath }) },
         id: hexOf(config),
         names: [...new Set([manifest, ...more].flatMap(layoutNames))],
         diffIds: parseImageConfig(text, `${digest} in ${path}`).rootfs?.diff_ids ?? [],
@@ -176,7 +184,7 @@ export class ArchiveLoader {
     for (const { config, names } of dockerArchiveEntries(manifest.toString('utf8'), path)) {
       const content = await this.#tar(archive, path, ['--extract', '--to-stdout', '--', config], options);
       entries.push({
-        source: `docker-archive:${archive}:@${entries.length}`,
+        source: { name: `docker-archive:${archive}:@${entries.length}` },
         id: createHash('sha256').update(content).digest('hex'),
         names,
         diffIds: parseImageConfig(content.toString('utf8'), path).rootfs?.diff_ids ?? [],

@@ -4,6 +4,7 @@ import type { HostProgram } from '@podwright/nsenter';
 export const IMAGE_SERVICE_PROGRAMS: readonly HostProgram[] = [
   { name: 'skopeo', debianPackage: 'skopeo', version: { args: ['--version'], minimum: '1.9' } },
   { name: 'tar', debianPackage: 'tar', version: { args: ['--version'] } },
+  { name: 'realpath', debianPackage: 'coreutils' },
 ];
 
 /** What `ContainersStorageImageStore` runs. */

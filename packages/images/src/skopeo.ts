@@ -15,6 +15,8 @@ export interface SkopeoSource {
   readonly registry?: string;
   /** Path on the host of an auth file. */
   readonly authFile?: string;
+  /** Path on the host of the policy.json(5) that holds for it; absent: the one that is configured. */
+  readonly policyPath?: string;
   /** Texts to be masked in logs and errors. */
   readonly secrets?: readonly string[];
 }
@@ -100,12 +102,13 @@ export function copyArgs(
   tmpDir: string,
   options: ImagesOptions,
 ): readonly string[] {
+  const policyPath = source.policyPath ?? options.policyPath;
   return [
     ...registriesConfArgs(options),
     '--tmpdir',
     tmpDir,
     ...(options.insecurePolicy ? ['--insecure-policy'] : []),
-    ...(options.policyPath === undefined ? [] : ['--policy', options.policyPath]),
+    ...(policyPath === undefined ? [] : ['--policy', policyPath]),
     'copy',
     ...(isInsecure(source, options) ? ['--src-tls-verify=false'] : []),
     ...(source.authFile === undefined ? [] : ['--src-authfile', source.authFile]),
