@@ -150,6 +150,36 @@ it('finds every kind of leftover, tells it in a dry run, marks it, and removes i
   expect(await leftBehind(before, folder, foreign)).toEqual([]);
 });
 
+it.each(['rm', 'gc'] as const)(
+  'a pod whose sandbox has a broken record is removed whole by %s',
+  async (how) => {
+    const first = await newAgent();
+    const ports = [{ containerPort: 80, hostPort: 18_093 }];
+    const pod = () => testPod('broken', [shell('main', 'sleep 100000', { ports })], { hostNetwork: false });
+    const { uid } = await first.runtime.runPod(pod());
+    const [sandbox] = await first.service.listPodSandboxes();
+    const [container] = await first.service.listContainers();
+    await first[Symbol.asyncDispose]();
+    agent = undefined;
+    writeFileSync(join(first.layout.sandboxesDir, sandbox?.id ?? '', 'sandbox.json'), '');
+    const second = await newAgent();
+    const broken = `sandbox ${sandbox?.id}, whose record cannot be read`;
+    // Its container runs.
+    expect(await collect(NOTHING_ELSE, { orphanGraceMs: 0 })).toEqual({ removed: [], marked: [] });
+    if (how === 'rm') await second.runtime.removePod({ uid });
+    else {
+      await second.service.removeContainer(container?.id ?? '');
+      expect((await collect(NOTHING_ELSE, {})).marked).toContain(broken);
+      expect((await collect(NOTHING_ELSE, { orphanGraceMs: 0 })).removed).toContain(broken);
+      await second.runtime.removePod({ uid });
+    }
+    expect(await collect(NOTHING_ELSE, { orphanGraceMs: 0 })).toEqual({ removed: [], marked: [] });
+    await second[Symbol.asyncDispose]();
+    agent = undefined;
+    expect(await leftBehind(before, folder, /gctest/)).toEqual([]);
+  },
+);
+
 it('of several failing removals each is told, and the rest goes', async () => {
   const { layout, runtime } = await newAgent();
   const [stuck, free] = [newId(), newId()];

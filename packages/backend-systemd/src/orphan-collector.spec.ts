@@ -29,6 +29,7 @@ let store: ContainerStore;
 let nowMs: number;
 let found: Orphan[];
 let podsWithVolumes: Set<string>;
+let askedInUse: (id: string) => boolean;
 
 function unit(id: string, stateDir = layout.stateDir): string {
   const name = containerUnitName(id);
@@ -45,7 +46,10 @@ function newCollector(): OrphanCollector {
   };
   const sandboxes = {
     list: () => [{ metadata: { uid: 'known' }, cgroupParent: 'podwright-podknown.slice' }],
-    findOrphans: async () => found,
+    findOrphans: async (isInUse: (id: string) => boolean) => {
+      askedInUse = isInUse;
+      return found;
+    },
     releaseUnused: async () => undefined,
   };
   const slices = new PodSlices(systemd, layout);
@@ -53,7 +57,15 @@ function newCollector(): OrphanCollector {
   const files = Reflect.construct(FileOrphans, [fakeHost(), layout, store, volumes]);
   const marks = new OrphanMarksFile(fakeHost(), layout, silentLogger);
   const images = { find: async () => [] };
-  return Reflect.construct(OrphanCollector, [units, files, sandboxes, images, marks, { nowMs: () => nowMs }]);
+  return Reflect.construct(OrphanCollector, [
+    units,
+    files,
+    sandboxes,
+    store,
+    images,
+    marks,
+    { nowMs: () => nowMs },
+  ]);
 }
 
 beforeEach(async () => {
@@ -200,6 +212,12 @@ it('removes volumes of pods that nobody knows, and none when it is not told who 
   const isKnownPod = async (uid: string) => uid === 'known';
   expect((await newCollector().collect({ ...AT_ONCE, isKnownPod })).removed).toEqual(['volumes of pod gone']);
   expect([...podsWithVolumes]).toEqual(['known']);
+});
+
+it('has sandboxes in which there are containers spared', async () => {
+  await newCollector().collect(AT_ONCE);
+  const { sandboxId } = containerRecord();
+  expect([askedInUse(sandboxId), askedInUse('another')]).toEqual([true, false]);
 });
 
 it('keeps the unit of a container whose record cannot be read', async () => {

@@ -12,6 +12,7 @@ import {
 import { ImageLeftovers } from '@podwright/images';
 import { SandboxManager } from '@podwright/sandbox';
 import { inject, injectable } from 'inversify';
+import { ContainerStore } from './container-store.js';
 import { FileOrphans } from './file-orphans.js';
 import { OrphanMarksFile } from './orphan-marks-file.js';
 import { UnitOrphans } from './unit-orphans.js';
@@ -23,6 +24,7 @@ export class OrphanCollector {
     @inject(UnitOrphans) private readonly units: UnitOrphans,
     @inject(FileOrphans) private readonly files: FileOrphans,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
+    @inject(ContainerStore) private readonly store: ContainerStore,
     @inject(ImageLeftovers) private readonly images: ImageLeftovers,
     @inject(OrphanMarksFile) private readonly marks: OrphanMarksFile,
     @inject(Clock) private readonly clock: Clock,
@@ -37,7 +39,7 @@ export class OrphanCollector {
     const parts: readonly (readonly [string, () => Promise<readonly Orphan[]>])[] = [
       ['units', () => this.units.find()],
       ['directories of containers', () => this.files.ofContainers()],
-      ['sandboxes', () => this.sandboxes.findOrphans()],
+      ['sandboxes', () => this.sandboxes.findOrphans((id) => this.hasContainers(id))],
       ['volumes', () => this.files.volumesOfPods(isKnownPod)],
       ['images', () => this.images.find()],
     ];
@@ -75,6 +77,11 @@ export class OrphanCollector {
     const gone = new Set(removed);
     if (gone.size > 0) await this.marks.write(new Map([...marks].filter(([name]) => !gone.has(name))));
     return { removed, marked: spare, errors };
+  }
+
+  /** They go with their pod, and their sandbox with them. */
+  private hasContainers(sandboxId: string): boolean {
+    return this.store.list({ sandboxId }).length > 0;
   }
 }
 

@@ -104,18 +104,26 @@ export class PodUnits {
     if (this.slices.isOwn(record) && this.isLastOfPod(record)) await this.slices.remove(record.metadata.uid);
   }
 
+  /** Also one whose record cannot be read: its containers tell whose it was. */
   async remove(id: string, options: CallOptions): Promise<void> {
     await this.mutex.run(
       id,
       async () => {
         const record = this.sandboxes.get(id);
-        if (record === undefined) return;
+        const unreadable = this.sandboxes.unreadable.get(id);
+        // Of a newer agent: nothing of it is touched.
+        if (PodwrightError.is(unreadable, 'unsupported')) throw unreadable;
+        const containers = this.store.list({ sandboxId: id });
+        const podUid = record?.metadata.uid ?? containers[0]?.podUid;
+        const isLostPod = record === undefined && podUid !== undefined && this.isLast(id, podUid);
+        if (isLostPod) await this.persistent.removePod(podUid);
         await this.stopLocked(id, options);
-        for (const container of this.store.list({ sandboxId: id })) {
-          await this.removeContainer(container.id, options);
-        }
+        for (const container of containers) await this.removeContainer(container.id, options);
         await this.sandboxes.remove(id);
-        this.watcher.emit({ ...this.eventBase(record), type: 'sandbox-removed' });
+        if (podUid === undefined) return;
+        if (isLostPod && containers[0]?.slice === this.slices.nameOf(podUid))
+          await this.slices.remove(podUid);
+        this.watcher.emit({ ...this.eventBase({ id, metadata: { uid: podUid } }), type: 'sandbox-removed' });
       },
       options.signal,
     );
@@ -209,9 +217,13 @@ export class PodUnits {
 
   /** A pod's sandboxes share its slice, and to stop that ends all that runs in it. */
   private isLastOfPod({ id, metadata }: SandboxRecord): boolean {
+    return this.isLast(id, metadata.uid);
+  }
+
+  private isLast(id: string, podUid: string): boolean {
     return this.sandboxes
       .list()
-      .every((other) => other.id === id || other.stopped || other.metadata.uid !== metadata.uid);
+      .every((other) => other.id === id || other.stopped || other.metadata.uid !== podUid);
   }
 
   private require(id: string): SandboxRecord {
@@ -232,7 +244,7 @@ export class PodUnits {
     };
   }
 
-  private eventBase({ id, metadata }: SandboxRecord) {
+  private eventBase({ id, metadata }: { readonly id: string; readonly metadata: { readonly uid: string } }) {
     return { timestampMs: this.clock.nowMs(), sandboxId: id, podUid: metadata.uid };
   }
 }

@@ -55,7 +55,7 @@ export class UnitInfraProcess implements InfraProcess {
     );
   }
 
-  async stop({ id }: SandboxRecord): Promise<void> {
+  async stop({ id }: Pick<SandboxRecord, 'id'>): Promise<void> {
     await this.manager.stopUnit(infraUnitName(id)).catch((error: unknown) => {
       if (!PodwrightError.is(error, 'not-found')) throw error;
     });

@@ -335,6 +335,28 @@ describe('images', () => {
 });
 
 describe('killPod and removePod', () => {
+  it('tells when a sandbox that the backend cannot show is not removed, and keeps the pod', async () => {
+    const { uid } = await runtime.runPod(podOf());
+    backend.sandboxes.clear();
+    backend.hook = async (call) => {
+      if (call === 'removePodSandbox') throw new PodwrightError('unsupported', 'of a newer version');
+    };
+    await expect(runtime.removePod({ uid })).rejects.toThrow(/of a newer version/);
+    expect((await runtime.getPods({ all: true })).map((pod) => pod.uid)).toEqual([uid]);
+  });
+
+  it('removes sandboxes that the backend cannot show', async () => {
+    const { uid } = await runtime.runPod(podOf());
+    backend.sandboxes.clear();
+    const removed: string[] = [];
+    backend.hook = async (call, subject) => {
+      if (call === 'removePodSandbox') removed.push(subject);
+    };
+    await runtime.removePod({ uid });
+    expect(removed).toEqual(['sandbox-1']);
+    nothingIsLeft();
+  });
+
   it('ends all containers with one grace budget and keeps the record', async () => {
     await runtime.runPod(
       podOf({

@@ -89,7 +89,9 @@ export class PodEnder {
     const record = await this.store.get(uid);
     const identity = record ?? sandboxes[0]?.metadata;
     const containers = await this.service.listContainers({ podUid: uid }, callOptions);
-    const failures = await inParallel(sandboxes, ({ id }) => this.service.removePodSandbox(id, callOptions));
+    // Those that the backend cannot show, as their records cannot be read, are told by their containers.
+    const ids = new Set([...sandboxes.map(({ id }) => id), ...containers.map(({ sandboxId }) => sandboxId)]);
+    const failures = await inParallel([...ids], (id) => this.service.removePodSandbox(id, callOptions));
     const strays = await this.service.listContainers({ podUid: uid }, callOptions);
     failures.push(...(await inParallel(strays, ({ id }) => this.service.removeContainer(id, callOptions))));
     // Mounts of a volume have to be gone before it goes, so what is left keeps it.

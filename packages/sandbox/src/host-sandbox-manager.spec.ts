@@ -86,6 +86,9 @@ function config(name = 'web', changes: Partial<SandboxConfig> = {}): SandboxConf
   };
 }
 
+/** What takes apart a sandbox that was made whole. */
+const UNDO_ALL = ['portmap DEL', 'bridge DEL', 'umount'];
+
 const recordPath = (id: string) => join(root, `state/sandboxes/${id}/sandbox.json`);
 
 beforeEach(() => {
@@ -146,7 +149,6 @@ describe('create', () => {
     expect(host.commands.filter((name) => name !== 'cat')).toEqual(['sh prepare']);
   });
 
-  const UNDO_ALL = ['portmap DEL', 'bridge DEL', 'umount'];
   it.each<[string, string[]]>([
     ['sh prepare', []],
     ['ss', []],
@@ -454,23 +456,32 @@ describe('load', () => {
     ['another sandbox’s', (text: string) => text.replace('"id1"', '"id9"'), 'corrupt-state'],
     ['a missing field', (text: string) => text.replace('"createdAtMs"', '"createdAt"'), 'corrupt-state'],
     ['a newer version', (text: string) => text.replace('"version": 2', '"version": 3'), 'unsupported'],
-  ])('reports %s, loads the others, and removes nothing of it as an orphan', async (_what, damage, kind) => {
-    const first = newManager();
-    await first.create(config(), 'id1');
-    const good = await first.create(config('other', { portMappings: [] }), 'id2');
-    writeFileSync(recordPath('id1'), damage(readFileSync(recordPath('id1'), 'utf8')));
-    const manager = newManager();
-    const { records, errors } = await manager.load();
-    expect(records).toEqual([good]);
-    expect(errors.map((error) => [error.kind, error.details['id']])).toEqual([[kind, 'id1']]);
-    expect(await manager.findOrphans()).toEqual([]);
-    expect(existsSync(recordPath('id1'))).toBe(true);
-    if (kind === 'unsupported') await expect(manager.remove('id1')).rejects.toThrow(/newer agent/);
-    else {
+  ])(
+    'reports %s, loads the others, and removes what is not a newer agent’s with its network',
+    async (_what, damage, kind) => {
+      const first = newManager();
+      await first.create(config(), 'id1');
+      const good = await first.create(config('other', { portMappings: [] }), 'id2');
+      writeFileSync(recordPath('id1'), damage(readFileSync(recordPath('id1'), 'utf8')));
+      const manager = newManager();
+      const { records, errors } = await manager.load();
+      expect(records).toEqual([good]);
+      expect(errors.map((error) => [error.kind, error.details['id']])).toEqual([[kind, 'id1']]);
+      expect([...manager.unreadable.keys()]).toEqual(['id1']);
+      host.commands.length = 0;
+      if (kind === 'unsupported') {
+        expect(await manager.findOrphans()).toEqual([]);
+        await expect(manager.remove('id1')).rejects.toThrow(/newer agent/);
+        expect(existsSync(recordPath('id1'))).toBe(true);
+        return;
+      }
       await manager.remove('id1');
+      expect(host.commands.filter((name) => / DEL$|^umount$/.test(name))).toEqual(UNDO_ALL);
+      expect([...manager.unreadable.keys()]).toEqual([]);
       expect(existsSync(join(root, 'state/sandboxes/id1'))).toBe(false);
-    }
-  });
+      expect(existsSync(join(root, 'run/sandboxes/id1'))).toBe(false);
+    },
+  );
 });
 
 describe('findOrphans', () => {
@@ -495,6 +506,49 @@ describe('findOrphans', () => {
     expect(existsSync(join(root, 'run/sandboxes/gone'))).toBe(false);
     expect(existsSync(join(leases, '10.91.0.2'))).toBe(true);
     expect(await manager.findOrphans()).toEqual([]);
+  });
+
+  it('finds a sandbox with a broken record, unless it is in use, and takes its network down first', async () => {
+    await newManager().create(config(), 'id1');
+    writeFileSync(recordPath('id1'), '');
+    const manager = newManager();
+    await manager.load();
+    expect(await manager.findOrphans((id) => id === 'id1')).toEqual([]);
+    const orphans = await manager.findOrphans();
+    expect(orphans.map(({ what }) => what)).toEqual(['sandbox id1, whose record cannot be read']);
+    host.commands.length = 0;
+    host.onCommand = (name) => {
+      if (name === 'bridge DEL') throw new PodwrightError('command-failed', 'bridge broke');
+    };
+    await expect(orphans[0]?.remove()).rejects.toThrow('bridge broke');
+    expect(existsSync(recordPath('id1'))).toBe(true);
+    host.onCommand = () => undefined;
+    await orphans[0]?.remove();
+    expect(existsSync(join(root, 'state/sandboxes/id1'))).toBe(false);
+    expect(await manager.findOrphans()).toEqual([]);
+    await manager.create(config('other'), 'id2');
+  });
+
+  it.each<[string, (path: string, whole: string) => void]>([
+    ['can be read now', (path, whole) => writeFileSync(path, whole)],
+    [
+      'cannot be read for another reason',
+      (path) => {
+        rmSync(path);
+        mkdirSync(path);
+      },
+    ],
+  ])('spares a sandbox whose record %s', async (_what, change) => {
+    await newManager().create(config(), 'id1');
+    const whole = readFileSync(recordPath('id1'), 'utf8');
+    writeFileSync(recordPath('id1'), '');
+    const manager = newManager();
+    await manager.load();
+    const [orphan] = await manager.findOrphans();
+    change(recordPath('id1'), whole);
+    expect(await manager.findOrphans()).toEqual([]);
+    await orphan?.remove();
+    expect(existsSync(recordPath('id1'))).toBe(true);
   });
 
   it('spares what has become a sandbox since it was found', async () => {

@@ -180,8 +180,12 @@ export class HostSandboxManager implements SandboxManager {
     if (this.#shared.releaseNotLater()) await this.#shared.releaseIfUnused();
   }
 
-  async findOrphans(): Promise<readonly Orphan[]> {
-    return (await this.#orphans()).map(({ what, remove }) => ({
+  get unreadable(): ReadonlyMap<string, PodwrightError> {
+    return this.#unreadable;
+  }
+
+  async findOrphans(isInUse: (id: string) => boolean = () => false): Promise<readonly Orphan[]> {
+    return (await this.#orphans(isInUse)).map(({ what, remove }) => ({
       what,
       remove: async () => {
         await remove();
@@ -192,13 +196,28 @@ export class HostSandboxManager implements SandboxManager {
 
   async releaseUnused(): Promise<void> {
     // As long as orphans are left they hold what all share.
-    if (!this.#shared.isUsed && (await this.#orphans()).length === 0) await this.#shared.releaseIfUnused();
+    if (!this.#shared.isUsed && (await this.#orphans(() => false)).length === 0)
+      await this.#shared.releaseIfUnused();
   }
 
-  #orphans(): Promise<readonly Orphan[]> {
-    return this.remover.orphans(
+  async #orphans(isInUse: (id: string) => boolean): Promise<readonly Orphan[]> {
+    const strays = await this.remover.orphans(
       (id) => this.#sandboxes.get(id) !== undefined || this.#pending.has(id) || this.#unreadable.has(id),
     );
+    const broken = [...this.#unreadable.keys()].filter((id) => !isInUse(id));
+    const found = await Promise.all(
+      broken.map(async (id) => ((await this.store.isBroken(id)) ? [this.#brokenOrphan(id, isInUse)] : [])),
+    );
+    return [...strays, ...found.flat()];
+  }
+
+  #brokenOrphan(id: string, isInUse: (id: string) => boolean): Orphan {
+    return {
+      what: `sandbox ${id}, whose record cannot be read`,
+      remove: async () => {
+        if (!isInUse(id) && (await this.store.isBroken(id))) await this.remove(id);
+      },
+    };
   }
 
   async #create(config: SandboxConfig, id: string, signal: AbortSignal | undefined): Promise<SandboxRecord> {
@@ -295,7 +314,8 @@ export class HostSandboxManager implements SandboxManager {
     const unreadable = this.#unreadable.get(id);
     if (PodwrightError.is(unreadable, 'unsupported')) throw unreadable;
     if (unreadable === undefined && this.#sandboxes.get(id) === undefined) return;
-    await this.#stop(id);
+    if (unreadable === undefined) await this.#stop(id);
+    else await this.remover.disconnectUnread(id);
     await this.remover.delete(id);
     this.#sandboxes.delete(id);
     this.#unreadable.delete(id);

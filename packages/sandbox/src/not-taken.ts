@@ -27,7 +27,7 @@ export function checkNotTaken(
     throw new PodwrightError(
       'failed-precondition',
       `Which ids sandbox ${unknown} has on the host is not known, as its record cannot be read: another pod could get ` +
-        'the same. Remove that sandbox first.',
+        'the same. Remove that pod first, or collect garbage.',
       { details: { id: unknown } },
     );
   }

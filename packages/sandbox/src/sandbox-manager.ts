@@ -1,4 +1,4 @@
-import type { Orphan } from '@podwright/core';
+import type { Orphan, PodwrightError } from '@podwright/core';
 import type { ServiceIdentifier } from 'inversify';
 import type { Observable } from 'rxjs';
 import type { PodNetworkStatus } from './network/pod-network.js';
@@ -44,7 +44,11 @@ export interface SandboxManager extends AsyncDisposable {
    * @throws PodwrightError in the CNI plugin's words
    */
   stop(id: string): Promise<void>;
-  /** Stops it and removes all that is left of it; with the last one also what all shared on the host. Idempotent. */
+  /**
+   * Stops it and removes all that is left of it; with the last one also what all shared on the host. Idempotent. One whose
+   * record cannot be read is removed by what else is known of it.
+   * @throws PodwrightError kind `unsupported` when its record is a newer agent's; in the CNI plugin's words
+   */
   remove(id: string): Promise<void>;
   get(id: string): SandboxRecord | undefined;
   /** The living sandbox: where its namespaces are, its first process, which containers are in it. */
@@ -63,11 +67,15 @@ export interface SandboxManager extends AsyncDisposable {
   checkNetwork(id: string, signal?: AbortSignal): Promise<void>;
   /** Whether pods can get a network of their own now. */
   networkStatus(signal?: AbortSignal): Promise<PodNetworkStatus>;
+  /** By id: why the record of a sandbox could not be read when all were loaded. */
+  readonly unreadable: ReadonlyMap<string, PodwrightError>;
   /**
    * Finds namespaces, mounts, directories, networks, address leases and packet filter rules of this library that belong
-   * to no sandbox, in the order in which they have to go. A sandbox whose record cannot be read keeps all it has.
+   * to no sandbox, in the order in which they have to go; and sandboxes whose records are broken, as a whole. One whose
+   * record is a newer agent's, or could not be read for now, keeps all it has.
+   * @param isInUse spares sandboxes with broken records, e.g. as containers run in them; default: none
    */
-  findOrphans(): Promise<readonly Orphan[]>;
+  findOrphans(isInUse?: (id: string) => boolean): Promise<readonly Orphan[]>;
   /** Takes away what all sandboxes share on the host, when there is none, nor an orphan of one. */
   releaseUnused(): Promise<void>;
   /** Ids of sandboxes whose stop had failed and was done later, without anybody's call. Hot. */

@@ -112,7 +112,7 @@ export function parseSandboxRecord(content: string, id: string, source: string):
   const refuse = (why: string, cause?: unknown) =>
     new PodwrightError(
       'corrupt-state',
-      `The record of sandbox ${id} at ${source} cannot be read: ${why}. Remove the sandbox to be rid of it.`,
+      `The record of sandbox ${id} at ${source} cannot be read: ${why}. Remove its pod, or collect garbage, to be rid of it.`,
       { cause, details },
     );
   let value: unknown;

@@ -49,6 +49,12 @@ export class SandboxRemover {
     await namespaces.remove();
   }
 
+  /** Takes down what the notes of its networks and the leases of the default network have of one without a readable record. */
+  async disconnectUnread(id: string): Promise<void> {
+    for (const { remove } of await this.network.orphans((other) => other !== id)) await remove();
+    await this.infra.stop({ id });
+  }
+
   /** Removes what is left of it, the record last. */
   async delete(id: string): Promise<void> {
     await this.namespaces.of(id).remove();

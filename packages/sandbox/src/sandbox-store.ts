@@ -21,6 +21,8 @@ export interface SandboxStore {
   readAll(): Promise<SandboxLoadResult>;
   /** Undefined when there is none. @throws PodwrightError kind `corrupt-state`, `unsupported` (of a newer version) */
   read(id: string): Promise<SandboxRecord | undefined>;
+  /** Whether there is a record that no agent can make sense of: not one that is newer, or that cannot be read for now. */
+  isBroken(id: string): Promise<boolean>;
   /** Writes it whole or not at all, readable by its owner only. */
   write(record: SandboxRecord): Promise<void>;
   /** Removes the sandbox's directory with all of its files, the record last. Idempotent. */
@@ -69,6 +71,16 @@ export class FileSandboxStore implements SandboxStore {
       });
     }
     return parseSandboxRecord(text, id, record);
+  }
+
+  async isBroken(id: string): Promise<boolean> {
+    try {
+      await this.read(id);
+      return false;
+    } catch (error) {
+      const isMeaningless = PodwrightError.is(error, 'corrupt-state') || PodwrightError.is(error, 'empty-id');
+      return isMeaningless && systemErrorCode(error.cause) === '';
+    }
   }
 
   async write(record: SandboxRecord): Promise<void> {

@@ -48,8 +48,8 @@ export class SandboxCalls {
   }
 
   async remove({ podSandboxId }: cri.RemovePodSandboxRequest, { signal }: RpcContext) {
-    const id = await this.ids.sandboxIfThere(podSandboxId, { signal });
-    if (id === undefined) return {};
+    // One that cannot be shown, as its record cannot be read, is removed by its whole id.
+    const id = (await this.ids.sandboxIfThere(podSandboxId, { signal })) ?? podSandboxId;
     await this.runtime.removePodSandbox(id, { signal });
     this.logger.info(`Sandbox ${id} is removed`);
     return {};

@@ -34,7 +34,7 @@ export class HostInfraProcess implements InfraProcess {
     );
   }
 
-  async stop({ infra }: SandboxRecord): Promise<void> {
+  async stop({ infra }: Pick<SandboxRecord, 'infra'>): Promise<void> {
     if (infra === undefined) return;
     try {
       await verifyProcess(this.executor, infra);

@@ -14,8 +14,11 @@ export interface InfraProcess {
    * @throws PodwrightError kind `missing-requirement`, `command-failed`, `cancelled`
    */
   start(sandbox: SandboxRecord, signal?: AbortSignal): Promise<number>;
-  /** Ends it, and with it everything in its PID namespace. Idempotent, also when it was never started. */
-  stop(sandbox: SandboxRecord): Promise<void>;
+  /**
+   * Ends it, and with it everything in its PID namespace. Idempotent, also when it was never started.
+   * @param sandbox its id alone when its record cannot be read
+   */
+  stop(sandbox: Pick<SandboxRecord, 'id' | 'infra'>): Promise<void>;
 }
 
 export const InfraProcess: ServiceIdentifier<InfraProcess> = Symbol.for('podwright.sandbox.InfraProcess');
