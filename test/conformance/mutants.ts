@@ -362,6 +362,11 @@ export const serviceMutants: Mutants<RuntimeService> = {
       'kubelet/pid-refused',
       ({ pid: _, ...config }) => config,
     ),
+    configMutant(
+      'the PID namespace of another container is not joined',
+      'debug/pid-target-own',
+      ({ pidTarget: _, ...config }) => config,
+    ),
     configMutant('directories of the host are made for all mounts', 'kubelet/host-path', (config) => ({
       ...config,
       mounts: config.mounts.map((mount) => ({ ...mount, createHostPath: true })),
