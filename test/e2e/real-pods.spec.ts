@@ -163,46 +163,52 @@ it(
 it('postgres: SELECT 1 by port-forward and pod IP; its data survives a restart', LONG, async () => {
   const { uid, ip } = await runManifest('postgres');
   await ready(uid, 'postgres');
-  const psql = (host: string, query: string) =>
-    inside(
-      uid,
-      'postgres',
-      'env',
-      `PGPASSWORD=${PASSWORD}`,
-      'psql',
-      '-h',
-      host,
-      '-U',
-      'postgres',
-      '-Atc',
-      query,
+  // The client's program is in the server's image only.
+  const answers = async (
+    spec: { readonly hostNetwork: boolean },
+    server: readonly string[],
+    ...queries: readonly string[]
+  ) => {
+    const args = ['-At', ...queries.flatMap((query) => ['-c', query])];
+    const client = await agent.runtime.runPod(
+      testPod(
+        'client',
+        [
+          {
+            name: 'psql',
+            image: 'localhost/postgres:latest',
+            command: ['psql', '-U', 'postgres', ...server],
+            args,
+            env: [{ name: 'PGPASSWORD', value: PASSWORD }],
+          },
+        ],
+        spec,
+      ),
     );
-  expect(await psql(ip, 'SELECT 1')).toBe('1');
-  await psql(ip, 'CREATE TABLE kept AS SELECT 42 AS answer');
+    const { attempts } = containerOf(await podStatusAtEnd(agent, client.uid), 'psql');
+    const lines = await logLines(agent, { uid: client.uid });
+    expect({ exitCode: attempts[0]?.exitCode, lines }).toMatchObject({ exitCode: 0 });
+    await agent.runtime.removePod({ uid: client.uid });
+    return lines;
+  };
+  // From another pod.
+  const overIp = (...queries: readonly string[]) => answers({ hostNetwork: false }, ['-h', ip], ...queries);
+  expect(await overIp('SELECT 1')).toEqual(['stdout: 1']);
+  await overIp('CREATE TABLE kept AS SELECT 42 AS answer');
   // A client of the host's network, for which a port of its own loopback leads into the pod, as `kubectl port-forward` does it.
   await using listener = await forwardedPort(uid, 5432);
-  const client = await agent.runtime.runPod(
-    testPod('client', [
-      {
-        name: 'psql',
-        image: 'localhost/postgres:latest',
-        command: ['psql', '-h', '127.0.0.1', '-p', String(listener.port), '-U', 'postgres'],
-        args: ['-Atc', 'SELECT 1', '-c', 'SELECT answer FROM kept'],
-        env: [{ name: 'PGPASSWORD', value: PASSWORD }],
-      },
-    ]),
-  );
-  expect(containerOf(await podStatusAtEnd(agent, client.uid), 'psql').attempts[0]).toMatchObject({
-    exitCode: 0,
-  });
-  expect(await logLines(agent, { uid: client.uid })).toEqual(['stdout: 1', 'stdout: 42']);
+  const forwarded = ['-h', '127.0.0.1', '-p', String(listener.port)];
+  expect(await answers({ hostNetwork: true }, forwarded, 'SELECT 1', 'SELECT answer FROM kept')).toEqual([
+    'stdout: 1',
+    'stdout: 42',
+  ]);
   // SIGINT is its fast shutdown; the pod's policy starts it again.
   await inside(uid, 'postgres', 'sh', '-c', 'kill -INT 1');
   await statusWhen(uid, (status) => {
     const { restartCount, ready: isReady } = containerOf(status, 'postgres');
     return restartCount === 1 && isReady;
   });
-  expect(await psql(ip, 'SELECT answer FROM kept')).toBe('42');
+  expect(await overIp('SELECT answer FROM kept')).toEqual(['stdout: 42']);
 });
 
 it('a sidecar pair: an init container prepares, a sidecar writes, the app serves both', LONG, async () => {
