@@ -6,6 +6,15 @@ import { REPOSITORY, removeStaleHosts, ThrowawayHost } from './throwaway-host.mj
 export const CLI = join(REPOSITORY, 'packages/podwright/dist/command/podwright.js');
 export const IMAGE = '127.0.0.1:5000/podwright/busybox:1';
 
+/** Unit file of an agent that starts at boot. */
+export const AGENT = `[Unit]
+After=network.target dbus.service
+[Service]
+ExecStart=${process.execPath} ${CLI} agent --manifests /etc/podwright/manifests
+[Install]
+WantedBy=multi-user.target
+`;
+
 const CONFIG = `backendOptions:
   insecureRegistries: ["127.0.0.1:5000"]
   insecurePolicy: true

@@ -1,7 +1,7 @@
 // Pods of other kinds before and after a reboot of their host: users of their own, one PID namespace for all containers,
 // several networks, limits that were changed; pods of `podwright sync` and of an agent. Boots a throw-away host.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CLI, IMAGE, RebootBed, unitOf } from './reboot-bed.mjs';
+import { AGENT, CLI, IMAGE, RebootBed, unitOf } from './reboot-bed.mjs';
 
 const network = (name, subnet) =>
   JSON.stringify({
@@ -57,13 +57,6 @@ metadata: {name: static}
 spec:
   terminationGracePeriodSeconds: 1
   containers: [{name: app, image: "${IMAGE}", command: [sleep, "100033"]}]
-`;
-const AGENT = `[Unit]
-After=network.target dbus.service
-[Service]
-ExecStart=${process.execPath} ${CLI} agent --manifests /etc/podwright/manifests
-[Install]
-WantedBy=multi-user.target
 `;
 
 describe('a reboot of a host with pods of all kinds', { timeout: 300_000 }, () => {

@@ -22,6 +22,8 @@ import { whyNoHost } from './requirements.mjs';
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const STATE = '/run/podwright-host';
+/** Longest time from the start of systemd to the default target. */
+const BOOT_TIMEOUT_MS = 90_000;
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** The checkout that these files belong to. */
@@ -80,15 +82,16 @@ export class ThrowawayHost {
   /**
    * Ends its first process and boots it again on the same disk: /run and all processes are new, and so is the boot id.
    * @param options.hard without a shutdown, as when the power fails; default: everything is stopped in order
+   * @param options.bootTimeoutMs longest time until the default target is reached
    */
-  async reboot({ hard = false } = {}) {
+  async reboot({ hard = false, bootTimeoutMs = BOOT_TIMEOUT_MS } = {}) {
     return await this.#locked(async () => {
       const before = this.status();
       if (before === undefined) throw new Error(`the host ${this.name} is not up`);
       const started = Date.now();
       await this.#systemctl(before.leader.pid, 'reboot', ...(hard ? ['-ff'] : []));
       await waitUntil('ending the first process', 120_000, () => !isAlive(before.leader));
-      return await this.#finishBoot(before.supervisor, started);
+      return await this.#finishBoot(before.supervisor, started, bootTimeoutMs);
     });
   }
 
@@ -149,7 +152,7 @@ export class ThrowawayHost {
   }
 
   /** Waits until systemd-nspawn has started systemd, and that all else. */
-  async #finishBoot(supervisor, started) {
+  async #finishBoot(supervisor, started, timeoutMs = BOOT_TIMEOUT_MS) {
     const ended = () => {
       if (!isAlive(supervisor)) throw new Error('systemd-nspawn ended');
     };
@@ -160,7 +163,7 @@ export class ThrowawayHost {
         .find((pid) => commOf(pid) === 'systemd');
     });
     const state = { supervisor, leader: identify(leaderPid), bootMs: 0 };
-    await waitUntil('reaching the default target', 90_000, async () => {
+    await waitUntil('reaching the default target', timeoutMs, async () => {
       ended();
       const answer = await this.#systemctl(leaderPid, 'is-system-running', '--wait');
       if (answer === 'degraded')

@@ -145,7 +145,7 @@ export class ContainerStatuses {
 }
 
 function unitState(row: UnitRow | undefined): UnitState {
-  const { activeState = 'inactive', job } = row ?? {};
+  const activeState = row?.activeState ?? 'inactive';
   const isDown = activeState === 'inactive' || activeState === 'failed';
-  return { activeState, queued: isDown && STARTS.has(job?.type), stopping: job?.type === 'stop' };
+  return { activeState, queued: isDown && STARTS.has(row?.job?.type), stopping: row?.job?.type === 'stop' };
 }

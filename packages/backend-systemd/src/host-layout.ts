@@ -93,6 +93,11 @@ export class HostLayout {
     return join(this.runDir, 'volumes');
   }
 
+  /** There while a pod is brought back after a boot. @param unit that of the restore */
+  restoring(unit: string): string {
+    return join(this.runDir, 'restoring', unit);
+  }
+
   container(id: string): ContainerPaths {
     const state = join(this.containersDir, id);
     const run = join(this.containersRunDir, id);

@@ -7,8 +7,8 @@ import {
   unitFileOf,
 } from '@podwright/systemd';
 
-/** Longest time for a pod to come back, its init containers included. */
-const RESTORE_SECONDS = 900;
+/** Time between two tries to bring a pod back. */
+const RETRY_SECONDS = 20;
 const HEAD = '# Written by Podwright; changes are lost.\n';
 
 /** Name of the unit that brings a pod back after a reboot. */
@@ -40,6 +40,8 @@ export function restoreUnitFile(pod: {
         // The network as the host has it then: a pod's own is made of bridges, and needs no carrier.
         After: 'local-fs.target network.target network-online.target dbus.service',
         Wants: 'dbus.service',
+        // It is tried until it is done: what was in the way may go.
+        StartLimitIntervalSec: '0',
       }),
     },
     {
@@ -48,7 +50,10 @@ export function restoreUnitFile(pod: {
         Type: 'oneshot',
         RemainAfterExit: 'yes',
         WorkingDirectory: escapeSpecifiers(pod.stateDir),
-        TimeoutStartSec: `${RESTORE_SECONDS}s`,
+        // An init container may take any time, as at the first start.
+        TimeoutStartSec: 'infinity',
+        Restart: 'on-failure',
+        RestartSec: `${RETRY_SECONDS}s`,
         // What it started lives in units of its own.
         KillMode: 'mixed',
         ExecStart: formatExecCommand({ path, argv, flags: ['no-env-expand'] }),

@@ -70,6 +70,12 @@ describe('units of a pod that comes back', () => {
     const config = join(folder, 'restore.json');
     const words = ['/usr/bin/node', '/a b/$bin.js', 'restore', '--config', config, UID];
     expect(parseExecCommand(command)).toEqual({ path: words[0], argv: words, flags: ['no-env-expand'] });
+    // It is tried until it is done, however long an init container takes.
+    const restore = await read(RESTORE);
+    const values = (section: string, key: string) => unitFileValues(restore, section, key);
+    expect(values('Service', 'Restart')).toEqual(['on-failure']);
+    expect(values('Service', 'TimeoutStartSec')).toEqual(['infinity']);
+    expect(values('Unit', 'StartLimitIntervalSec')).toEqual(['0']);
     expect(JSON.parse(await readFile(config, 'utf8'))).toEqual({
       ...{ backend: 'systemd', stateDir: folder, runDir: layout.runDir, configDir: '/etc/podwright' },
       backendOptions: { a: '%' },
@@ -138,10 +144,34 @@ describe('an agent that starts while pods come back', () => {
     expect(systemd.calls).toEqual([`join ${RESTORE}`]);
   });
 
-  it('takes over one that does not come to an end', async () => {
-    set(RESTORE, 'activating', folder);
-    systemd.onStart = () => Promise.reject(new Error('too long'));
-    await unitsWith(['/bin/restore']).awaitRestores();
-    expect(systemd.calls).toEqual([`join ${RESTORE}`, `stop ${RESTORE}`]);
+  describe('and do not come to an end', () => {
+    let units: PersistentUnits;
+    beforeEach(async () => {
+      units = unitsWith(['/bin/restore']);
+      await units.start(record, [], {});
+      await units.enable(sandbox, CONTAINER_ID);
+      set(RESTORE, 'activating', folder);
+      systemd.calls.length = 0;
+      systemd.onStart = () => Promise.reject(new Error('too long'));
+      await units.awaitRestores();
+    });
+
+    it('takes them over', () => {
+      expect(systemd.calls).toEqual([`join ${RESTORE}`, `stop ${RESTORE}`]);
+      expect(units.isRestoring(UID)).toBe(true);
+    });
+
+    it.each<[string, () => Promise<void>, readonly string[]]>([
+      ['what it has not brought back', async () => undefined, [`join ${RESTORE}`]],
+      ['nothing of what it has', () => units.endRestore(UID), []],
+      ['nothing of what was removed', () => units.removePod(UID), []],
+    ])('leaves to systemd at its end %s', async (_, meanwhile, started) => {
+      await meanwhile();
+      systemd.calls.length = 0;
+      // It takes more than this process has: what comes of it is systemd's.
+      await units.handBack();
+      await units.handBack();
+      expect(systemd.calls).toEqual(started);
+    });
   });
 });

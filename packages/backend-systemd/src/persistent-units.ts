@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import {
   type BackendContext,
   CONTAINER_KIND_ANNOTATION,
@@ -42,6 +42,8 @@ const RESTORE_WAIT_MS = 60_000;
 export class PersistentUnits {
   /** By pod: its unit is written once for several containers. */
   private readonly mutex = new KeyedMutex();
+  /** Units of pods that this process took over. */
+  private readonly taken: string[] = [];
 
   constructor(
     @inject(HostExecutor) private readonly host: HostExecutor,
@@ -119,6 +121,7 @@ export class PersistentUnits {
   async removePod(podUid: string): Promise<void> {
     await this.mutex.run(podUid, async () => {
       const unit = restoreUnitName(podUid);
+      await this.endRestore(podUid);
       if (!this.isThere(unit)) return;
       await this.manager.stopUnit(unit).catch((error: unknown) => {
         if (!PodwrightError.is(error, 'not-found')) throw error;
@@ -133,9 +136,37 @@ export class PersistentUnits {
     return this.isThere(containerUnitName(id));
   }
 
+  /** Whether a pod has a unit that brings it back. */
+  hasPod(podUid: string): boolean {
+    return this.isThere(restoreUnitName(podUid));
+  }
+
+  /** From here on, in this boot, the pod is known not to be whole, until `endRestore`. Idempotent. */
+  async beginRestore(podUid: string): Promise<void> {
+    await this.mark(restoreUnitName(podUid));
+  }
+
+  /** Idempotent. */
+  async endRestore(podUid: string): Promise<void> {
+    await rm(this.host.hostPath(this.layout.restoring(restoreUnitName(podUid))), { force: true });
+  }
+
+  /** Whether a pod was begun to be brought back in this boot, and not brought to the end. */
+  isRestoring(podUid: string): boolean {
+    return this.isMarked(restoreUnitName(podUid));
+  }
+
   /**
-   * Waits until the pods that are just coming back are there, so that two do not work on one. One that takes too long is
-   * taken over: its restore is stopped.
+   * Has systemd start containers whose run directories are there. At boot they wait for the restore to end, which is
+   * therefore not to wait for them; where an agent took it over they start at once.
+   */
+  async startContainers(ids: readonly string[]): Promise<void> {
+    for (const id of ids) await this.manager.startUnit(containerUnitName(id), { wait: false });
+  }
+
+  /**
+   * Waits until the pods that are just coming back are there, so that two do not work on one. One that takes too long, or
+   * fails, is taken over: its restore is stopped, and this process is to go on with it.
    */
   async awaitRestores(): Promise<void> {
     const rows = await this.manager.listUnits({ patterns: [RESTORE_UNITS] });
@@ -151,10 +182,32 @@ export class PersistentUnits {
           await this.manager.startUnit(name, { timeoutMs: RESTORE_WAIT_MS });
         } catch (error) {
           this.logger.warn(`A pod has not come back by itself: ${messageOf(error)}`, { unit: name });
+          await this.mark(name);
           await this.manager.stopUnit(name);
+          this.taken.push(name);
         }
       }),
     );
+  }
+
+  /** Leaves what this process took over and did not bring back to systemd again. For its end. */
+  async handBack(): Promise<void> {
+    for (const unit of this.taken.splice(0)) {
+      if (!this.isThere(unit) || !this.isMarked(unit)) continue;
+      await this.manager.startUnit(unit, { wait: false }).catch((error: unknown) => {
+        this.logger.warn(`A pod is not brought back until the next agent: ${messageOf(error)}`, { unit });
+      });
+    }
+  }
+
+  private async mark(unit: string): Promise<void> {
+    const path = this.host.hostPath(this.layout.restoring(unit));
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeFile(path, '', { mode: 0o600 });
+  }
+
+  private isMarked(unit: string): boolean {
+    return existsSync(this.host.hostPath(this.layout.restoring(unit)));
   }
 
   private async remove(unit: string): Promise<void> {

@@ -157,6 +157,8 @@ export class SystemdRuntimeService implements RuntimeService {
         await this.rootfs.release();
         await this.containersMount.release();
       }
+      // When nothing of this process is in the way any more.
+      await this.persistent.handBack();
     } finally {
       await this.manager[Symbol.asyncDispose]();
     }

@@ -10,7 +10,7 @@ import {
   type SandboxRestorer,
 } from '@podwright/core';
 import { HostExecutor } from '@podwright/nsenter';
-import { SandboxManager, type SandboxRecord } from '@podwright/sandbox';
+import { readBootId, SandboxManager, type SandboxRecord } from '@podwright/sandbox';
 import { inject, injectable } from 'inversify';
 import { lostAttemptLine, toAttempts } from './attempt-log.js';
 import type { ContainerRecord } from './container-record.js';
@@ -23,7 +23,10 @@ import { PodSlices } from './pod-slices.js';
 import { PodUnits } from './pod-units.js';
 import { RootfsMount } from './rootfs-mount.js';
 
-/** Brings sandboxes of persisted pods back. Runs at boot, one process for each pod and no agent beside them. */
+/**
+ * Brings sandboxes of persisted pods back. Runs at boot, one process for each pod and no agent beside them, or in an agent
+ * that takes over what did not come to its end.
+ */
 @injectable()
 export class SystemdSandboxRestorer implements SandboxRestorer {
   constructor(
@@ -40,13 +43,18 @@ export class SystemdSandboxRestorer implements SandboxRestorer {
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
+  async isOpen(podUid: string): Promise<boolean> {
+    if (!this.units.hasPod(podUid)) return false;
+    const newest = this.newestOf(podUid);
+    if (newest === undefined) return false;
+    // One of this boot that is not ready any more has ended, and is none to come back.
+    return this.units.isRestoring(podUid) || newest.bootId !== (await readBootId(this.host));
+  }
+
   async restore(podUid: string, { signal }: CallOptions = {}): Promise<PodSandboxStatus | undefined> {
-    const newest = this.sandboxes
-      .list()
-      .filter(({ metadata }) => metadata.uid === podUid)
-      .toSorted((a, b) => b.metadata.attempt - a.metadata.attempt)[0];
-    if (newest === undefined || !newest.persist || newest.stopping || !newest.created) return undefined;
-    if ((await this.sandboxes.verify(newest.id)) && this.isReleased(newest)) return undefined;
+    const newest = this.newestOf(podUid);
+    if (newest === undefined || (await this.isBack(newest))) return undefined;
+    await this.units.beginRestore(podUid);
     await this.exclusively(async () => {
       const record = await this.sandboxes.restore(newest.id, signal);
       this.logger.info('a sandbox is back', { id: newest.id, podUid, slice: record.cgroupParent });
@@ -62,34 +70,49 @@ export class SystemdSandboxRestorer implements SandboxRestorer {
         details: { id: sandboxId },
       });
     }
+    const records = this.store.list({ sandboxId });
+    for (const record of records) await this.noteLost(record);
+    const released = newestOfEachName(records).filter((record) => this.startsAgain(sandbox, record));
     await this.exclusively(async () => {
-      for (const record of this.store.list({ sandboxId })) await this.releaseContainer(sandbox, record);
+      for (const { id } of released) await this.rootfs.ensure(id);
     }, signal);
-  }
-
-  /** Whether its containers were let start in this boot. */
-  private isReleased({ id }: SandboxRecord): boolean {
-    return this.store
-      .list({ sandboxId: id })
-      .filter((record) => this.units.hasContainer(record.id))
-      .every((record) => existsSync(this.host.hostPath(this.layout.container(record.id).exitDir)));
-  }
-
-  private async releaseContainer(sandbox: SandboxRecord, record: ContainerRecord): Promise<void> {
-    const { started, lines } = this.store.attempts(record.id);
-    // Its unit has not started in this boot yet: what it says to have started ended with the boot before.
-    if (started !== undefined && this.units.hasContainer(record.id)) {
-      const number = (lines.at(-1)?.number ?? -1) + 1;
-      await this.store.addAttempt(record.id, lostAttemptLine(number, started, this.clock.nowMs()));
+    for (const { id } of released) {
+      // Its unit starts only where this is.
+      const { exitDir } = this.layout.container(id);
+      await mkdir(this.host.hostPath(exitDir), { recursive: true, mode: 0o700 });
     }
-    if (!this.units.covers(sandbox, record) || !this.units.hasContainer(record.id)) return;
-    const last = this.store.attempts(record.id).lines.at(-1);
-    const [attempt] = last === undefined ? [] : toAttempts([last]);
-    if (attempt !== undefined && !restartsAfter(record.config.restart, attempt, last)) return;
-    await this.rootfs.ensure(record.id);
-    // Its unit starts only where this is.
-    const { exitDir } = this.layout.container(record.id);
-    await mkdir(this.host.hostPath(exitDir), { recursive: true, mode: 0o700 });
+    await this.units.endRestore(sandbox.metadata.uid);
+    await this.units.startContainers(released.map(({ id }) => id));
+  }
+
+  /** The pod's sandbox, where it is one that comes back. */
+  private newestOf(podUid: string): SandboxRecord | undefined {
+    const newest = this.sandboxes
+      .list()
+      .filter(({ metadata }) => metadata.uid === podUid)
+      .toSorted((a, b) => b.metadata.attempt - a.metadata.attempt)[0];
+    return newest?.persist && newest.created && !newest.stopping ? newest : undefined;
+  }
+
+  /** Whether it is of this boot, and its containers were let start. */
+  private async isBack({ id, metadata }: SandboxRecord): Promise<boolean> {
+    return (await this.sandboxes.verify(id)) && !this.units.isRestoring(metadata.uid);
+  }
+
+  /** While its unit cannot have started in this boot: what it says to have started ended with the boot before. */
+  private async noteLost({ id }: ContainerRecord): Promise<void> {
+    const { started, lines } = this.store.attempts(id);
+    if (started === undefined || !this.units.hasContainer(id)) return;
+    if (existsSync(this.host.hostPath(this.layout.container(id).exitDir))) return;
+    const number = (lines.at(-1)?.number ?? -1) + 1;
+    await this.store.addAttempt(id, lostAttemptLine(number, started, this.clock.nowMs()));
+  }
+
+  private startsAgain(sandbox: SandboxRecord, record: ContainerRecord): boolean {
+    if (!this.units.covers(sandbox, record) || !this.units.hasContainer(record.id)) return false;
+    const line = this.store.attempts(record.id).lines.at(-1);
+    const [attempt] = line === undefined ? [] : toAttempts([line]);
+    return attempt === undefined || restartsAfter(record.config.restart, attempt, line);
   }
 
   /** What pods share on the host is made by one process at a time. */
@@ -97,4 +120,14 @@ export class SystemdSandboxRestorer implements SandboxRestorer {
     await mkdir(this.host.hostPath(this.layout.runDir), { recursive: true, mode: 0o700 });
     await this.lock.run(join(this.layout.runDir, 'restore.lock'), work, signal);
   }
+}
+
+/** Of containers that followed one another the last: those before it have ended for good. */
+function newestOfEachName(records: readonly ContainerRecord[]): readonly ContainerRecord[] {
+  const attemptOf = ({ config }: ContainerRecord) => config.metadata.attempt;
+  const newest = new Map<string, ContainerRecord>();
+  for (const record of records.toSorted((a, b) => attemptOf(a) - attemptOf(b))) {
+    newest.set(record.config.metadata.name, record);
+  }
+  return [...newest.values()];
 }

@@ -1,5 +1,6 @@
 // A pod's sandbox: namespaces, network, /dev/shm, files of /etc, and the record of it. Start reading at
 // sandbox-manager.ts, then sandbox-builder.ts; CNI by itself is in cni/.
+export { readBootId } from './boot-id.js';
 export { CniClient } from './cni/cni-client.js';
 export { type CniNetwork, type CniPluginConfig, type JsonObject, parseCniNetwork } from './cni/cni-config.js';
 export type { CniAttachment } from './cni/cni-invocation.js';

@@ -157,6 +157,14 @@ describe('a job', () => {
     await manager.killUnit(UNIT, { who: 'all', signal: 9 });
   });
 
+  it('is not waited for when the caller does not want to', async () => {
+    const { systemd, manager } = await setUp();
+    const asked = systemd.called('StartUnit');
+    await manager.startUnit(UNIT, { wait: false });
+    expect((await asked).body).toEqual([UNIT, 'replace']);
+    systemd.endJob(1, 'failed');
+  });
+
   it('is cancelled in systemd when it takes too long', async () => {
     const { systemd, manager } = await setUp();
     expect((await errorOf(manager.startUnit(UNIT, { timeoutMs: 20 }))).kind).toBe('timeout');

@@ -198,16 +198,18 @@ export class DbusSystemdManager implements SystemdManager {
     member: string,
     signature: string,
     body: readonly BusValue[],
-    { timeoutMs, signal }: JobOptions,
+    { timeoutMs, signal, wait = true }: JobOptions,
   ): Promise<void> {
-    const { job, end } = await this.jobs.run(
-      async () => String((await this.bus.call(managerCall(member, signature, body)))[0]),
-      {
-        what: `${member} of ${unit}`,
-        ...(timeoutMs === undefined ? {} : { timeoutMs }),
-        ...(signal === undefined ? {} : { signal }),
-      },
-    );
+    const ask = async () => String((await this.bus.call(managerCall(member, signature, body)))[0]);
+    if (!wait) {
+      await ask();
+      return;
+    }
+    const { job, end } = await this.jobs.run(ask, {
+      what: `${member} of ${unit}`,
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+      ...(signal === undefined ? {} : { signal }),
+    });
     if (end === 'done') return;
     if (end === 'lost') await this.decideByState(verb, unit, job);
     else throw jobFailed(verb, unit, end, { job, ...(await this.failureOf(unit)) });

@@ -19,6 +19,8 @@ export interface JobOptions {
   readonly timeoutMs?: number;
   /** Cancels the job. */
   readonly signal?: AbortSignal;
+  /** False: resolves when systemd has taken the job on, whatever comes of it. Default true. */
+  readonly wait?: boolean;
 }
 
 export interface UnitFileOptions {
