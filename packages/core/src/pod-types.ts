@@ -27,7 +27,11 @@ export interface PodContainer {
   readonly createdAtMs: number;
   /** Starts after the first one, over all containers of this name. */
   readonly restartCount: number;
-  /** Every run that is remembered, oldest first. */
+  /**
+   * The last runs, oldest first: those of the newest container and of the one before it, which PodRuntime keeps. One that
+   * PodRuntime restarts has one run each, so there are two at most; one that the backend restarts has as many as the
+   * backend remembers (`systemd`: 50). `restartCount` counts all.
+   */
   readonly attempts: readonly ContainerAttempt[];
   readonly nextStartAtMs?: number;
   /** An app container that runs and whose readiness probe, if it has one, succeeds; an init container that has ended well. */
