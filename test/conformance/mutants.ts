@@ -1,6 +1,6 @@
 // Deliberately broken backends: for every method of the contracts at least one way to get it wrong, and the case that
 // has to notice.
-import { PassThrough } from 'node:stream';
+import { PassThrough, type Readable } from 'node:stream';
 import type {
   AttachSession,
   ContainerConfig,
@@ -58,6 +58,18 @@ function bound(session: AttachSession): AttachSession {
     detach: () => session.detach(),
     resize: (size) => session.resize(size),
   };
+}
+
+/** A stream's beginning: the rest of it is lost. */
+function cut(stream: Readable): PassThrough {
+  const beginning = new PassThrough();
+  let left = 100_000;
+  stream.on('data', (chunk: Buffer) => {
+    beginning.write(chunk.subarray(0, Math.max(left, 0)));
+    left -= chunk.length;
+  });
+  stream.once('end', () => beginning.end());
+  return beginning;
 }
 
 /** Fails with this error when the thing is gone, as a careless backend does. */
@@ -638,6 +650,16 @@ export const serviceMutants: Mutants<RuntimeService> = {
       }),
     },
     {
+      what: 'the output is cut',
+      fails: 'exec/slow-reader',
+      members: (service) => ({
+        exec: async (...args) => {
+          const session = await service.exec(...args);
+          return broken(session, { stdout: cut(session.stdout) });
+        },
+      }),
+    },
+    {
       what: 'it cannot be resized',
       fails: 'exec/resize',
       members: (service) => ({
@@ -778,6 +800,16 @@ export const serviceMutants: Mutants<RuntimeService> = {
       fails: 'attach/detach',
       members: (service) => ({
         attach: async (id, options) => ({ ...bound(await service.attach(id, options)), detach: NOTHING }),
+      }),
+    },
+    {
+      what: 'the output is cut',
+      fails: 'attach/slow-reader',
+      members: (service) => ({
+        attach: async (id, options) => {
+          const session = await service.attach(id, options);
+          return { ...bound(session), stdout: cut(session.stdout) };
+        },
       }),
     },
     {
