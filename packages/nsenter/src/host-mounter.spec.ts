@@ -266,6 +266,28 @@ describe('a mount whose helper may leave a daemon', () => {
   });
 });
 
+describe('a systemd that gives no scope now', () => {
+  it.each(['Failed to start transient scope unit: Connection timed out', 'it took longer than 10000 ms'])(
+    'is asked again for the next mount: %s',
+    async (reason) => {
+      let isBusy = true;
+      const mounter = new TestMounter((line) =>
+        isBusy && line.includes('systemd-run') ? failed(reason, 1) : undefined,
+      );
+      await mounter.mount('/s', '/t', 'fuse.x');
+      await mounter.mount('/s', '/u', 'fuse.x');
+      expect(mounter.warnings).toEqual([expect.stringContaining(reason), expect.stringContaining(reason)]);
+      isBusy = false;
+      await mounter.mount('/s', '/v', 'fuse.x');
+      expect(mounter.lines.filter((line) => line.endsWith('fuse.x -- /s /t'))).toEqual([
+        'mount -t fuse.x -- /s /t',
+      ]);
+      expect(mounter.lines.at(-1)).toMatch(/^\/usr\/bin\/systemd-run .* -t fuse\.x -- \/s \/v$/);
+      expect(mounter.warnings).toHaveLength(2);
+    },
+  );
+});
+
 describe('unmounting', () => {
   /** As the kernel: the uppermost mount goes. */
   const unmounting = (line: string, self: () => TestMounter) => {

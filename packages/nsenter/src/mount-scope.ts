@@ -4,6 +4,9 @@ import type { HostCommand, HostExecutor } from './host-executor.js';
 /** How long systemd may take to answer, in milliseconds. */
 const PROBE_TIMEOUT_MS = 10_000;
 
+/** systemd-run's word for a machine whose first process is another. */
+const NOT_BOOTED = /not been booted with systemd/;
+
 /**
  * Runs commands in scopes of the host's systemd: what they leave behind is in a cgroup of its own then, which does not
  * end with the agent's unit.
@@ -17,7 +20,8 @@ export class MountScope {
   ) {}
 
   /**
-   * The command inside a scope; unchanged where systemd does not run, with a warning the first time.
+   * The command inside a scope; unchanged where systemd does not run, with a warning the first time. Where systemd runs
+   * and gives no scope now, it is unchanged with a warning each time, and the next command asks again.
    * @param description for whoever lists units: every user of the host can read it
    */
   async wrap(command: HostCommand, description: string): Promise<HostCommand> {
@@ -38,6 +42,7 @@ export class MountScope {
     const path = await this.executor.which('systemd-run');
     const why = path === undefined ? 'the host has no systemd-run' : await this.#whyNotRunning(path);
     if (why === undefined) return path;
+    if (path !== undefined && !NOT_BOOTED.test(why)) this.#probe = undefined;
     this.logger.warn(
       'File systems are mounted without a systemd scope: a daemon that a mount starts (FUSE) can end with the agent.',
       { reason: why },

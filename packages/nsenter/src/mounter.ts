@@ -58,7 +58,7 @@ export interface Mounter {
    *
    * A file system whose mount helper may leave a daemon behind (FUSE, network file systems) is mounted in a systemd
    * scope of its own, so that the daemon outlives the agent and its unit. Without a running systemd it is mounted
-   * plainly, with one warning.
+   * plainly, with one warning; where systemd fails to give a scope, with a warning for each mount.
    * @param source a device, a directory or file, or any word
    * @param fstype absent: found by mount(8), or not needed
    * @param options as for `mount -o`, one each
