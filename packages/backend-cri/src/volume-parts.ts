@@ -7,7 +7,7 @@ import {
   PodwrightError,
   relativePathProblem,
 } from '@podwright/core';
-import { HostExecutor, Mounter } from '@podwright/nsenter';
+import { Mounter } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { BackendLayout, BackendLayoutToken } from './backend-layout.js';
 import { openPart } from './open-part.js';
@@ -17,7 +17,6 @@ import { openPart } from './open-part.js';
 export class VolumeParts {
   constructor(
     @inject(BackendLayoutToken) private readonly layout: BackendLayout,
-    @inject(HostExecutor) private readonly host: HostExecutor,
     @inject(Mounter) private readonly mounter: Mounter,
   ) {}
 
@@ -87,10 +86,10 @@ export class VolumeParts {
     }
     // By the handle, which mount(8) would otherwise replace by the path that it has now.
     const source = `/proc/${process.pid}/fd/${part.fd}`;
-    await this.host.run({
-      command: 'mount',
-      args: ['--no-canonicalize', '--rbind', source, place],
-      ...(options.signal ? { signal: options.signal } : {}),
+    const { signal } = options;
+    await this.mounter.mount(source, place, undefined, ['rbind'], {
+      noCanonicalize: true,
+      ...(signal ? { signal } : {}),
     });
     const mounted = await stat(place);
     if (mounted.ino === wanted.ino && mounted.dev === wanted.dev) return;

@@ -169,6 +169,15 @@ describe('a mount', () => {
     ]);
   });
 
+  it('of what is held open is done and remounted by the handle', async () => {
+    const mounter = new TestMounter(binding);
+    await mounter.mount('/proc/1/fd/3', '/t', undefined, ['rbind', 'ro'], { noCanonicalize: true });
+    expect(mounter.lines).toEqual([
+      'mount --no-canonicalize -o rbind -- /proc/1/fd/3 /t',
+      'mount --no-canonicalize -o remount,bind,ro -- /proc/1/fd/3 /t',
+    ]);
+  });
+
   it.each(['remount', '--make-rshared'])('that fails at %s leaves nothing', async (step) => {
     const mounter = new TestMounter((line, self) => {
       if (line.startsWith('umount')) self().table = ROOT + row(2, '/t/old');

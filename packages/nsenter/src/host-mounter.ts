@@ -67,9 +67,9 @@ export abstract class HostMounter implements Mounter, UsesHostPrograms {
     target: string,
     fstype: string | undefined,
     options: readonly string[] = [],
-    { sensitiveOptions = [], signal }: MountCallOptions = {},
+    { sensitiveOptions = [], noCanonicalize = false, signal }: MountCallOptions = {},
   ): Promise<void> {
-    const plan = bindPlan({ source, target, fstype, options, sensitiveOptions });
+    const plan = bindPlan({ source, target, fstype, options, sensitiveOptions, noCanonicalize });
     const secrets = sensitiveTexts(sensitiveOptions);
     const call = { secrets, ...(signal ? { signal } : {}) };
     const before = new Set((await this.list()).map(({ id }) => id));

@@ -17,6 +17,7 @@ describe('arguments of mount(8)', () => {
     [{ ...at, fstype: 'tmpfs', options: ['ro', 'size=1k'] }, '-t tmpfs -o ro,size=1k -- /s /t'],
     [{ ...at, options: ['ro'], sensitiveOptions: ['password=x'] }, '-o ro,password=x -- /s /t'],
     [{ ...at, options: [], sensitiveOptions: ['password=x'] }, '-o password=x -- /s /t'],
+    [{ ...at, options: ['rbind'], noCanonicalize: true }, '--no-canonicalize -o rbind -- /s /t'],
     [{ source: '-o', target: '-t', options: [] }, '-- -o -t'],
   ])('%j: %s', (request, expected) => expect(mountArguments(request).join(' ')).toBe(expected));
 
@@ -50,8 +51,13 @@ describe('steps of a mount with options', () => {
 
   it('of a bind are without type, and sensitive ones come with the remount', () => {
     const plan = bindPlan({ ...at, fstype: 'none', options: ['bind'], sensitiveOptions: ['x=1'] });
-    expect(plan.first).toEqual({ ...at, options: ['bind'] });
-    expect(plan.remount).toEqual({ ...at, options: ['remount', 'bind'], sensitiveOptions: ['x=1'] });
+    expect(plan.first).toEqual({ ...at, noCanonicalize: false, options: ['bind'] });
+    expect(plan.remount).toEqual({
+      ...at,
+      noCanonicalize: false,
+      options: ['remount', 'bind'],
+      sensitiveOptions: ['x=1'],
+    });
   });
 
   it.each([

@@ -7,6 +7,7 @@ export interface MountRequest {
   readonly fstype?: string | undefined;
   readonly options: readonly string[];
   readonly sensitiveOptions?: readonly string[];
+  readonly noCanonicalize?: boolean;
 }
 
 /** The steps of a mount, in this order. */
@@ -53,9 +54,11 @@ export function mountArguments({
   fstype,
   options,
   sensitiveOptions = [],
+  noCanonicalize = false,
 }: MountRequest): string[] {
   const all = [...options, ...sensitiveOptions];
   return [
+    ...(noCanonicalize ? ['--no-canonicalize'] : []),
     ...(fstype === undefined || fstype === '' ? [] : ['-t', fstype]),
     ...(all.length === 0 ? [] : ['-o', all.join(',')]),
     '--',
@@ -71,7 +74,8 @@ export function propagationArguments(target: string, propagation: Propagation): 
 
 /** Takes a request apart into steps that the kernel can do. */
 export function bindPlan(request: MountRequest): MountPlan {
-  const { source, target, sensitiveOptions = [] } = request;
+  const { source, target, sensitiveOptions = [], noCanonicalize = false } = request;
+  const paths = { source, target, noCanonicalize };
   const propagations = request.options.filter(isPropagation);
   const others = request.options.filter((option) => option !== '' && !isPropagation(option));
   const isRemount = others.includes('remount');
@@ -80,10 +84,10 @@ export function bindPlan(request: MountRequest): MountPlan {
   // `defaults` and `rw` ask for nothing that a bind mount has not, but `rw` lifts the `ro` of its source.
   const rest = others.filter((option) => !['bind', 'rbind', 'defaults'].includes(option));
   return {
-    first: { source, target, options: [bind] },
+    first: { ...paths, options: [bind] },
     ...(rest.length + sensitiveOptions.length === 0
       ? {}
-      : { remount: { source, target, options: ['remount', 'bind', ...rest], sensitiveOptions } }),
+      : { remount: { ...paths, options: ['remount', 'bind', ...rest], sensitiveOptions } }),
     propagations,
   };
 }

@@ -24,6 +24,11 @@ export interface MountCallOptions extends MounterCallOptions {
    * logs. While the mount command runs, every user of the host can read its command line: a credentials file is better.
    */
   readonly sensitiveOptions?: readonly string[];
+  /**
+   * The kernel gets source and target as they are, without mount(8) looking first where links lead: for a source such as
+   * `/proc/PID/fd/N`, which holds what was opened, and whose path may mean something else by now.
+   */
+  readonly noCanonicalize?: boolean;
 }
 
 export interface UnmountCallOptions extends MounterCallOptions {
