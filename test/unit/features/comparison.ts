@@ -75,7 +75,7 @@ export const comparison: readonly ComparisonRow[] = [
   },
   {
     what: 'growing delay of restarts',
-    how: '10 s to 5 min, by systemd, also while no agent lives',
+    how: '10 s to 5 min, by systemd, also while no agent lives; by the agent for what has a liveness or startup probe or postStart',
     by: ['spec.restartPolicy'],
     others: ['no', KUBELET, '–', '–'],
   },

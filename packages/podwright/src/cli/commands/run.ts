@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
 import { defineCommand, type FormatFlags, formatOption } from '../define-command.js';
-import { fieldsForAgent } from '../needs-agent.js';
+import { agentWarning } from '../needs-agent.js';
 import { note, print, printData } from '../output.js';
 import { collect, collectKeyValue } from '../parse/key-value.js';
 import { objectsFor, readManifestFile } from '../parse/manifest-file.js';
@@ -61,7 +61,8 @@ export async function run(
       ...(persist ? { persist } : {}),
     });
     results.push(result);
-    await warnOfAgent(context, pod);
+    const warning = agentWarning(pod, runtime.features.supervisedRestart);
+    if (warning !== undefined) await note(context, warning);
     if (output === undefined) await print(context, `${result.namespace}/${result.name} ${result.uid}`);
   }
   if (output !== undefined) await printData(context, output, results);
@@ -71,16 +72,6 @@ export async function run(
       `the backend ${runtime.type} only simulates: the pod ends with this command, and nothing of it is kept.`,
     );
   }
-}
-
-async function warnOfAgent(context: CliContext, pod: Pod): Promise<void> {
-  const fields = fieldsForAgent(pod);
-  if (fields.length === 0) return;
-  const { namespace, name } = pod.metadata;
-  await note(
-    context,
-    `warning: when this command has ended nobody acts on ${fields.join(', ')} of ${namespace}/${name}: that takes a living agent. Put the manifest into a directory and run "podwright agent --manifests DIR".`,
-  );
 }
 
 async function podsOf(

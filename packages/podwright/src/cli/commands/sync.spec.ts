@@ -71,6 +71,21 @@ describe('sync', () => {
     expect([bad.exitCode, bad.stderr]).toEqual([1, expect.stringContaining('before its containers started')]);
   });
 
+  it('warns of what takes a living agent', async () => {
+    const livenessProbe = { exec: { command: ['true'] } };
+    const { exitCode, stdout, stderr } = await sync(manifest({ containers: [running({ livenessProbe })] }));
+    expect([exitCode, stderr]).toEqual([
+      0,
+      expect.stringMatching(
+        /^podwright: warning: .*containers\[a\]\.livenessProbe, nor starts a of default\/web again: .*podwright agent --manifests/m,
+      ),
+    ]);
+    expect(stdout).not.toContain('warning');
+    expect((await sync(manifest({ containers: [running()] }, { name: 'plain' }))).stderr).not.toContain(
+      'warning',
+    );
+  });
+
   it('is refused where no pod can come back after a reboot', async () => {
     const { exitCode, stderr } = await sync(manifest({ containers: [running()] }), '--persist');
     expect([exitCode, stderr]).toEqual([1, expect.stringContaining('brings no pods back after a reboot')]);

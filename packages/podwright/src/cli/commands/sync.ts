@@ -11,6 +11,7 @@ import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
 import { defineCommand, type FormatFlags, formatOption } from '../define-command.js';
 import { ExitCode } from '../exit-codes.js';
+import { agentWarning } from '../needs-agent.js';
 import { note, print, printData } from '../output.js';
 import { objectsFor, readManifestFile } from '../parse/manifest-file.js';
 import { forEach } from './for-each.js';
@@ -50,6 +51,8 @@ async function sync(context: CliContext, path: string, { output, persist }: Sync
     });
     results.push({ ...result, actions: result.actions.map(toData) });
     if (output === undefined) await printActions(context, pod, result.actions);
+    const warning = agentWarning(pod, runtime.features.supervisedRestart);
+    if (warning !== undefined) await note(context, warning);
     if (result.actions.some(({ error }) => error !== undefined)) failed = true;
     else if (!(await isInitialized(context, runtime, pod))) failed = true;
   });
