@@ -157,7 +157,7 @@ describe('an agent that starts while pods come back', () => {
     });
 
     it('takes them over', () => {
-      expect(systemd.calls).toEqual([`join ${RESTORE}`, `stop ${RESTORE}`]);
+      expect(systemd.calls).toEqual([`join ${RESTORE}`, `stop ${RESTORE}`, `reset ${RESTORE}`]);
       expect(units.isRestoring(UID)).toBe(true);
     });
 

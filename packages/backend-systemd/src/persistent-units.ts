@@ -184,6 +184,8 @@ export class PersistentUnits {
           this.logger.warn(`A pod has not come back by itself: ${messageOf(error)}`, { unit: name });
           await this.mark(name);
           await this.manager.stopUnit(name);
+          // What ends a oneshot by its signal has failed, to systemd.
+          await this.manager.resetFailedUnit(name);
           this.taken.push(name);
         }
       }),
