@@ -1086,6 +1086,19 @@ export const runtimeMutants: Mutants<ContainerRuntime> = {
         },
       }),
     },
+    {
+      what: 'a job that was killed counts as done',
+      fails: 'sync/killed-job-again',
+      members: (runtime) => ({
+        syncPod: async (pod, options) => {
+          const { uid, name, namespace } = pod.metadata;
+          const known = (await runtime.getPods({ all: true })).find((each) => each.uid === uid);
+          return known?.phase === 'Succeeded'
+            ? { uid, name, namespace, ips: known.ips, actions: [] }
+            : runtime.syncPod(pod, options);
+        },
+      }),
+    },
   ],
   killPod: [
     { what: 'does nothing', fails: 'pods/kill', members: () => ({ killPod: NOTHING }) },

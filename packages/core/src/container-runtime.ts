@@ -65,6 +65,8 @@ export interface ContainerRuntime {
   /**
    * Makes a pod be as its manifest says: starts it if it is not there, restarts what ended or changed, ends what the
    * manifest no longer has, and touches nothing else. Failed actions are in the result; the rest is done all the same.
+   * A pod that was killed is wanted again: what had not ended by itself is started whatever the restart policy. What ended as
+   * a whole (`PodSummary.reason`) stays so until it is removed.
    * @throws PodwrightError kind `invalid-manifest`, `unsupported`, …: what `runPod` throws before it makes anything
    */
   syncPod(pod: Pod, options?: RunPodOptions): Promise<SyncPodResult>;

@@ -116,7 +116,7 @@ export interface PodRecord {
   /** Why the pod as a whole was ended, e.g. `Evicted`, `DeadlineExceeded`. */
   readonly reason?: string;
   readonly message?: string;
-  /** Containers that were ended to be started again whatever the policy, and were not yet. */
+  /** Containers that did not end by themselves and have no successor yet: they are started whatever the policy. */
   readonly owed?: readonly string[];
   /** Containers that were ended because a probe had failed, and have no successor yet: they count as failed. */
   readonly unhealthy?: readonly string[];

@@ -1,4 +1,5 @@
-import type { ContainerStatus, PodAction, PodRecord } from '@podwright/core';
+import { type ContainerStatus, isSidecar, type PodAction, type PodRecord } from '@podwright/core';
+import { newestContainer } from './pod-views.js';
 
 /**
  * A pod's record with what it has to know before these actions are done, so that another agent can go on in their middle:
@@ -21,6 +22,22 @@ export function withEnds(
     : kills.flatMap(({ container }) => (starts.has(container) ? [container] : []));
   const unhealthy = kills.flatMap((kill) => (kill.unhealthy ? [kill.container] : []));
   return withNames(withNames(record, 'owed', owed), 'unhealthy', unhealthy);
+}
+
+/**
+ * A pod's record when the pod is killed: what has not ended by itself is owed to whoever wants the pod again. That is
+ * nothing when an init container has failed it for good.
+ * @param containers all of the pod, before the kill
+ */
+export function withBrokenOff(record: PodRecord, containers: readonly ContainerStatus[]): PodRecord {
+  const { restartPolicy, initContainers, containers: apps } = record.manifest.spec;
+  const hasEnded = (name: string) => newestContainer(containers, name)?.state === 'exited';
+  const hasFailed = initContainers
+    .filter((init) => !isSidecar(init) && hasEnded(init.name))
+    .some(({ name }) => newestContainer(containers, name)?.attempts.at(-1)?.exitCode !== 0);
+  if (hasFailed && restartPolicy === 'Never') return record;
+  const open = apps.map(({ name }) => name).filter((name) => !hasEnded(name));
+  return withNames(record, 'owed', open);
 }
 
 /** A pod's record when a container's successor was made. The same one when nothing of it was noted. */

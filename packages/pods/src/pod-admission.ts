@@ -30,7 +30,7 @@ export class PodAdmission {
     };
   }
 
-  /** The record of a pod with the newest manifest of it. One that was killed is wanted again. */
+  /** The record of a pod with the newest manifest of it. One that was killed is wanted again, with what the kill broke off. */
   syncedRecord(manifest: Pod, options: RunPodOptions, before: PodRecord | undefined): PodRecord {
     const record = this.newRecord(manifest, options);
     if (!before) return { ...record, state: 'starting' };

@@ -15,6 +15,7 @@ import { inject, injectable } from 'inversify';
 import { callOptionsOf } from './call-options-of.js';
 import { ContainerStopper } from './container-stopper.js';
 import { ImageUses } from './image-uses.js';
+import { withBrokenOff } from './owed-containers.js';
 import { PodEventHub } from './pod-event-hub.js';
 import { PodImages } from './pod-images.js';
 
@@ -36,7 +37,10 @@ export class PodEnder {
   async kill(uid: string, options: StopOptions): Promise<void> {
     const record = await this.store.get(uid);
     // Written before anything is stopped: an agent that dies in the middle must not take it for a pod that should run.
-    if (record && record.state !== 'killed') await this.store.put({ ...record, state: 'killed' });
+    if (record && record.state !== 'killed') {
+      const containers = await this.service.listContainers({ podUid: uid }, callOptionsOf(options));
+      await this.store.put({ ...withBrokenOff(record, containers), state: 'killed' });
+    }
     await this.stopAll(uid, record, '', options);
   }
 

@@ -132,7 +132,7 @@ function restartTime(status: ContainerStatus, facts: PodFacts, backoff: RestartB
   const app = pod.spec.containers.find((container) => container.name === name);
   const container = app ?? pod.spec.initContainers.find((init) => init.name === name);
   if (!container || newestContainer(containers, name)?.id !== status.id) return undefined;
-  if (app) return restartAtMs(status, restartPolicyOf(pod, app, 'app', record.unhealthy), backoff);
+  if (app) return appRestartTime(status, app, record, backoff);
   // What init containers and sidecars are for has ended with the last app container.
   if (pod.spec.containers.every((each) => hasFinished(each, facts, backoff))) return undefined;
   return restartAtMs(status, restartPolicyOf(pod, container, 'init'), backoff);
@@ -145,8 +145,18 @@ function hasFinished(
 ): boolean {
   const status = newestContainer(containers, container.name);
   if (!record || (status?.state !== 'exited' && status?.state !== 'unknown')) return false;
-  const policy = restartPolicyOf(record.manifest, container, 'app', record.unhealthy);
-  return restartAtMs(status, policy, backoff) === undefined;
+  return appRestartTime(status, container, record, backoff) === undefined;
+}
+
+/** By the same rules as `computePodActions`. */
+function appRestartTime(
+  status: ContainerStatus,
+  app: Container,
+  { manifest, owed, unhealthy }: PodRecord,
+  backoff: RestartBackoff,
+): number | undefined {
+  if (owed?.includes(app.name)) return status.attempts.at(-1)?.finishedAtMs ?? status.createdAtMs;
+  return restartAtMs(status, restartPolicyOf(manifest, app, 'app', unhealthy), backoff);
 }
 
 function ownAnnotations(sandbox: PodSandboxStatus | undefined): StringMap {

@@ -261,6 +261,25 @@ export const syncCases = section('sync', {
       assert.equal((await t.runtime.getPodStatus({ uid })).phase, 'Running');
     },
   },
+  'killed-job-again': {
+    title: 'of a pod that was killed what had not ended by itself is started again, whatever the policy',
+    run: async (t) => {
+      for (const restartPolicy of ['OnFailure', 'Never']) {
+        const containers = [{ command: onTermExit(0) }, { name: 'done', command: exitWith(0) }];
+        const pod = t.pod(containers, { hostNetwork: true, restartPolicy });
+        const { uid } = await t.runPod(pod);
+        await t.line(t.runtime.getContainerLogs({ uid, container: 'c0' }, { follow: true }), 'ready');
+        await t.podStatus(uid, (status) => namesIn(status, 'exited').includes('done'), 'is half done');
+        await t.runtime.killPod({ uid });
+        const ended = await t.runtime.getPodStatus({ uid });
+        assert.equal(ended.phase, 'Succeeded');
+        assert.deepEqual(actionsOf(await sync(t, pod)), ['create-sandbox', 'start-container c0']);
+        const after = await t.runtime.getPodStatus({ uid });
+        assert.deepEqual([namesIn(after, 'running'), namesIn(after, 'exited')], [['c0'], ['done']]);
+        assert.deepEqual(actionsOf(await sync(t, pod)), []);
+      }
+    },
+  },
   'next-agent': {
     title: 'the next agent finds a synced pod as it was, and has nothing to do',
     run: async (t) => {

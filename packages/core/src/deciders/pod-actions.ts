@@ -41,7 +41,7 @@ export interface PodActionsInput {
   readonly health: (container: ContainerStatus) => ContainerHealth;
   /** Limits that were changed since a container or a sandbox was made, by its id. */
   readonly resized: Readonly<Record<string, ContainerResources>>;
-  /** Names of containers that were ended to be started again whatever the policy, and were not yet. */
+  /** Names of containers that did not end by themselves, are to be started whatever the policy, and were not yet. */
   readonly owed: readonly string[];
   /** Names of containers that were ended because a probe had failed, and have no successor yet. */
   readonly unhealthy: readonly string[];
