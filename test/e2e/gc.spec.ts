@@ -150,6 +150,37 @@ it('finds every kind of leftover, tells it in a dry run, marks it, and removes i
   expect(await leftBehind(before, folder, foreign)).toEqual([]);
 });
 
+it('a lost pod that was to come back leaves no unit file, link or setting, and those of others stay', async () => {
+  const units = '/etc/systemd/system';
+  const files = () =>
+    [units, `${units}.control`]
+      .filter((directory) => existsSync(directory))
+      .flatMap((directory) => readdirSync(directory, { encoding: 'utf8', recursive: true }))
+      .filter((name) => name.includes('podwright-'));
+  const others = files();
+  const first = await newAgent();
+  const pod = testPod('back', [shell('main', 'sleep 100000')], { restartPolicy: 'Always' });
+  await first.runtime.runPod(pod, { persist: true });
+  const [container] = await first.service.listContainers();
+  await first.service.updateContainerResources(container?.id ?? '', { pidsLimit: 100 });
+  const foreign = join(units, `podwright-${newId()}.service`);
+  writeFileSync(foreign, '[Service]\nWorkingDirectory=/elsewhere\nExecStart=/bin/true\n');
+  onTestFinished(() => rmSync(foreign, { force: true }));
+  await first[Symbol.asyncDispose]();
+  agent = undefined;
+  for (const name of ['pods', 'containers', 'sandboxes'])
+    rmSync(join(first.layout.stateDir, name), { recursive: true });
+  await newAgent();
+  const { removed } = await collect(NOTHING_ELSE, { orphanGraceMs: 0 });
+  expect(removed).toContain(`unit file ${join(units, `podwright-${container?.id}.service`)}`);
+  expect(removed.filter((what) => /^unit file .*podwright-pod-.*-sandbox\.service$/.test(what))).toHaveLength(
+    1,
+  );
+  expect(existsSync(foreign)).toBe(true);
+  rmSync(foreign);
+  expect(files()).toEqual(others);
+});
+
 it.each(['rm', 'gc'] as const)(
   'a pod whose sandbox has a broken record is removed whole by %s',
   async (how) => {

@@ -28,6 +28,7 @@ let systemd: FakeSystemd;
 let store: ContainerStore;
 let nowMs: number;
 let found: Orphan[];
+let foundFiles: Orphan[];
 let podsWithVolumes: Set<string>;
 let askedInUse: (id: string) => boolean;
 
@@ -56,9 +57,11 @@ function newCollector(): OrphanCollector {
   const units = Reflect.construct(UnitOrphans, [fakeHost(), layout, systemd, sandboxes, slices, store]);
   const files = Reflect.construct(FileOrphans, [fakeHost(), layout, store, volumes]);
   const marks = new OrphanMarksFile(fakeHost(), layout, silentLogger);
+  const unitFiles = { find: async () => foundFiles };
   const images = { find: async () => [] };
   return Reflect.construct(OrphanCollector, [
     units,
+    unitFiles,
     files,
     sandboxes,
     store,
@@ -75,6 +78,7 @@ beforeEach(async () => {
   store = new ContainerStore(fakeHost(), layout);
   nowMs = 1_000_000;
   found = [];
+  foundFiles = [];
   podsWithVolumes = new Set();
   await store.load();
   await store.add(containerRecord({ id: KNOWN }), { ociConfig: '', launch: '', record: '' });
@@ -204,6 +208,12 @@ it('removes a slice after its own units in it; when one of those stays, it tells
     `unit ${name}`,
     'slice podwright-podgone.slice',
   ]);
+});
+
+it('removes unit files after the units', async () => {
+  const name = unit(ORPHAN);
+  foundFiles = [{ what: 'unit file /x', remove: async () => undefined }];
+  expect((await newCollector().collect(AT_ONCE)).removed).toEqual([`unit ${name}`, 'unit file /x']);
 });
 
 it('removes volumes of pods that nobody knows, and none when it is not told who knows', async () => {

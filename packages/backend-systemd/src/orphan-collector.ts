@@ -15,6 +15,7 @@ import { inject, injectable } from 'inversify';
 import { ContainerStore } from './container-store.js';
 import { FileOrphans } from './file-orphans.js';
 import { OrphanMarksFile } from './orphan-marks-file.js';
+import { UnitFileOrphans } from './unit-file-orphans.js';
 import { UnitOrphans } from './unit-orphans.js';
 
 /** Marks what has no owner, and sweeps what had none for the whole grace; in each part one failure stops nothing else. */
@@ -22,6 +23,7 @@ import { UnitOrphans } from './unit-orphans.js';
 export class OrphanCollector {
   constructor(
     @inject(UnitOrphans) private readonly units: UnitOrphans,
+    @inject(UnitFileOrphans) private readonly unitFiles: UnitFileOrphans,
     @inject(FileOrphans) private readonly files: FileOrphans,
     @inject(SandboxManager) private readonly sandboxes: SandboxManager,
     @inject(ContainerStore) private readonly store: ContainerStore,
@@ -38,6 +40,7 @@ export class OrphanCollector {
     // What runs goes before what it stands on.
     const parts: readonly (readonly [string, () => Promise<readonly Orphan[]>])[] = [
       ['units', () => this.units.find()],
+      ['unit files', () => this.unitFiles.find()],
       ['directories of containers', () => this.files.ofContainers()],
       ['sandboxes', () => this.sandboxes.findOrphans((id) => this.hasContainers(id))],
       ['volumes', () => this.files.volumesOfPods(isKnownPod)],

@@ -49,6 +49,7 @@ import { SandboxInterfaces } from './sandbox-interfaces.js';
 import { StateAccess, StateLoader } from './state-loader.js';
 import { SystemdRuntimeService } from './systemd-runtime-service.js';
 import { SystemdSandboxRestorer } from './systemd-sandbox-restorer.js';
+import { UnitFileOrphans } from './unit-file-orphans.js';
 import { UnitInfraProcess } from './unit-infra-process.js';
 import { UnitOrphans } from './unit-orphans.js';
 import { UserNamespaces } from './user-namespaces.js';
@@ -108,6 +109,7 @@ export const backendModule: BackendModuleFactory = (context) => {
       UserNamespaces,
       OrphanMarksFile,
       UnitOrphans,
+      UnitFileOrphans,
       FileOrphans,
       OrphanCollector,
     ]) {
