@@ -151,6 +151,11 @@ export interface GcOptions extends CallOptions {
   readonly dryRun?: boolean;
   /** All pods are known to their sources: what belongs to a pod that is gone may go. Default false. */
   readonly allSourcesReady?: boolean;
+  /**
+   * Uids of pods that their source still has: the pod stays, and of each of its containers the last one, whatever the
+   * policy says. Without it such a pod would be taken for one that has never run. Default: none.
+   */
+  readonly wanted?: ReadonlySet<string>;
   /** Removes images too, when their disk is fuller than this says. Absent: none. */
   readonly images?: ImageGcPolicy;
   /**

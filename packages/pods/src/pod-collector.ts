@@ -61,7 +61,7 @@ export class PodCollector {
     const decision = computeGc(policy, {
       nowMs: this.clock.nowMs(),
       allSourcesReady: options.allSourcesReady ?? false,
-      pods: facts.map((pod) => this.toGcPod(pod)),
+      pods: facts.map((pod) => this.toGcPod(pod, options)),
     });
     const containers = new Map(facts.flatMap((pod) => pod.containers.map((status) => [status.id, status])));
     for (const id of decision.containers) {
@@ -144,12 +144,13 @@ export class PodCollector {
     return groupPodFacts(await this.store.list(), sandboxes, containers);
   }
 
-  private toGcPod(facts: PodFacts): GcPod {
+  private toGcPod(facts: PodFacts, { wanted }: GcOptions): GcPod {
     const { uid, record, sandboxes, containers } = facts;
     return {
       uid,
       known: record !== undefined,
       preparing: this.locks.isStarting(uid) || isBeginning(facts),
+      wanted: wanted?.has(uid) ?? false,
       createdAtMs: record?.createdAtMs ?? sandboxes[0]?.createdAtMs ?? 0,
       containers: containers.map((status) => {
         const { id, metadata, createdAtMs, attempts } = status;

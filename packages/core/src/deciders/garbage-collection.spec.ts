@@ -18,7 +18,7 @@ function inState(state: GcContainer['state']): GcContainer {
 }
 
 function podOf(uid: string, containers: readonly GcContainer[], fields: Partial<GcPod> = {}): GcPod {
-  return { uid, known: true, preparing: false, createdAtMs: 0, containers, ...fields };
+  return { uid, known: true, preparing: false, wanted: false, createdAtMs: 0, containers, ...fields };
 }
 
 function gc(policy: GcPolicy, pods: readonly GcPod[], allSourcesReady = false) {
@@ -41,6 +41,15 @@ describe('computeGc', () => {
       podOf('b', [ended('init@500')], { preparing: true, known: false }),
     ];
     expect(gc(KEEP_NONE, pods, true)).toEqual({ containers: [], pods: [] });
+  });
+
+  it.each<[string, readonly GcContainer[], readonly string[]]>([
+    ['has ended', [ended('web@10'), ended('web@20'), ended('init@30')], ['web@20']],
+    ['runs again', [{ ...inState('running'), name: 'web', createdAtMs: NOW }, ended('web@10')], ['web@10']],
+    ['was ended before it had a container', [], []],
+  ])('keeps a wanted pod that %s, with the last container of each name', (_what, containers, removed) => {
+    const pod = podOf('a', containers, { wanted: true });
+    expect(gc(KEEP_NONE, [pod], true)).toEqual({ containers: removed, pods: [] });
   });
 
   it('keeps everything with negative maxima, except forgotten pods when all sources are ready', () => {

@@ -18,6 +18,8 @@ export interface GcPod {
   readonly known: boolean;
   /** Somebody is about to start it. */
   readonly preparing: boolean;
+  /** Its source still has it, see `GcOptions.wanted`. */
+  readonly wanted: boolean;
   readonly createdAtMs: number;
   readonly containers: readonly GcContainer[];
 }
@@ -33,7 +35,7 @@ export interface GcDecision {
  * What garbage collection removes, by the kubelet's rules: never what is being prepared or runs; what belongs to pods
  * that their owner has forgotten only when all owners have been heard; of the rest the oldest beyond the maximum for
  * each name in a pod, then beyond the maximum in all, evenly over the names. Only what ended before the minimum age.
- * A pod of which no container is left goes too.
+ * A pod of which no container is left goes too, unless it is wanted: such a one keeps the last of each name.
  * Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_gc.go.
  * @param policy negative maxima are no limit
  * @param state `nowMs`: the time to reckon ages from; `allSourcesReady`: see `GcOptions`
@@ -44,6 +46,7 @@ export function computeGc(
 ): GcDecision {
   const isOld = (atMs: number) => state.nowMs - atMs >= policy.minAgeMs;
   const idle = state.pods.filter(({ preparing }) => !preparing);
+  const kept = new Set(idle.filter(({ wanted }) => wanted).flatMap(lastOfEachName));
   const forgotten = idle.filter((pod) => !pod.known && !runs(pod) && isOld(endOf(pod)));
   const gone = state.allSourcesReady ? forgotten : [];
 
@@ -66,9 +69,12 @@ export function computeGc(
     for (const container of rest.slice(policy.maxContainers)) removed.add(container);
   }
 
+  for (const container of kept) removed.delete(container);
+
   const finished = idle.filter(
     (pod) =>
       pod.known &&
+      !pod.wanted &&
       isOld(endOf(pod)) &&
       pod.containers.every((container) => hasEnded(container) && removed.has(container)),
   );
@@ -81,6 +87,10 @@ export function computeGc(
       .map(({ id }) => id),
     pods: whole.map(({ uid }) => uid),
   };
+}
+
+function lastOfEachName({ containers }: GcPod): readonly GcContainer[] {
+  return [...byName(containers).values()].flatMap((group) => group.sort(newestFirst).slice(0, 1));
 }
 
 function hasEnded({ state }: GcContainer): boolean {

@@ -1,13 +1,24 @@
-import { type Logger, SystemClock } from '@podwright/core';
-import type { Command } from 'commander';
+import { type ImageGcPolicy, type Logger, SystemClock } from '@podwright/core';
+import { type Command, Option } from 'commander';
+import { NodeCollector } from '../../agent/node-collector.js';
 import { StaticPodAgent } from '../../agent/static-pod-agent.js';
 import type { Cli } from '../cli.js';
 import type { CliContext } from '../cli-context.js';
 import { defineCommand } from '../define-command.js';
+import { parseThresholds } from '../parse/parse-numbers.js';
+import { parseDuration } from '../parse/parse-time.js';
 
 interface AgentFlags {
   readonly manifests: string;
+  readonly gcInterval: number;
+  readonly gcImages: Omit<ImageGcPolicy, 'minAgeMs'>;
 }
+
+/** The kubelet's defaults. */
+const GC_INTERVAL_MS = 5 * 60_000;
+const GC_IMAGES = { highPercent: 85, lowPercent: 80 };
+/** An image that was just pulled is about to be used. */
+const GC_IMAGES_MIN_AGE_MS = 2 * 60_000;
 
 const HELP = `
 Each file of the directory that ends in .yaml, .yml or .json holds Pods, and the ConfigMaps and Secrets that they name. Add,
@@ -23,11 +34,25 @@ export function registerAgent(program: Command, cli: Cli): void {
     'keep pods as a directory of manifests says, until interrupted',
   )
     .requiredOption('--manifests <dir>', 'the directory of the manifests')
+    .addOption(
+      new Option('--gc-interval <span>', 'how often to do what podwright gc does; 0: never')
+        .argParser(parseDuration)
+        .default(GC_INTERVAL_MS, '5m'),
+    )
+    .addOption(
+      new Option(
+        '--gc-images <high:low>',
+        'when their disk is fuller than high percent, remove unused images down to low; 100:100: none',
+      )
+        .argParser(parseThresholds)
+        .default(GC_IMAGES, '85:80'),
+    )
     .addHelpText('after', HELP);
   command.action((flags: AgentFlags) => cli.run(command, (context) => agent(context, flags)));
 }
 
-async function agent(context: CliContext, { manifests }: AgentFlags): Promise<void> {
+async function agent(context: CliContext, { manifests, gcInterval, gcImages }: AgentFlags): Promise<void> {
+  const { signal } = context;
   const logger = logTo(context);
   const runtime = await context.openRuntime('exclusive');
   const events = runtime.events.subscribe(({ type, reason, object, message }) => {
@@ -38,9 +63,13 @@ async function agent(context: CliContext, { manifests }: AgentFlags): Promise<vo
   });
   try {
     logger.info(`The agent has started; manifests are in ${manifests}`);
-    await new StaticPodAgent(runtime, { directory: manifests }, new SystemClock(), logger).run(
-      context.signal,
-    );
+    const clock = new SystemClock();
+    const images = { ...gcImages, minAgeMs: GC_IMAGES_MIN_AGE_MS };
+    const collector = new NodeCollector(runtime, { intervalMs: gcInterval, images }, clock, logger);
+    await Promise.all([
+      new StaticPodAgent(runtime, { directory: manifests }, clock, logger).run(signal),
+      gcInterval === 0 ? undefined : collector.run(signal),
+    ]);
     logger.info('The agent ends; pods run on');
   } finally {
     events.unsubscribe();
