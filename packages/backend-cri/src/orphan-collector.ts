@@ -77,6 +77,7 @@ export class OrphanCollector {
   }
 
   private async ofRecords(): Promise<readonly Orphan[]> {
+    await this.records.refresh();
     const { containers, sandboxes } = this.records;
     const strays = {
       containers: await containers.withoutRecord(),

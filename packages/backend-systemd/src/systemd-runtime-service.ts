@@ -331,7 +331,7 @@ export class SystemdRuntimeService implements RuntimeService {
   }
 
   async removeOrphans(options?: OrphanOptions): Promise<OrphanReport> {
-    this.enter(options);
+    await this.look(options);
     return await this.orphans.collect(options);
   }
 

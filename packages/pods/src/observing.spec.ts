@@ -66,6 +66,27 @@ describe('a runtime that observes', () => {
     await store.close();
   });
 
+  it('tells in a dry run what garbage collection would remove, a half-started pod too, and removes nothing', async () => {
+    const agent = await start('exclusive');
+    await agent.runPod(podOf({}, { name: 'ended', uid: 'ended' }));
+    await agent.killPod({ uid: 'ended' });
+    await agent[Symbol.asyncDispose]();
+    const store = new FilePodStore(stateDir);
+    await store.open();
+    const manifest = podOf({}, { uid: 'half' });
+    const record = { uid: 'half', namespace: 'default', name: 'site', manifest, createdAtMs: 1 } as const;
+    await store.put({ ...record, state: 'preparing' });
+    const observer = await start('observe');
+    const policy = { minAgeMs: 0, maxPerPodContainer: 0, maxContainers: 0 };
+    const { removed, errors } = await observer.garbageCollect(policy, { dryRun: true });
+    expect(errors).toEqual([]);
+    expect(removed).toContain('pod default/site that was never started in full');
+    expect(removed).toContainEqual(expect.stringMatching(/of pod ended|\(ended\)/));
+    expect((await store.list()).map(({ uid }) => uid).sort()).toEqual(['ended', 'half']);
+    expect(backend.containers.size).toBe(1);
+    await store.close();
+  });
+
   it.each([
     ['runPod', (runtime: ContainerRuntime) => runtime.runPod(podOf({}, { name: 'other', uid: 'other' }))],
     ['killPod', (runtime: ContainerRuntime) => runtime.killPod({ name: 'site' })],

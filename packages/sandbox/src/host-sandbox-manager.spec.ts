@@ -433,6 +433,9 @@ describe('load', () => {
     const manager = newManager();
     expect((await manager.load({ observe: true })).records.map(({ id }) => id)).toEqual(['id1']);
     expect(host.commands).toEqual([]);
+    expect((await manager.findOrphans()).map(({ what }) => what)).toEqual([
+      'sandbox id1, whose creation was broken off',
+    ]);
     expect(existsSync(recordPath('id1'))).toBe(true);
     await other.create(config('second', { portMappings: [] }), 'id2');
     await other.remove('id1');

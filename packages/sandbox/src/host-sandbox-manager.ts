@@ -204,20 +204,20 @@ export class HostSandboxManager implements SandboxManager {
     const strays = await this.remover.orphans(
       (id) => this.#sandboxes.get(id) !== undefined || this.#pending.has(id) || this.#unreadable.has(id),
     );
-    const broken = [...this.#unreadable.keys()].filter((id) => !isInUse(id));
-    const found = await Promise.all(
-      broken.map(async (id) => ((await this.store.isBroken(id)) ? [this.#brokenOrphan(id, isInUse)] : [])),
-    );
-    return [...strays, ...found.flat()];
-  }
-
-  #brokenOrphan(id: string, isInUse: (id: string) => boolean): Orphan {
-    return {
-      what: `sandbox ${id}, whose record cannot be read`,
+    const half = this.list().filter(({ id, created }) => !created && !this.#pending.has(id));
+    const lost: Orphan[] = half.map(({ id }) => ({
+      what: `sandbox ${id}, whose creation was broken off`,
       remove: async () => {
-        if (!isInUse(id) && (await this.store.isBroken(id))) await this.remove(id);
+        if (this.get(id)?.created === false) await this.remove(id);
       },
-    };
+    }));
+    for (const id of this.#unreadable.keys()) {
+      const isBroken = async () => !isInUse(id) && (await this.store.isBroken(id));
+      if (!(await isBroken())) continue;
+      const remove = async () => void ((await isBroken()) && (await this.remove(id)));
+      lost.push({ what: `sandbox ${id}, whose record cannot be read`, remove });
+    }
+    return [...strays, ...lost];
   }
 
   async #create(config: SandboxConfig, id: string, signal: AbortSignal | undefined): Promise<SandboxRecord> {

@@ -71,8 +71,8 @@ export interface SandboxManager extends AsyncDisposable {
   readonly unreadable: ReadonlyMap<string, PodwrightError>;
   /**
    * Finds namespaces, mounts, directories, networks, address leases and packet filter rules of this library that belong
-   * to no sandbox, in the order in which they have to go; and sandboxes whose records are broken, as a whole. One whose
-   * record is a newer agent's, or could not be read for now, keeps all it has.
+   * to no sandbox, in the order in which they have to go; and, as a whole, sandboxes whose creation was broken off or
+   * whose records are broken. One whose record is a newer agent's, or could not be read for now, keeps all it has.
    * @param isInUse spares sandboxes with broken records, e.g. as containers run in them; default: none
    */
   findOrphans(isInUse?: (id: string) => boolean): Promise<readonly Orphan[]>;

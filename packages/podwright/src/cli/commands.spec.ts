@@ -356,6 +356,9 @@ describe('gc, events, version, doctor', () => {
       errors: [],
       removed: expect.arrayContaining([expect.any(String)]),
     });
+    bed.accesses.length = 0;
+    for (const flags of [['--dry-run'], []]) expect((await bed.run('gc', ...flags)).exitCode).toBe(0);
+    expect(bed.accesses).toEqual(['observe', 'exclusive']);
     expect((await bed.run('gc', '--min-age', 'old')).exitCode).toBe(2);
     for (const wrong of ['85', '80:85', '101:80'])
       expect((await bed.run('gc', '--images', wrong)).exitCode).toBe(2);

@@ -62,7 +62,8 @@ export async function gc(context: CliContext, flags: GcFlags): Promise<number> {
     images,
     output,
   } = flags;
-  const runtime = await context.openRuntime('exclusive');
+  // Who may change things removes what is half-made before it is asked for anything.
+  const runtime = await context.openRuntime(dryRun ? 'observe' : 'exclusive');
   const { removed, marked, errors } = await runtime.garbageCollect(
     { minAgeMs: minAge, maxPerPodContainer: maxPerContainer, maxContainers: max },
     {
