@@ -55,6 +55,10 @@ export class PodDeadlines {
     );
     try {
       return await action(AbortSignal.any([signal, over.signal]));
+    } catch (error) {
+      // What was broken off names its caller, who is the deadline.
+      const isByDeadline = over.signal.aborted && !signal.aborted && PodwrightError.is(error, 'cancelled');
+      throw isByDeadline ? over.signal.reason : error;
     } finally {
       done.abort();
       await timer;
