@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readlink, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -49,8 +49,28 @@ describe('a part of a volume', () => {
     await expect(openPart(volume, subPath)).rejects.toMatchObject({ kind: 'invalid-argument' });
   });
 
-  it('is not made behind a link that leads to nothing', async () => {
-    await symlink('missing', join(volume, 'dangling'));
-    await expect(openPart(volume, 'dangling')).rejects.toMatchObject({ code: 'ENOENT' });
+  it.each([
+    ['current/new', 'dir/new'],
+    ['current/../current/new/deeper', 'dir/new/deeper'],
+  ])('%s is made behind a link', async (subPath, path) => {
+    await symlink('dir', join(volume, 'current'));
+    const expected = join(volume, path);
+    expect(await opened(subPath)).toBe(expected);
+    expect((await stat(expected)).mode).toBe((await stat(volume)).mode);
+    expect(await opened(subPath)).toBe(expected);
+  });
+
+  it.each(['missing', 'missing/deeper', 'dir/missing'])('is not made where a link leads: %s', async (to) => {
+    await symlink(to, join(volume, 'dangling'));
+    for (const subPath of ['dangling', 'dangling/new']) {
+      await expect(openPart(volume, subPath)).rejects.toMatchObject({
+        kind: 'not-found',
+        message: expect.stringContaining('"missing" is not there'),
+      });
+    }
+    expect([await readdir(volume), await readdir(join(volume, 'dir'))]).toEqual([
+      ['dangling', 'dir'],
+      ['file'],
+    ]);
   });
 });

@@ -97,6 +97,28 @@ describe('a part of a volume', () => {
   });
 
   it.each([
+    ['dir/deep', 'link/new', '/volume/dir/deep/new'],
+    ['dir/deep/..', 'link/new/deeper', '/volume/dir/new/deeper'],
+  ])('is made behind a link to %s: %s', async (to, subPath, expected) => {
+    await symlink(to, join(root, 'volume/link'));
+    await promisify(execFile)('chmod', ['750', join(root, 'volume')]);
+    expect(await prepare(subPath)).toBe(`bound ${expected} .`);
+    expect((await stat(join(root, expected))).mode & 0o7777).toBe(0o750);
+  });
+
+  it.each(['nowhere', 'nowhere/deeper', 'dir/nowhere'])(
+    'is not made where a link itself leads: %s',
+    async (to) => {
+      await symlink(to, join(root, 'volume/link'));
+      expect(await prepare('link/new')).toContain('leads to nothing');
+      expect([await readdir(join(root, 'volume')), await readdir(join(root, 'volume/dir'))]).toEqual([
+        ['dir', 'link'],
+        ['deep', 'file'],
+      ]);
+    },
+  );
+
+  it.each([
     ['/outside', 'link', 'leads out of the volume'],
     ['../outside', 'link', 'leads out of the volume'],
     ['dir/../../outside', 'link/x', 'leads out of the volume'],

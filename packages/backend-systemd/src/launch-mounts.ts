@@ -62,18 +62,24 @@ const MOST_LINKS = 40;
  * end it has not seen: what it enters is looked at afterwards, by where the kernel says that it is, and everything that
  * follows is done from there. A container that changes a directory into a link meanwhile makes it fail, not leave.
  *
- * Arguments: the root; the path; `volume`, where a link may not leave the root and what is missing is made, with mode and
- * owner of the root, or `image`, where the root is that of all links and what is missing ends it. It leaves `file` set
- * when the path ends at something that is no directory. Returns 1 with words, 2 when the path is not there.
+ * Arguments: the root; the path; `volume`, where a link may not leave the root, or `image`, where the root is that of all
+ * links; and what is missing and made, with mode and owner of the root: `nothing`, `before` the first link, or `all` but
+ * what a link itself names. It leaves `file` set when the path ends at something that is no directory. Returns 1 with
+ * words, 2 when the path is not there.
  */
 const WALK = `walk() {
-  rest=$2 file= links=0
+  own=$2 rest= file= links=0
   cd -P -- "$1" 2>/dev/null || { echo "$1 is no directory"; return 1; }
   root=$(readlink /proc/self/cwd) || return 1
   root=\${root%/}
-  while [ -n "$rest" ]; do
-    part=\${rest%%/*}
-    case $rest in */*) rest=\${rest#*/} ;; *) rest= ;; esac
+  while [ -n "$rest$own" ]; do
+    if [ -n "$rest" ]; then
+      named=link part=\${rest%%/*}
+      case $rest in */*) rest=\${rest#*/} ;; *) rest= ;; esac
+    else
+      named=path part=\${own%%/*}
+      case $own in */*) own=\${own#*/} ;; *) own= ;; esac
+    fi
     case $part in '' | .) continue ;; esac
     if [ "$part" != .. ] && [ -L "./$part" ]; then
       link=$(readlink -- "./$part") || return 2
@@ -88,11 +94,14 @@ const WALK = `walk() {
     fi
     if [ "$part" = .. ] && [ "$3" = image ] && [ "$(readlink /proc/self/cwd)" = "$root" ]; then continue; fi
     if [ ! -e "./$part" ]; then
-      if [ "$3" = image ] || [ "$links" -gt 0 ]; then return 2; fi
+      case $4-$named-$links in
+        before-path-0 | all-path-*) ;;
+        *) return 2 ;;
+      esac
       out=$(umask 0 && mkdir -m "$(stat -c %a -- "$root/" | tail -c 4)" -- "./$part" 2>&1 && chown -h --reference="$root/" -- "./$part" 2>&1) ||
         { [ -e "./$part" ] || { echo "$out"; return 1; }; }
     elif [ ! -d "./$part" ]; then
-      [ -z "$rest" ] || { echo "$part is no directory"; return 1; }
+      [ -z "$rest$own" ] || { echo "$part is no directory"; return 1; }
       file=$part
       return 0
     fi
@@ -107,12 +116,13 @@ const WALK = `walk() {
 
 /**
  * `bind_sub_path` VOLUME PATH TARGET. A file is bound by its name, for want of a way to hold it; so it is compared with
- * what lies in the directory: the same inode, and no link to it.
+ * what lies in the directory: the same inode, and no link to it. What is missing behind a link is made at the last try:
+ * before that, the link may lead to the old content of a ConfigMap that is on its way out.
  */
 const BIND_SUB_PATH = `bind_sub_path() {
-  tries=0
+  tries=0 makes=before
   while :; do
-    walk "$1" "$2" volume && found=0 || found=$?
+    walk "$1" "$2" volume "$makes" && found=0 || found=$?
     [ "$found" -ne 1 ] || return 1
     if [ "$found" -eq 0 ] && [ -z "$file" ]; then
       mkdir -- "$3" && mount --no-canonicalize --rbind . "$3" 2>&1
@@ -124,6 +134,7 @@ const BIND_SUB_PATH = `bind_sub_path() {
       umount --no-canonicalize -- "$3" || return 1
     fi
     tries=$((tries + 1))
+    [ "$tries" -lt ${TRIES - 1} ] || makes=all
     [ "$tries" -lt ${TRIES} ] || { echo "a link on the way leads to nothing, or what it leads to changes all the time"; return 1; }
   done
 }
@@ -132,7 +143,7 @@ const BIND_SUB_PATH = `bind_sub_path() {
 /** `fill_volume` ROOTFS PATH DIRECTORY: what the image has there, in a new directory. */
 const FILL_VOLUME = `fill_volume() {
   rm -rf -- "$3" && mkdir -p -m 0755 -- "$3" || return 1
-  walk "$1" "$2" image && found=0 || found=$?
+  walk "$1" "$2" image nothing && found=0 || found=$?
   case $found in
     2) return 0 ;;
     0) [ -n "$file" ] || cp --archive --reflink=auto -- . "$3" 2>&1 ;;
