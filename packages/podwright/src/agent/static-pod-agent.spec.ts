@@ -58,7 +58,15 @@ async function job(): Promise<PodStatus | undefined> {
 const exitCodes = async () =>
   (await job())?.containers.flatMap(({ attempts }) => attempts.map(({ exitCode }) => exitCode));
 
-describe('StaticPodAgent', () => {
+/** Ends with 3 when it is told to. */
+const WORK = 'until [ -e /end ]; do sleep 0.02; done; exit 3';
+
+async function endWork(): Promise<void> {
+  await runtime.runInContainer({ name: 'job' }, ['touch', '/end']);
+  await expect.poll(exitCodes, WAIT).toEqual([3]);
+}
+
+describe('StaticPodAgent', { timeout: 60_000 }, () => {
   it.each([
     ['that has done its work', 'exit 0', {}, 'Succeeded', [0]],
     ['that has failed', 'exit 3', {}, 'Failed', [3]],
@@ -104,12 +112,12 @@ describe('StaticPodAgent', () => {
 
   it('does not do work twice because its limits were changed while it ran', async () => {
     const memory = (quantity: string) => ({ limits: { memory: quantity } });
-    put('sleep 1000', {}, memory('64Mi'));
+    put(WORK, {}, memory('64Mi'));
     startAgent();
     await expect.poll(job, WAIT).toMatchObject({ phase: 'Running' });
     await endAgent();
     await runtime.updateContainerResources({ name: 'job', container: 'main' }, { memoryLimitBytes: 2 ** 27 });
-    await runtime.killPod({ name: 'job' });
+    await endWork();
     const before = await job();
     lines = [];
     startAgent();
@@ -118,13 +126,13 @@ describe('StaticPodAgent', () => {
   });
 
   it('begins one anew that ended after it was looked at', async () => {
-    put('sleep 1000');
+    put(WORK);
     startAgent();
     await expect.poll(job, WAIT).toMatchObject({ phase: 'Running' });
     await endAgent();
     put('exit 7');
     const syncPod = vi.spyOn(runtime, 'syncPod').mockImplementationOnce(async (...call) => {
-      await runtime.killPod({ name: 'job' });
+      await endWork();
       return await runtime.syncPod(...call);
     });
     startAgent();
