@@ -1108,6 +1108,19 @@ export const runtimeMutants: Mutants<ContainerRuntime> = {
       members: (runtime) => ({ killPod: (pod) => runtime.killPod(pod, { graceMs: 0 }) }),
     },
     {
+      what: 'one after the other, each in its own time',
+      fails: 'pods/hurried',
+      members: (runtime) => {
+        let before = Promise.resolve();
+        return {
+          killPod: (pod, options) => {
+            before = before.then(() => runtime.killPod(pod, options));
+            return before;
+          },
+        };
+      },
+    },
+    {
       what: 'a grace for each container',
       fails: 'pods/one-grace',
       members: (runtime) => ({

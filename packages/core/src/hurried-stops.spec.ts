@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { SystemClock } from './clock.js';
-import { HurriedStops } from './hurried-stops.js';
+import { HurriedStops, hurriedBy } from './hurried-stops.js';
 import { KeyedMutex } from './keyed-mutex.js';
 
 function bed() {
@@ -22,7 +22,8 @@ function bed() {
           });
           if (hurry.aborted) resolve();
         });
-        ended.push(`${name}${hurry.aborted ? ' hurried' : ''}`);
+        const byMs = hurriedBy(hurry);
+        ended.push(`${name}${byMs === undefined ? '' : ` hurried by ${byMs}`}`);
       },
     );
   return { stop, ended };
@@ -32,7 +33,7 @@ describe('stops of one thing', () => {
   it('end with the shortest grace, in their order', async () => {
     const { stop, ended } = bed();
     await Promise.all([stop('first', 1_000_000), stop('second', 500_000), stop('third', 0)]);
-    expect(ended).toEqual(['first hurried', 'second hurried', 'third']);
+    expect(ended).toEqual(['first hurried by 0', 'second hurried by 0', 'third']);
   });
 
   it('are not hurried by one with a longer grace, nor by one of another', async () => {

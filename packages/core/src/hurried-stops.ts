@@ -13,7 +13,8 @@ export class HurriedStops {
   /**
    * @param graceMs of this call, in milliseconds
    * @param inTurn does what it is given when the calls before are through, as `KeyedMutex.run`
-   * @param stop its signal fires when a later call wants the end of the grace: that is to be cut short, and is no cancellation
+   * @param stop its signal fires when a later call wants the end of the grace: that is to be cut short, and is no cancellation;
+   *   see `hurriedBy`
    */
   async run<T>(
     key: string,
@@ -30,7 +31,7 @@ export class HurriedStops {
       const over = this.clock.sleep(graceMs, waiting.signal);
       void over.then(
         () => {
-          for (const each of before) each.abort();
+          for (const each of before) each.abort(graceMs);
         },
         () => undefined,
       );
@@ -46,6 +47,11 @@ export class HurriedStops {
       if (all.size === 0) this.calls.delete(key);
     }
   }
+}
+
+/** The grace in milliseconds of the call that has hurried a stop of `HurriedStops`; undefined while none has. */
+export function hurriedBy(hurry: AbortSignal | undefined): number | undefined {
+  return hurry?.aborted ? Number(hurry.reason) : undefined;
 }
 
 /** Resolves when a signal fires. */

@@ -72,7 +72,7 @@ export {
 } from './deciders/resource-limits.js';
 export { containerResources, podResources, type QosClass, qosClass } from './deciders/resources.js';
 export { type ErrorKind, messageOf, PodwrightError } from './errors.js';
-export { fired, HurriedStops } from './hurried-stops.js';
+export { fired, HurriedStops, hurriedBy } from './hurried-stops.js';
 export { isPinned } from './image-patterns.js';
 export {
   formatImageReference,

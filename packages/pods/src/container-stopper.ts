@@ -1,8 +1,25 @@
-import { type ContainerStatus, type PodRecord, RuntimeService, type StopOptions } from '@podwright/core';
+import {
+  Clock,
+  type ContainerStatus,
+  fired,
+  hurriedBy,
+  type PodRecord,
+  RuntimeService,
+  type StopOptions,
+} from '@podwright/core';
 import { inject, injectable } from 'inversify';
+import { graceOf, restOfGrace } from './grace.js';
 import { ContainerHooks, type HookedContainer } from './hooks/container-hooks.js';
 import { PodEventHub, type PodIdentity } from './pod-event-hub.js';
 import { kindOf } from './pod-views.js';
+
+/** Absent `graceMs`: that of the manifest as it is now. */
+export interface EndOptions extends StopOptions {
+  /** When those began to be ended with whom it shares the grace, in milliseconds since the epoch. Absent: it shares with nobody. */
+  readonly sinceMs?: number;
+  /** Fires when a later call has no more time for it, see `HurriedStops`. */
+  readonly hurry?: AbortSignal;
+}
 
 /** Ends single containers: the one path for `killPod`, `syncPod` and every end that PodRuntime brings about. */
 @injectable()
@@ -11,10 +28,12 @@ export class ContainerStopper {
     @inject(RuntimeService) private readonly service: RuntimeService,
     @inject(PodEventHub) private readonly events: PodEventHub,
     @inject(ContainerHooks) private readonly hooks: ContainerHooks,
+    @inject(Clock) private readonly clock: Clock,
   ) {}
 
   /**
-   * The preStop hook, stop signal, grace, SIGKILL. The hook's time is part of the grace.
+   * The preStop hook, stop signal, grace, SIGKILL. The time of the hook, and of those before it, is part of the grace; when
+   * they have spent it, 2 s are left, or less if the grace of the call is less.
    * @param pod `record` is absent when the store has forgotten the pod
    * @param reason a sentence for people
    */
@@ -22,7 +41,7 @@ export class ContainerStopper {
     pod: { readonly identity: PodIdentity | undefined; readonly record: PodRecord | undefined },
     container: ContainerStatus,
     reason: string,
-    options: StopOptions,
+    { sinceMs, hurry, ...options }: EndOptions,
   ): Promise<void> {
     const { name } = container.metadata;
     if (pod.identity) {
@@ -31,16 +50,38 @@ export class ContainerStopper {
       });
     }
     const { record } = pod;
-    // Of the manifest as it is now; the backend knows that with which the container was made.
-    const ownMs = record && record.manifest.spec.terminationGracePeriodSeconds * 1000;
-    const graceMs = options.graceMs ?? ownMs;
-    if (graceMs === undefined) {
-      await this.service.stopContainer(container.id, options);
-      return;
-    }
     const hooked = record && container.state === 'running' ? hookedIn(record, container) : undefined;
-    const rest = hooked ? await this.hooks.beforeStop(hooked, graceMs, options.signal) : graceMs;
-    await this.service.stopContainer(container.id, { ...options, graceMs: rest });
+    const grace = graceOf(options.graceMs, record);
+    const begunAtMs = sinceMs ?? this.clock.nowMs();
+    const restMs = () => restOfGrace(grace, this.clock.nowMs() - begunAtMs, hurriedBy(hurry));
+    let graceMs = sinceMs === undefined && !hurry?.aborted ? grace.wholeMs : restMs();
+    if (hooked) {
+      await this.hooks.beforeStop(hooked, graceMs, { signal: options.signal, hurry });
+      graceMs = restMs();
+    }
+    const stop = (ms: number) =>
+      this.service.stopContainer(container.id, {
+        ...options,
+        ...(Number.isFinite(ms) ? { graceMs: ms } : {}),
+      });
+    await this.hurriedly(stop, graceMs, restMs, hurry);
+  }
+
+  /** Stops again with less, once, when it is hurried meanwhile: the backend ends the first stop with the second. */
+  private async hurriedly(
+    stop: (graceMs: number) => Promise<void>,
+    graceMs: number,
+    restMs: () => number,
+    hurry: AbortSignal | undefined,
+  ): Promise<void> {
+    const begunAtMs = this.clock.nowMs();
+    const stopped = stop(graceMs);
+    if (!hurry || hurry.aborted) return await stopped;
+    const isHurried = await Promise.race([stopped.then(() => false), fired(hurry).then(() => true)]);
+    if (!isHurried) return;
+    // It has had the stop signal for a while.
+    const leftMs = Math.max(0, restMs() - (this.clock.nowMs() - begunAtMs));
+    await Promise.all([stopped, stop(leftMs)]);
   }
 }
 

@@ -1,4 +1,5 @@
 import {
+  Clock,
   CONTAINER_HASH_ANNOTATION,
   type ContainerStatus,
   containerHash,
@@ -20,7 +21,7 @@ import {
 import { inject, injectable } from 'inversify';
 import { ContainerResizer } from './container-resizer.js';
 import { ContainerStarter, type PodMember } from './container-starter.js';
-import { ContainerStopper } from './container-stopper.js';
+import { ContainerStopper, type EndOptions } from './container-stopper.js';
 import { withEnds, withSuccessor } from './owed-containers.js';
 import { PodEnder } from './pod-ender.js';
 import { PodImages } from './pod-images.js';
@@ -61,6 +62,7 @@ export class PodActionPerformer {
     @inject(ContainerResizer) private readonly resizer: ContainerResizer,
     @inject(PodEnder) private readonly ender: PodEnder,
     @inject(CallerBackoff) private readonly backoff: RestartBackoff,
+    @inject(Clock) private readonly clock: Clock,
     @inject(Logger) private readonly logger: Logger,
   ) {}
 
@@ -124,23 +126,32 @@ export class PodActionPerformer {
     return round.volumePaths;
   }
 
-  /** App containers side by side, so that one grace serves them all; sidecars after them, one after the other. */
+  /** App containers side by side, then sidecars one after the other: one grace serves them all. */
   private async killContainers(kills: readonly KillAction[], round: SyncRound): Promise<ReadonlySet<string>> {
     const unkilled = new Set<string>();
-    const kill = async (action: KillAction) => {
-      const done = await this.attempt(action, round, () => this.stop(action, round));
+    const sinceMs = this.clock.nowMs();
+    const kill = async (action: KillAction, shared: EndOptions = {}) => {
+      const done = await this.attempt(action, round, () => this.stop(action, round, shared));
       if (!done) unkilled.add(action.container);
     };
-    await Promise.all(kills.filter(({ kind }) => kind === 'app').map(kill));
-    for (const action of kills.filter(({ kind }) => kind === 'init')) await kill(action);
+    await Promise.all(kills.filter(({ kind }) => kind === 'app').map((action) => kill(action)));
+    for (const action of kills.filter(({ kind }) => kind === 'init')) await kill(action, { sinceMs });
     return unkilled;
   }
 
-  private async stop(action: KillAction, { record, containers, signal }: SyncRound): Promise<void> {
+  private async stop(
+    action: KillAction,
+    { record, containers, signal }: SyncRound,
+    shared: EndOptions,
+  ): Promise<void> {
     const status = containers.find(({ id }) => id === action.id);
     if (!status) return;
     const grace = action.graceMs === undefined ? {} : { graceMs: action.graceMs };
-    await this.stopper.stop({ identity: record, record }, status, action.message, { signal, ...grace });
+    await this.stopper.stop({ identity: record, record }, status, action.message, {
+      signal,
+      ...grace,
+      ...shared,
+    });
   }
 
   private async startContainer(action: StartAction, round: SyncRound): Promise<void> {

@@ -18,6 +18,7 @@ import {
 import { inject, injectable } from 'inversify';
 import { callOptionsOf } from './call-options-of.js';
 import { ContainerResizer } from './container-resizer.js';
+import { graceOf } from './grace.js';
 import { PodAdmission } from './pod-admission.js';
 import { PodDeadlines } from './pod-deadlines.js';
 import { PodEnder } from './pod-ender.js';
@@ -65,11 +66,11 @@ export class PodChanges {
   }
 
   async killPod(pod: PodRef, options: StopOptions): Promise<void> {
-    await this.end(pod, options, (uid) => this.ender.kill(uid, options));
+    await this.end(pod, options, (uid, hurry) => this.ender.kill(uid, { ...options, hurry }));
   }
 
   async removePod(pod: PodRef, options: StopOptions): Promise<void> {
-    await this.end(pod, options, (uid) => this.ender.remove(uid, options));
+    await this.end(pod, options, (uid, hurry) => this.ender.remove(uid, { ...options, hurry }));
   }
 
   async syncPod(pod: Pod, options: RunPodOptions): Promise<SyncPodResult> {
@@ -137,14 +138,11 @@ export class PodChanges {
   private async end(
     pod: PodRef,
     options: StopOptions,
-    action: (uid: string) => Promise<void>,
+    action: (uid: string, hurry: AbortSignal) => Promise<void>,
   ): Promise<void> {
     const uid = await this.finder.find(pod, callOptionsOf(options));
     if (uid === undefined) return;
-    this.locks.breakOff(
-      uid,
-      new PodwrightError('cancelled', 'The pod was killed while it was being started.', { details: { uid } }),
-    );
-    await this.locks.run(uid, () => action(uid), options.signal);
+    const { wholeMs } = graceOf(options.graceMs, await this.store.get(uid));
+    await this.locks.end(uid, wholeMs, (hurry) => action(uid, hurry), options.signal);
   }
 }

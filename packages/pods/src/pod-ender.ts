@@ -7,13 +7,12 @@ import {
   PodStore,
   PodwrightError,
   RuntimeService,
-  type StopOptions,
   throwIfAborted,
   VolumeProvider,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { callOptionsOf } from './call-options-of.js';
-import { ContainerStopper } from './container-stopper.js';
+import { ContainerStopper, type EndOptions } from './container-stopper.js';
 import { ImageUses } from './image-uses.js';
 import { withBrokenOff } from './owed-containers.js';
 import { PodEventHub } from './pod-event-hub.js';
@@ -34,7 +33,7 @@ export class PodEnder {
   ) {}
 
   /** Ends all containers of a pod for good, then stops its sandbox. */
-  async kill(uid: string, options: StopOptions): Promise<void> {
+  async kill(uid: string, options: EndOptions): Promise<void> {
     const record = await this.store.get(uid);
     // Written before anything is stopped: an agent that dies in the middle must not take it for a pod that should run.
     if (record && record.state !== 'killed') {
@@ -47,14 +46,14 @@ export class PodEnder {
   /**
    * Ends what runs of a pod and stops its sandboxes; what the record says of the pod stays. The containers are ended side
    * by side, so that one grace budget serves them all; sidecars after the others, the one started last first, with what
-   * is left of it.
+   * is left of it, and at least 2 s unless the call gives less.
    * @param reason a sentence for people
    */
   async stopAll(
     uid: string,
     record: PodRecord | undefined,
     reason: string,
-    options: StopOptions,
+    options: EndOptions,
   ): Promise<void> {
     const callOptions = callOptionsOf(options);
     const [sandboxes, containers] = await Promise.all([
@@ -65,16 +64,15 @@ export class PodEnder {
     const pod = { identity: named && { ...named, uid }, record };
     const alive = containers.filter(({ state }) => state === 'running' || state === 'waiting');
     const sidecars = sidecarsIn(alive, record);
-    const begunAtMs = this.clock.nowMs();
+    const sinceMs = this.clock.nowMs();
     const failures = await inParallel(
       alive.filter((container) => !sidecars.includes(container)),
       (container) => this.stopper.stop(pod, container, reason, options),
     );
     for (const container of sidecars) {
-      const rest = this.restOf(options, record, begunAtMs);
       failures.push(
         ...(await inParallel([container], () =>
-          this.stopper.stop(pod, container, reason, { ...options, ...rest }),
+          this.stopper.stop(pod, container, reason, { ...options, sinceMs }),
         )),
       );
     }
@@ -85,7 +83,7 @@ export class PodEnder {
   }
 
   /** Kills it and removes everything that is left of it. */
-  async remove(uid: string, options: StopOptions): Promise<void> {
+  async remove(uid: string, options: EndOptions): Promise<void> {
     const killed = await inParallel([uid], () => this.kill(uid, options));
     throwIfAborted(options.signal);
     const callOptions = callOptionsOf(options);
@@ -105,13 +103,6 @@ export class PodEnder {
     await this.store.delete(uid);
     this.images.forget(uid);
     if (identity) this.events.record({ ...identity, uid }, 'Removed', 'The pod was removed.');
-  }
-
-  /** What is left of the grace for those that are ended after others. */
-  private restOf(options: StopOptions, record: PodRecord | undefined, begunAtMs: number): StopOptions {
-    const ownMs = record && record.manifest.spec.terminationGracePeriodSeconds * 1000;
-    const graceMs = options.graceMs ?? ownMs;
-    return graceMs === undefined ? {} : { graceMs: Math.max(0, graceMs - (this.clock.nowMs() - begunAtMs)) };
   }
 }
 

@@ -1,5 +1,5 @@
-import { KeyedMutex, type PodRef, PodwrightError } from '@podwright/core';
-import { injectable } from 'inversify';
+import { Clock, HurriedStops, KeyedMutex, type PodRef, PodwrightError } from '@podwright/core';
+import { inject, injectable } from 'inversify';
 import type { PodIdentity } from './pod-event-hub.js';
 
 interface Starting {
@@ -15,6 +15,11 @@ export class PodLocks {
   private readonly starting = new Map<string, Starting>();
   /** Syncs, which a kill breaks off too, and which take no name. */
   private readonly works = new Map<string, Set<AbortController>>();
+  private readonly stops: HurriedStops;
+
+  constructor(@inject(Clock) clock: Clock) {
+    this.stops = new HurriedStops(clock);
+  }
 
   /** Runs `action` when earlier calls for this pod have ended. */
   run<T>(uid: string, action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
@@ -79,10 +84,23 @@ export class PodLocks {
     )?.identity.uid;
   }
 
-  /** Breaks a start off, which undoes what it made, and syncs. The next `run` for this pod comes after that. */
-  breakOff(uid: string, reason: PodwrightError): void {
+  /**
+   * Breaks off a pod's start, which undoes what it made, and its syncs, and ends it after them and after earlier calls.
+   * @param graceMs of this call, in milliseconds: when it is over, the ends under way are hurried
+   * @param action ends the pod; its signal is that of `HurriedStops.run`
+   */
+  end(
+    uid: string,
+    graceMs: number,
+    action: (hurry: AbortSignal) => Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const reason = new PodwrightError('cancelled', 'The pod was killed while it was being started.', {
+      details: { uid },
+    });
     this.starting.get(uid)?.controller.abort(reason);
     for (const controller of this.works.get(uid) ?? []) controller.abort(reason);
+    return this.stops.run(uid, graceMs, (work) => this.mutex.run(uid, work, signal), action);
   }
 
   /** Breaks all starts off, and resolves when all have been undone. */

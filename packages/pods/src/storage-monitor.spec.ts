@@ -66,7 +66,7 @@ beforeEach(async () => {
     { features: { stats: false } },
     volumes,
     store,
-    new PodLocks(),
+    new PodLocks(clock),
     { stopAll: async (uid: string) => void done.push(`stop ${uid}`) },
     { record: ({ uid }: PodRecord, reason: string) => void done.push(`${reason} ${uid}`) },
     INTERVAL_MS,

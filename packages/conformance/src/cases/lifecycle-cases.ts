@@ -118,6 +118,19 @@ export const lifecycleCases = section('lifecycle', {
       assert.ok((end?.finishedAtMs ?? 0) - (await toldAtMs) >= 1900, 'it has 2 s');
     },
   },
+  'sidecar-grace': {
+    title: 'a sidecar has 2 s for its own end when the containers before it have used up the grace',
+    run: async (t) => {
+      const volumeMounts = [{ name: 's', mountPath: '/s' }];
+      const sidecar = { command: noteTerm('/s/term'), restartPolicy: 'Always', volumeMounts };
+      const { uid, read } = await runShared(t, { command: ignoreTerm() }, { initContainers: [sidecar] });
+      for (const container of ['i0', 'c0']) {
+        await t.line(t.runtime.getContainerLogs({ uid, container }, { follow: true }), 'ready');
+      }
+      await t.runtime.killPod({ uid });
+      assert.match((await read('term')) ?? '', /^term\n/);
+    },
+  },
   'pre-stop-fails': {
     title: 'a preStop hook that fails is told, and the container is stopped all the same',
     run: async (t) => {

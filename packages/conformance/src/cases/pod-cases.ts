@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { parseContainerId } from '@podwright/core';
+import { type PodEvent, parseContainerId } from '@podwright/core';
 import { lastValueFrom } from 'rxjs';
 import { section } from '../conformance-case.js';
 import { collect, joinLines, lastOf } from '../log-lines.js';
@@ -223,6 +223,27 @@ export const podCases = section('pods', {
         containers.map((container) => lastOf(container).exitCode),
         [137, 137, 137],
       );
+    },
+  },
+  hurried: {
+    title: 'a kill with a shorter grace than that of one under way ends both, as does a removal',
+    run: async (t) => {
+      const lifecycle = { preStop: { exec: { command: sleepForever() } } };
+      for (const more of [{}, { lifecycle }]) {
+        for (const hurry of ['killPod', 'removePod'] as const) {
+          const { uid } = await t.runPod(t.pod([{ command: ignoreTerm(), ...more }], { hostNetwork: true }));
+          await t.line(t.runtime.getContainerLogs({ uid }, { follow: true }), 'ready');
+          const isBegun = ({ reason, object }: PodEvent) => reason === 'Killing' && object.uid === uid;
+          const begun = t.next(t.runtime.events, isBegun, 'the beginning of the first kill');
+          const first = t.runtime.killPod({ uid }, { graceMs: 900_000 });
+          await begun;
+          const second = t.runtime[hurry]({ uid }, { graceMs: 0 });
+          await t.soon(Promise.all([first, second]), `the kill and the ${hurry}`);
+          if (hurry === 'removePod') continue;
+          const [container] = (await t.runtime.getPodStatus({ uid })).containers;
+          assert.equal(container && lastOf(container).exitCode, 137);
+        }
+      }
     },
   },
   'kill-gone': {

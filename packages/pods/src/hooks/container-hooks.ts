@@ -11,9 +11,6 @@ import { inject, injectable } from 'inversify';
 import { PodEventHub, type PodIdentity } from '../pod-event-hub.js';
 import { HookRunner } from './hook-runner.js';
 
-/** However long a preStop hook took, a container has this time for its own end, in milliseconds; as in the kubelet. */
-const LEAST_GRACE_MS = 2000;
-
 /** A container whose hooks are run. */
 export interface HookedContainer {
   readonly pod: PodIdentity;
@@ -50,29 +47,38 @@ export class ContainerHooks {
   }
 
   /**
-   * Runs the preStop hook, if there is one and there is time for it; what it takes is part of the grace.
-   * @param graceMs of the container's end
-   * @returns what is left of the grace for the container itself
+   * Runs the preStop hook, if there is one and there is time for it.
+   * @param graceMs of the container's end, in milliseconds: the hook is broken off then
+   * @param options `hurry`: breaks it off, too, when it fires meanwhile
    * @throws PodwrightError kind `cancelled`
    */
-  async beforeStop(hooked: HookedContainer, graceMs: number, signal?: AbortSignal): Promise<number> {
+  async beforeStop(
+    hooked: HookedContainer,
+    graceMs: number,
+    {
+      signal,
+      hurry,
+    }: { readonly signal?: AbortSignal | undefined; readonly hurry?: AbortSignal | undefined },
+  ): Promise<void> {
     const hook = hooked.container.lifecycle?.preStop;
-    if (!hook || graceMs <= 0) return graceMs;
-    const begunAtMs = this.clock.nowMs();
+    if (!hook || graceMs <= 0) return;
     const late = new AbortController();
     const done = new AbortController();
-    const either = AbortSignal.any([late.signal, ...(signal ? [signal] : [])]);
+    const hurried = hurry?.aborted ? undefined : hurry;
+    const ends = [late.signal, signal, hurried].filter((each) => each !== undefined);
     const timer = this.clock.sleep(graceMs, done.signal).then(
       () => late.abort(),
       () => undefined,
     );
     try {
-      await this.runner.run(hook, subjectOf(hooked), either);
+      await this.runner.run(hook, subjectOf(hooked), AbortSignal.any(ends));
     } catch (error) {
       throwIfAborted(signal);
       const why = late.signal.aborted
         ? `it took longer than the grace of ${graceMs / 1000} s`
-        : messageOf(error);
+        : hurried?.aborted
+          ? 'a later call with a shorter grace has broken it off'
+          : messageOf(error);
       // One that has ended by itself meanwhile needs no word.
       if (!PodwrightError.is(error, 'failed-precondition')) {
         this.warn(hooked, 'FailedPreStopHook', `The preStop hook failed: ${why}`);
@@ -81,7 +87,6 @@ export class ContainerHooks {
       done.abort();
       await timer;
     }
-    return Math.max(LEAST_GRACE_MS, graceMs - (this.clock.nowMs() - begunAtMs));
   }
 
   private warn(
