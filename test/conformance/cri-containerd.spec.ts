@@ -45,6 +45,7 @@ defineConformance({
     'resources/sync-resize': POD_LIMITS,
     'resources/update-pod-wrong': POD_LIMITS,
     'resources/sync-resize-pod': POD_LIMITS,
+    'resources/sync-lift-pod': POD_LIMITS,
     'stats/detail': METRICS,
     'stats/detail-pod': METRICS,
     'stats/network':

@@ -33,6 +33,7 @@ defineConformance({
     'resources/update-pod': POD_LIMITS,
     'resources/sync-resize': POD_LIMITS,
     'resources/sync-resize-pod': POD_LIMITS,
+    'resources/sync-lift-pod': POD_LIMITS,
     'resources/update-pod-wrong': POD_LIMITS,
   },
 });

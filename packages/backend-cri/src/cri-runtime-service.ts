@@ -33,6 +33,7 @@ import {
   type RuntimeVersion,
   type StatsOptions,
   type StopOptions,
+  type UpdateSandboxOptions,
 } from '@podwright/core';
 import { inject, injectable, type ServiceIdentifier } from 'inversify';
 import type { Observable } from 'rxjs';
@@ -49,7 +50,7 @@ import { OrphanCollector } from './orphan-collector.js';
 import { RuntimeFacts } from './runtime-facts.js';
 import { StateRecords } from './state-records.js';
 import { StateWatcher } from './state-watcher.js';
-import { toCriResources } from './to-cri-resources.js';
+import { liftedCriResources, toCriResources } from './to-cri-resources.js';
 
 /** Whether this process changes pods, or reads beside the one that does. */
 export const StateAccess: ServiceIdentifier<RuntimeAccess> = Symbol.for('podwright.backend-cri.StateAccess');
@@ -213,7 +214,7 @@ export class CriRuntimeService implements RuntimeService {
   async updatePodSandboxResources(
     id: string,
     resources: ContainerResources,
-    options: CallOptions = {},
+    { lift = [], ...options }: UpdateSandboxOptions = {},
   ): Promise<void> {
     const { state, metadata } = await this.sandboxes.status(id, options);
     checkContainerResources(resources, `pod "${metadata.name}"`);
@@ -224,7 +225,10 @@ export class CriRuntimeService implements RuntimeService {
       await this.connection.call(
         `The limits of pod "${metadata.name}" were not changed`,
         ({ runtime }, call) =>
-          runtime.updatePodSandboxResources({ podSandboxId: id, resources: toCriResources(resources) }, call),
+          runtime.updatePodSandboxResources(
+            { podSandboxId: id, resources: { ...liftedCriResources(lift), ...toCriResources(resources) } },
+            call,
+          ),
         options,
       );
     } catch (error) {

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { ContainerResources } from '@podwright/core';
+import type { ContainerResources, PodAmount } from '@podwright/core';
 import type { cri } from '@podwright/cri-api';
 
 /** What the kernel's CFS quota is counted over, in microseconds; the kubelet's default too. */
@@ -9,6 +9,17 @@ const LEAST_QUOTA_US = 1000;
 /** Weight of a core and the least weight, as cgroup v1 and the CRI count it. */
 const SHARES_PER_CORE = 1024;
 const LEAST_SHARES = 2;
+
+/** What the CRI says of a pod without an amount; it has no request of memory. */
+export function liftedCriResources(lift: readonly PodAmount[]): {
+  readonly [Name in 'cpuPeriod' | 'cpuQuota' | 'cpuShares' | 'memoryLimitInBytes']?: bigint;
+} {
+  return {
+    ...(lift.includes('cpuLimitMillis') ? { cpuPeriod: BigInt(CPU_PERIOD_US), cpuQuota: -1n } : {}),
+    ...(lift.includes('cpuRequestMillis') ? { cpuShares: BigInt(LEAST_SHARES) } : {}),
+    ...(lift.includes('memoryLimitBytes') ? { memoryLimitInBytes: -1n } : {}),
+  };
+}
 
 /** Limits as the CRI has them. Limits of processes and of swap alone go by the names of the unified hierarchy's files. */
 export function toCriResources(

@@ -1,8 +1,8 @@
-import type { ContainerConfig, ContainerSecurity, PodSandboxConfig } from '@podwright/core';
+import type { ContainerConfig, ContainerSecurity, PodAmount, PodSandboxConfig } from '@podwright/core';
 import { cri } from '@podwright/cri-api';
 import { describe, expect, it } from 'vitest';
 import { toCriContainer, toCriSignal } from './to-cri-container.js';
-import { toCriResources } from './to-cri-resources.js';
+import { liftedCriResources, toCriResources } from './to-cri-resources.js';
 import { toCriSandbox } from './to-cri-sandbox.js';
 import { imageUser, seccompProfilePath, toCriNamespaces, toCriSecurity } from './to-cri-security.js';
 
@@ -54,6 +54,15 @@ describe('resources', () => {
     [{ pidsLimit: 7 }, { unified: { 'pids.max': '7' } }],
     [{ swapLimitBytes: 0 }, { unified: { 'memory.swap.max': '0' } }],
   ])('%j', (resources, expected) => expect(toCriResources(resources)).toMatchObject(expected));
+});
+
+describe('limits that go', () => {
+  it.each<[readonly PodAmount[], object]>([
+    [[], {}],
+    [['cpuLimitMillis'], { cpuPeriod: 100_000n, cpuQuota: -1n }],
+    [['memoryLimitBytes', 'memoryRequestBytes'], { memoryLimitInBytes: -1n }],
+    [['cpuRequestMillis'], { cpuShares: 2n }],
+  ])('%j', (lift, expected) => expect(liftedCriResources(lift)).toEqual(expected));
 });
 
 describe('namespaces', () => {

@@ -31,6 +31,7 @@ import {
   type StatsOptions,
   type StopOptions,
   throwIfAborted,
+  type UpdateSandboxOptions,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
 import { Subject, type Subscription } from 'rxjs';
@@ -242,7 +243,7 @@ export class MemoryRuntimeService implements RuntimeService {
   async updatePodSandboxResources(
     id: string,
     resources: ContainerResources,
-    options?: CallOptions,
+    options?: UpdateSandboxOptions,
   ): Promise<void> {
     this.#check(options);
     const sandbox = sandboxOn(this.host, id);
@@ -251,7 +252,7 @@ export class MemoryRuntimeService implements RuntimeService {
     if (!sandbox.ready) {
       throw new PodwrightError('failed-precondition', `Sandbox ${id} of pod ${name} is stopped.`);
     }
-    sandbox.updateResources(resources);
+    sandbox.updateResources(resources, options?.lift);
   }
 
   async listContainerStats(

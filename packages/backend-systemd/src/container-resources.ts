@@ -1,6 +1,7 @@
 import {
   type ContainerResources,
   checkContainerResources,
+  type PodAmount,
   parseCpuset,
   type UnsupportedField,
   unsupportedField,
@@ -52,6 +53,19 @@ export function resourceProperties(resources: ContainerResources): readonly Unit
     ...(cpusetCpus === undefined ? [] : [unitProperty('AllowedCPUs', cpusetMask(cpusetCpus))]),
     ...(cpusetMems === undefined ? [] : [unitProperty('AllowedMemoryNodes', cpusetMask(cpusetMems))]),
   ];
+}
+
+/** What a slice has without an amount; of a weight systemd says so that it is not set. */
+const UNLIMITED: Readonly<Record<PodAmount, UnitProperty>> = {
+  cpuLimitMillis: unitProperty('CPUQuotaPerSecUSec', 'infinity'),
+  cpuRequestMillis: unitProperty('CPUWeight', 'infinity'),
+  memoryLimitBytes: unitProperty('MemoryMax', 'infinity'),
+  memoryRequestBytes: unitProperty('MemoryLow', 0),
+};
+
+/** Takes limits and shares of a slice away. */
+export function liftedProperties(lift: readonly PodAmount[]): readonly UnitProperty[] {
+  return lift.map((amount) => UNLIMITED[amount]);
 }
 
 /** Swap alone, as systemd limits it. */

@@ -1,8 +1,8 @@
-import { type ContainerResources, PodwrightError } from '@podwright/core';
+import { type ContainerResources, type PodAmount, PodwrightError } from '@podwright/core';
 import type { SandboxRecord } from '@podwright/sandbox';
 import { podSliceName, SystemdManager, type UnitRow, unitProperty } from '@podwright/systemd';
 import { inject, injectable } from 'inversify';
-import { resourceProperties } from './container-resources.js';
+import { liftedProperties, resourceProperties } from './container-resources.js';
 import { containerOfUnit, HostLayout } from './host-layout.js';
 
 /** The slice above those of all pods. */
@@ -47,9 +47,16 @@ export class PodSlices {
     });
   }
 
-  /** Changes what all that runs in a pod's slice may use together. */
-  async update(podUid: string, resources: ContainerResources): Promise<void> {
-    const properties = resourceProperties(resources);
+  /**
+   * Changes what all that runs in a pod's slice may use together.
+   * @param lift what it is to have no more
+   */
+  async update(
+    podUid: string,
+    resources: ContainerResources,
+    lift: readonly PodAmount[] = [],
+  ): Promise<void> {
+    const properties = [...liftedProperties(lift), ...resourceProperties(resources)];
     if (properties.length === 0) return;
     await this.manager.setUnitProperties(this.nameOf(podUid), properties, { runtime: true });
   }

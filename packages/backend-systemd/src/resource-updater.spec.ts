@@ -47,6 +47,13 @@ describe('the limits of a pod', () => {
     expect(written).toEqual([{ ...sandbox, resources: after }]);
   });
 
+  it('are taken away where they are to go, on the slice and on the record', async () => {
+    const sandbox = sandboxRecord({ resources: { memoryLimitBytes: MIB, cpuLimitMillis: 5, pidsLimit: 5 } });
+    await updater.updatePod(sandbox, { cpuLimitMillis: 6 }, ['memoryLimitBytes']);
+    expect(systemd.calls).toEqual(['set podwright-pod1.slice MemoryMax,CPUQuotaPerSecUSec']);
+    expect(written).toEqual([{ ...sandbox, resources: { cpuLimitMillis: 6, pidsLimit: 5 } }]);
+  });
+
   it('stay on the record when systemd refuses others', async () => {
     systemd.setUnitProperties = () => Promise.reject(new Error('no'));
     await expect(updater.updatePod(sandboxRecord(), { pidsLimit: 5 })).rejects.toThrow('no');

@@ -4,6 +4,7 @@ import {
   type CallOptions,
   type ContainerResources,
   mergeResources,
+  type PodAmount,
   type PodSandboxMetadata,
   PodwrightError,
   systemErrorCode,
@@ -76,9 +77,14 @@ export class ResourceUpdater {
   /**
    * Changes what a pod's slice may use, and the sandbox's record, of which the slice is made again after a reboot. The
    * caller lets nobody else change the sandbox meanwhile.
+   * @param lift what it is to have no more
    * @throws PodwrightError kind `invalid-argument`, `unsupported` (it lies in a slice of somebody else's)
    */
-  async updatePod(sandbox: SandboxRecord, resources: ContainerResources): Promise<void> {
+  async updatePod(
+    sandbox: SandboxRecord,
+    resources: ContainerResources,
+    lift: readonly PodAmount[] = [],
+  ): Promise<void> {
     const { namespace, name, uid } = sandbox.metadata;
     await this.checkPod(resources, sandbox.metadata);
     if (!this.slices.isOwn(sandbox)) {
@@ -88,8 +94,8 @@ export class ResourceUpdater {
         { details: { slice: sandbox.cgroupParent } },
       );
     }
-    await this.slices.update(uid, resources);
-    const after = mergeResources(sandbox.resources ?? {}, resources);
+    await this.slices.update(uid, resources, lift);
+    const after = mergeResources(sandbox.resources ?? {}, resources, lift);
     await this.sandboxes.update({ ...sandbox, resources: after });
   }
 

@@ -31,6 +31,7 @@ import {
   type StatsOptions,
   type StopOptions,
   throwIfAborted,
+  type UpdateSandboxOptions,
 } from '@podwright/core';
 import { HostExecutor, PortForwarder } from '@podwright/nsenter';
 import { SystemdManager } from '@podwright/systemd';
@@ -308,10 +309,14 @@ export class SystemdRuntimeService implements RuntimeService {
   async updatePodSandboxResources(
     id: string,
     resources: ContainerResources,
-    options?: CallOptions,
+    options?: UpdateSandboxOptions,
   ): Promise<void> {
     this.enter(options);
-    await this.pods.whileReady(id, (record) => this.resources.updatePod(record, resources), options);
+    await this.pods.whileReady(
+      id,
+      (record) => this.resources.updatePod(record, resources, options?.lift),
+      options,
+    );
   }
 
   async listContainerStats(

@@ -49,6 +49,7 @@ export {
 export {
   CONTAINER_HASH_ANNOTATION,
   containerHash,
+  podResourcesNow,
   RESOURCES_ANNOTATION,
   SANDBOX_HASH_ANNOTATION,
   sandboxHash,
@@ -70,7 +71,14 @@ export {
   oomScoreAdj,
   parseCpuset,
 } from './deciders/resource-limits.js';
-export { containerResources, podResources, type QosClass, qosClass } from './deciders/resources.js';
+export {
+  containerResources,
+  liftedAmounts,
+  type PodAmount,
+  podResources,
+  type QosClass,
+  qosClass,
+} from './deciders/resources.js';
 export { type ErrorKind, messageOf, PodwrightError } from './errors.js';
 export { fired, HurriedStops, hurriedBy } from './hurried-stops.js';
 export { isPinned } from './image-patterns.js';
@@ -202,6 +210,7 @@ export {
   RuntimeService,
   type RuntimeStatus,
   type RuntimeVersion,
+  type UpdateSandboxOptions,
 } from './runtime-service.js';
 export { SandboxRestorer } from './sandbox-restorer.js';
 export type {

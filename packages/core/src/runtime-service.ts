@@ -3,6 +3,7 @@ import type { ServiceIdentifier } from 'inversify';
 import type { Observable } from 'rxjs';
 import type { CallOptions } from './call-options.js';
 import type { ContainerConfig, ContainerFilter, ContainerStatus } from './container-types.js';
+import type { PodAmount } from './deciders/resources.js';
 import type { ContainerAttempt, ContainerResources, StringMap } from './model.js';
 import type { PodSandboxConfig, PodSandboxFilter, PodSandboxStatus } from './sandbox-types.js';
 import type { ContainerStats, PodSandboxStats, StatsOptions } from './stats.js';
@@ -18,6 +19,11 @@ import type {
   PortForwardOptions,
   StopOptions,
 } from './stream-types.js';
+
+export interface UpdateSandboxOptions extends CallOptions {
+  /** Limits and requests of the sandbox that are taken away. */
+  readonly lift?: readonly PodAmount[];
+}
 
 /** What a backend can do beyond the plain contract. Nothing is left out silently: the rest is kind `unsupported`. */
 export interface RuntimeFeatures {
@@ -213,10 +219,14 @@ export interface RuntimeService {
    */
   updateContainerResources(id: string, resources: ContainerResources, options?: CallOptions): Promise<void>;
   /**
-   * Changes what a ready sandbox's containers may use together; what is left out stays.
+   * Changes what a ready sandbox's containers may use together; what is left out stays, unless it is named in `lift`.
    * @throws PodwrightError kind `not-found`, `failed-precondition` (not ready), `invalid-argument`, `unsupported`
    */
-  updatePodSandboxResources(id: string, resources: ContainerResources, options?: CallOptions): Promise<void>;
+  updatePodSandboxResources(
+    id: string,
+    resources: ContainerResources,
+    options?: UpdateSandboxOptions,
+  ): Promise<void>;
   /** Of running containers, newest first. @throws PodwrightError kind `unsupported`, for `detail` alone too */
   listContainerStats(filter?: ContainerFilter, options?: StatsOptions): Promise<readonly ContainerStats[]>;
   /** Of ready sandboxes, newest first, `detail` of their containers too. @throws as `listContainerStats` */

@@ -4,6 +4,7 @@ import {
   type ContainerResources,
   type ContainerStatus,
   containerResources,
+  liftedAmounts,
   mergeResources,
   type Pod,
   type PodRecord,
@@ -11,6 +12,7 @@ import {
   PodwrightError,
   parsePod,
   podResources,
+  podResourcesNow,
   RuntimeService,
 } from '@podwright/core';
 import { inject, injectable } from 'inversify';
@@ -79,11 +81,13 @@ export class ContainerResizer {
   private async resizePod(record: PodRecord, options: CallOptions): Promise<void> {
     const { uid, manifest } = record;
     const resources = podResources(manifest);
-    if (Object.keys(resources).length === 0) return;
     const sandboxes = await this.service.listPodSandboxes({ podUid: uid }, options);
     const ready = sandboxes.find(({ state }) => state === 'ready');
     if (ready === undefined) return;
-    await this.service.updatePodSandboxResources(ready.id, resources, options);
+    const { resized = {} } = (await this.store.get(uid)) ?? record;
+    const lift = liftedAmounts(podResourcesNow(ready, resized) ?? {}, resources);
+    if (Object.keys(resources).length + lift.length === 0) return;
+    await this.service.updatePodSandboxResources(ready.id, resources, { ...options, lift });
     await this.note((await this.store.get(uid)) ?? record, ready.id, resources);
   }
 }

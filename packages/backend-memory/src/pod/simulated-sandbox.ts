@@ -1,6 +1,7 @@
 import {
   type ContainerResources,
   mergeResources,
+  type PodAmount,
   type PodSandboxConfig,
   type PodSandboxFilter,
   type PodSandboxStatus,
@@ -35,8 +36,8 @@ export class SimulatedSandbox {
     return this.#resources;
   }
 
-  updateResources(change: ContainerResources): void {
-    this.#resources = mergeResources(this.#resources, change);
+  updateResources(change: ContainerResources, lift: readonly PodAmount[] = []): void {
+    this.#resources = mergeResources(this.#resources, change, lift);
   }
 
   stop(): void {

@@ -228,6 +228,29 @@ export const resourceCases = section('resources', {
       assert.equal(await podMemoryLimit(t, uid), 104 * MIB);
     },
   },
+  'sync-lift-pod': {
+    title: 'syncPod takes a limit of the pod away when a container comes that has none, and gives it again',
+    needs: ['updateResources', 'stats'],
+    run: async (t) => {
+      const limited = { command: sleepForever(), resources: { limits: { memory: '64Mi', cpu: '100m' } } };
+      const pod = t.pod([limited], { hostNetwork: true });
+      const { uid } = await t.runPod(pod);
+      const sync = async (containers: Parameters<typeof t.pod>[0]) => {
+        const { actions } = await t.runtime.syncPod(t.pod(containers, { hostNetwork: true }, pod.metadata));
+        return actions.map(({ action, error }) => [action, error]);
+      };
+      assert.equal(await podMemoryLimit(t, uid), 64 * MIB);
+      const starts = [
+        ['resize-pod', undefined],
+        ['start-container', undefined],
+      ];
+      assert.deepEqual(await sync([limited, { command: sleepForever() }]), starts);
+      assert.equal(await podMemoryLimit(t, uid), undefined);
+      assert.deepEqual(await sync([limited, { command: sleepForever() }]), []);
+      await sync([limited]);
+      assert.equal(await podMemoryLimit(t, uid), 64 * MIB);
+    },
+  },
   'update-pod-wrong': {
     title: 'limits that the manifest cannot have are refused, and nothing changes',
     needs: ['updateResources', 'stats'],

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Container, Pod } from '../manifest/pod.js';
 import type { ContainerResources, RestartOwner } from '../model.js';
-import type { PodSandboxConfig } from '../sandbox-types.js';
+import { NETWORK_ANNOTATIONS } from '../network-annotations.js';
+import type { PodSandboxConfig, PodSandboxStatus } from '../sandbox-types.js';
 
 /** Annotation of a container: `containerHash` of the manifest it was made of. */
 export const CONTAINER_HASH_ANNOTATION = 'podwright.dev/spec-hash';
@@ -49,16 +50,26 @@ export function containerHash(pod: Pod, container: Container, restart: RestartOw
   });
 }
 
-/** Tells whether a sandbox is still what its manifest says: all of its configuration but labels, annotations and limits. */
+/**
+ * Tells whether a sandbox is still what its manifest says: all of its configuration but labels, limits, and annotations
+ * other than those that its network is made by.
+ */
 export function sandboxHash(config: PodSandboxConfig): string {
-  const {
-    metadata: _metadata,
-    labels: _labels,
-    annotations: _annotations,
-    resources: _limits,
-    ...made
-  } = config;
-  return hashOf(made);
+  const { metadata: _metadata, labels: _labels, annotations, resources: _limits, ...made } = config;
+  const isNetworked = config.network === 'pod';
+  const network = isNetworked ? NETWORK_ANNOTATIONS.map((name) => [name, annotations[name]] as const) : [];
+  return hashOf({ ...made, networkAnnotations: Object.fromEntries(network) });
+}
+
+/**
+ * The limits of a pod as a whole, as they are now; undefined for a sandbox of which they are not known.
+ * @param resized limits that were changed since a sandbox was made, by its id
+ */
+export function podResourcesNow(
+  { id, annotations }: PodSandboxStatus,
+  resized: Readonly<Record<string, ContainerResources>>,
+): ContainerResources | undefined {
+  return resized[id] ?? resourcesOf(annotations[RESOURCES_ANNOTATION]);
 }
 
 /** What a container's `RESOURCES_ANNOTATION` says; undefined when it has none that can be read. */

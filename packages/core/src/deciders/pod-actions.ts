@@ -5,7 +5,7 @@ import type { ProbeResult } from '../pod-plugs.js';
 import type { PodSandboxStatus } from '../sandbox-types.js';
 import type { RestartBackoff } from './crash-loop.js';
 import { decide, differences, type Subject, startOf } from './pod-actions-container.js';
-import { RESOURCES_ANNOTATION, resourcesOf, SANDBOX_HASH_ANNOTATION } from './pod-actions-hash.js';
+import { podResourcesNow, SANDBOX_HASH_ANNOTATION } from './pod-actions-hash.js';
 import { isSidecar, nextAttempt, restartAtMs, restartPolicyOf } from './pod-actions-restart.js';
 import { podResources } from './resources.js';
 
@@ -116,8 +116,8 @@ export function computePodActions(input: PodActionsInput): readonly PodAction[] 
 }
 
 /**
- * Gives a pod that runs other limits as a whole, when nothing else does: what changes a container's limits does it with
- * them. A limit that is to go stays until the pod has a new sandbox, for what a call leaves out stays.
+ * Gives a pod that runs other limits as a whole, or takes them away, when nothing else does: what changes a container's
+ * limits does it with them.
  */
 function podResize(
   { pod, canResize, resized, containers }: PodActionsInput,
@@ -125,10 +125,9 @@ function podResize(
   actions: readonly PodAction[],
 ): readonly PodAction[] {
   if (!canResize || sandbox === undefined) return [];
-  const had = resized[sandbox.id] ?? resourcesOf(sandbox.annotations[RESOURCES_ANNOTATION]);
+  const had = podResourcesNow(sandbox, resized);
   const resources = podResources(pod);
-  const isChanged =
-    had !== undefined && differences(had, resources).some((key) => resources[key] !== undefined);
+  const isChanged = had !== undefined && differences(had, resources).length > 0;
   const runs = containers.some(isRunning) || actions.some(({ action }) => action === 'start-container');
   const isDone = actions.some(({ action }) => action === 'resize-container' || action === 'kill-pod');
   if (!isChanged || !runs || isDone) return [];

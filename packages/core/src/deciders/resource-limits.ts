@@ -1,7 +1,7 @@
 import { PodwrightError } from '../errors.js';
 import type { Pod } from '../manifest/pod.js';
 import type { ContainerResources } from '../model.js';
-import { qosClass } from './resources.js';
+import { type PodAmount, qosClass } from './resources.js';
 
 const AMOUNTS = [
   'cpuLimitMillis',
@@ -86,12 +86,22 @@ export function parseCpuset(text: string): readonly number[] | undefined {
   return [...numbers].sort((a, b) => a - b);
 }
 
-/** Limits after a change: what it leaves out stays, but for swap, whose limit may be told in another way than before. */
-export function mergeResources(before: ContainerResources, change: ContainerResources): ContainerResources {
+/**
+ * Limits after a change: what it leaves out stays, but for swap, whose limit may be told in another way than before.
+ * @param lift of a pod as a whole: what it has no more
+ */
+export function mergeResources(
+  before: ContainerResources,
+  change: ContainerResources,
+  lift: readonly PodAmount[] = [],
+): ContainerResources {
   const given = Object.entries(change).filter(([, value]) => value !== undefined);
   const { swapLimitBytes, memorySwapLimitBytes, ...others } = before;
   const isSwapGiven = change.swapLimitBytes !== undefined || change.memorySwapLimitBytes !== undefined;
-  return { ...(isSwapGiven ? others : before), ...Object.fromEntries(given) };
+  const kept = Object.entries(isSwapGiven ? others : before).filter(
+    ([key]) => !lift.some((lifted) => lifted === key),
+  );
+  return { ...Object.fromEntries(kept), ...Object.fromEntries(given) };
 }
 
 const GUARANTEED_OOM_SCORE_ADJ = -997;

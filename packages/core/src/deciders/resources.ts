@@ -3,7 +3,13 @@ import { quantityBytes, quantityMillis } from '../manifest/quantity.js';
 import type { ContainerResources } from '../model.js';
 
 /** Resources that are summed over a pod. */
-type AmountKey = 'cpuLimitMillis' | 'cpuRequestMillis' | 'memoryLimitBytes' | 'memoryRequestBytes';
+export const POD_AMOUNTS = [
+  'cpuLimitMillis',
+  'cpuRequestMillis',
+  'memoryLimitBytes',
+  'memoryRequestBytes',
+] as const;
+export type PodAmount = (typeof POD_AMOUNTS)[number];
 
 /** The kernel's names of the sizes of huge pages that a manifest has. */
 const HUGEPAGE_SIZES = [
@@ -56,7 +62,7 @@ export function podResources(pod: Pod): ContainerResources {
   const { spec } = pod;
   const apps = spec.containers.map(containerResources);
   const inits = spec.initContainers.map(containerResources);
-  const together = (key: AmountKey) => {
+  const together = (key: PodAmount) => {
     let sidecars = 0;
     let largestInit = 0;
     for (const [index, { restartPolicy }] of spec.initContainers.entries()) {
@@ -69,11 +75,11 @@ export function podResources(pod: Pod): ContainerResources {
       largestInit,
     );
   };
-  const isComplete = (key: AmountKey) =>
+  const isComplete = (key: PodAmount) =>
     [...apps, ...inits].every((resources) => resources[key] !== undefined);
   const stated = statedPodAmounts(pod);
   const overhead = podOverhead(pod);
-  const result: { -readonly [Key in AmountKey]?: number } = {};
+  const result: { -readonly [Key in PodAmount]?: number } = {};
   for (const key of ['cpuLimitMillis', 'memoryLimitBytes'] as const) {
     const limit = stated[key] ?? (isComplete(key) ? together(key) : undefined);
     if (limit !== undefined) result[key] = limit + overhead[key];
@@ -85,8 +91,13 @@ export function podResources(pod: Pod): ContainerResources {
   return result;
 }
 
+/** What a pod as a whole had and is to have no more. */
+export function liftedAmounts(had: ContainerResources, wanted: ContainerResources): readonly PodAmount[] {
+  return POD_AMOUNTS.filter((key) => had[key] !== undefined && wanted[key] === undefined);
+}
+
 /** As for a container: a lone limit is the request too. A lone request of a pod limits nothing. */
-function statedPodAmounts(pod: Pod): { readonly [Key in AmountKey]?: number | undefined } {
+function statedPodAmounts(pod: Pod): { readonly [Key in PodAmount]?: number | undefined } {
   const requests = pod.spec.resources?.requests;
   const limits = podLimits(pod);
   return {
@@ -96,7 +107,7 @@ function statedPodAmounts(pod: Pod): { readonly [Key in AmountKey]?: number | un
   };
 }
 
-function podOverhead({ spec: { overhead } }: Pod): Readonly<Record<AmountKey, number>> {
+function podOverhead({ spec: { overhead } }: Pod): Readonly<Record<PodAmount, number>> {
   const cpu = amount(overhead?.cpu, quantityMillis) ?? 0;
   const memory = amount(overhead?.memory, quantityBytes) ?? 0;
   return { cpuLimitMillis: cpu, cpuRequestMillis: cpu, memoryLimitBytes: memory, memoryRequestBytes: memory };
