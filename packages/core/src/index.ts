@@ -162,6 +162,11 @@ export {
   type StringMap,
   type UserNamespaceMode,
 } from './model.js';
+export {
+  EGRESS_BANDWIDTH_ANNOTATION,
+  INGRESS_BANDWIDTH_ANNOTATION,
+  NETWORKS_ANNOTATION,
+} from './network-annotations.js';
 export type { OciImageConfig, OciImageExecution } from './oci-image-config.js';
 export { parseOptions } from './parse-options.js';
 export { pidModeOf } from './pid-mode.js';

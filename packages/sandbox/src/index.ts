@@ -38,7 +38,6 @@ export { UserNamespaceRanges } from './namespaces/user-namespace-ranges.js';
 export { DEFAULT_NETWORK_NAME } from './network/default-network.js';
 export type { PodNetworkAttachment } from './network/network-attachments.js';
 export { PodNetwork, type PodNetworkRequest, type PodNetworkStatus } from './network/pod-network.js';
-export { NETWORKS_ANNOTATION } from './network/selected-networks.js';
 export { type Registered, Registry } from './registry.js';
 export { isReady, type ReadinessFacts, Sandbox, type SandboxContainer } from './sandbox.js';
 export { SandboxManager } from './sandbox-manager.js';

@@ -1,4 +1,10 @@
-import { PodwrightError, quantityBytes, type StringMap } from '@podwright/core';
+import {
+  EGRESS_BANDWIDTH_ANNOTATION,
+  INGRESS_BANDWIDTH_ANNOTATION,
+  PodwrightError,
+  quantityBytes,
+  type StringMap,
+} from '@podwright/core';
 
 /** What CNI's bandwidth plugin reads from `runtimeConfig.bandwidth`: bits per second, and bits. */
 export interface Bandwidth {
@@ -7,9 +13,6 @@ export interface Bandwidth {
   readonly egressRate?: number;
   readonly egressBurst?: number;
 }
-
-const INGRESS = 'kubernetes.io/ingress-bandwidth';
-const EGRESS = 'kubernetes.io/egress-bandwidth';
 
 /** Limits of Kubernetes, which refuses what is outside as not reasonable: 1k to 1P. */
 const LOWEST = 1_000;
@@ -24,8 +27,8 @@ const BURST_BITS = 4_294_967_295;
  * @throws PodwrightError kind `invalid-argument` that names the annotation
  */
 export function podBandwidth(annotations: StringMap): Bandwidth | undefined {
-  const ingress = rate(annotations, INGRESS);
-  const egress = rate(annotations, EGRESS);
+  const ingress = rate(annotations, INGRESS_BANDWIDTH_ANNOTATION);
+  const egress = rate(annotations, EGRESS_BANDWIDTH_ANNOTATION);
   if (ingress === undefined && egress === undefined) return undefined;
   return {
     ...(ingress === undefined ? {} : { ingressRate: ingress, ingressBurst: BURST_BITS }),

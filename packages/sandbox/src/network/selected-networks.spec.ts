@@ -1,6 +1,6 @@
-import { PodwrightError } from '@podwright/core';
+import { NETWORKS_ANNOTATION, PodwrightError } from '@podwright/core';
 import { describe, expect, it } from 'vitest';
-import { NETWORKS_ANNOTATION, selectedNetworks } from './selected-networks.js';
+import { selectedNetworks } from './selected-networks.js';
 
 describe('selectedNetworks', () => {
   it.each([

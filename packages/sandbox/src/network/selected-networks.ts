@@ -1,12 +1,6 @@
-import { PodwrightError, type StringMap } from '@podwright/core';
+import { NETWORKS_ANNOTATION, PodwrightError, type StringMap } from '@podwright/core';
 import { z } from 'zod';
 import { isCniName } from '../cni/cni-config.js';
-
-/**
- * Further networks of a pod: names with commas between them, `[namespace/]name[@interface]`, or a JSON list. Source:
- * Kubernetes Network Custom Resource Definition De-facto Standard 1.3, section 4.1.
- */
-export const NETWORKS_ANNOTATION = 'k8s.v1.cni.cncf.io/networks';
 
 /** A network that a pod asks for beside its primary one. */
 export interface SelectedNetwork {
