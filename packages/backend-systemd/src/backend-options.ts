@@ -107,7 +107,7 @@ export const systemdBackendOptionsSchema = z.strictObject({
     ])
     .optional()
     .describe(
-      'ids of the host for pods with users of their own, 65536 each: `first` and `count`, or a `user` of /etc/subuid and /etc/subgid; default: 1879048192 and up',
+      'ids of the host for pods with users of their own, 65536 each: `first` and `count`, or a `user` of /etc/subuid and /etc/subgid; default: 1879048192 and up; two agents on one host need other ids each',
     ),
 });
 

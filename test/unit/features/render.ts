@@ -224,7 +224,7 @@ export function renderFeatures(backends: readonly DescribedBackend[]): string {
     'the code. What is not there is an error, and nothing is left out silently. "Given": where the host has that; the error',
     'names it otherwise. "Not enforced": the memory backend takes it and reports it, and has no kernel to enforce it.',
     'That each field is taken where it says so is shown by running pods that have them all: on memory by the same unit test, on systemd by',
-    '`test/e2e/features.spec.ts`.',
+    "`test/e2e/features.spec.ts`. A container's request of CPU or memory without a limit is its limit too.",
     '',
     caseCounts(backends),
     'On cri those that the runtime behind it cannot carry are left out too: `test/conformance/cri-containerd.spec.ts` and',
