@@ -135,10 +135,18 @@ export const lifecycleCases = section('lifecycle', {
     title: 'a preStop hook that fails is told, and the container is stopped all the same',
     run: async (t) => {
       const failed = told(t, 'FailedPreStopHook');
-      const { uid } = await runShared(t, { lifecycle: { preStop: { exec: { command: exitWith(9) } } } });
+      const { uid } = await runShared(
+        t,
+        {
+          command: script("trap 'exit 4' TERM; echo ready; sleep 100000 & wait $!"),
+          lifecycle: { preStop: { exec: { command: exitWith(9) } } },
+        },
+        { terminationGracePeriodSeconds: 60 },
+      );
+      await t.line(t.runtime.getContainerLogs({ uid }, { follow: true }), 'ready');
       await t.runtime.killPod({ uid });
       assert.match((await failed).message, /exit code 9/);
-      assert.equal(lastAttempt(await t.runtime.getPodStatus({ uid }))?.exitCode, 137);
+      assert.equal(lastAttempt(await t.runtime.getPodStatus({ uid }))?.exitCode, 4);
     },
   },
   'pre-stop-at-once': {
