@@ -1,5 +1,5 @@
 import { PodwrightError, relativePathProblem } from '@podwright/core';
-import type { Descriptor } from './manifest.js';
+import { type Descriptor, isDescriptor } from './manifest.js';
 
 /** Name of the one annotation that holds a full name (containerd, docker 25 and newer). */
 const CONTAINERD_NAME = 'io.containerd.image.name';
@@ -74,14 +74,6 @@ function parseJson(text: string, path: string, member: string): unknown {
   } catch (cause) {
     throw new PodwrightError('invalid-argument', `${path} is damaged: its ${member} is no JSON.`, { cause });
   }
-}
-
-function isDescriptor(value: unknown): value is Descriptor {
-  return (
-    isObject(value) &&
-    typeof value['digest'] === 'string' &&
-    /^[a-z0-9]+:[0-9a-f]{32,}$/.test(value['digest'])
-  );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

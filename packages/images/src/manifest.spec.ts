@@ -1,20 +1,26 @@
 import { describe, expect, it } from 'vitest';
 import { chooseManifest, hostPlatform, parseManifest } from './manifest.js';
 
+const [C, L] = [`sha256:${'c'.repeat(64)}`, `sha256:${'1'.repeat(64)}`];
+
 describe('parseManifest', () => {
   it.each([
     [
       'an image',
-      '{"config":{"digest":"c"},"layers":[{"digest":"l","size":3}]}',
-      { type: 'image', config: { digest: 'c' }, layers: [{ digest: 'l', size: 3 }] },
+      { config: { digest: C }, layers: [{ digest: L, size: 3 }] },
+      { type: 'image', config: { digest: C }, layers: [{ digest: L, size: 3 }] },
     ],
-    ['a list', '{"manifests":[{"digest":"m"}]}', { type: 'index', manifests: [{ digest: 'm' }] }],
-    ["docker's schema 1", '{"schemaVersion":1,"fsLayers":[]}', undefined],
-    ['no JSON', '<html>', undefined],
-    ['a list of something else', '{"manifests":[1]}', undefined],
-    ['a number', '1', undefined],
-  ])('%s', (_, text, manifest) => {
-    expect(parseManifest(text)).toEqual(manifest);
+    ['a list', { manifests: [{ digest: L }] }, { type: 'index', manifests: [{ digest: L }] }],
+    ['a digest that leads elsewhere', { config: { digest: 'sha256:../../x' }, layers: [] }, undefined],
+    ["docker's schema 1", { schemaVersion: 1, fsLayers: [] }, undefined],
+    ['a list of something else', { manifests: [1] }, undefined],
+    ['a number', 1, undefined],
+  ])('%s', (_, content, manifest) => {
+    expect(parseManifest(JSON.stringify(content))).toEqual(manifest);
+  });
+
+  it('takes no JSON for no manifest', () => {
+    expect(parseManifest('<html>')).toBeUndefined();
   });
 });
 

@@ -84,8 +84,13 @@ export function hostPlatform(nodeArch: string): Platform {
   return { os: 'linux', architecture: GO_ARCHITECTURES[nodeArch] ?? nodeArch };
 }
 
-function isDescriptor(value: unknown): value is Descriptor {
-  return isObject(value) && typeof value['digest'] === 'string';
+/** Whether something names a blob by a digest, which is also a safe name of a file. */
+export function isDescriptor(value: unknown): value is Descriptor {
+  return (
+    isObject(value) &&
+    typeof value['digest'] === 'string' &&
+    /^[a-z0-9]+:[0-9a-f]{32,}$/.test(value['digest'])
+  );
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
