@@ -20,6 +20,9 @@ const DEFAULTS: Readonly<Record<string, unknown>> = {
   terminationMessagePolicy: 'File',
 };
 
+/** Fields of which `false` does not say the same as their absence. */
+const TELLING_FALSE: ReadonlySet<string> = new Set(['allowPrivilegeEscalation', 'runAsNonRoot']);
+
 /**
  * Tells whether a running container is still what its manifest says. In it is what the container is made of, and of the
  * pod what reaches into it. Not in it: its probes, of which a running container knows nothing; the image's pull policy;
@@ -90,15 +93,16 @@ function hashOf(value: unknown): string {
     .slice(0, 16);
 }
 
-/** Without what says nothing: absent, empty, false, and defaults; keys in order. */
-function canonical(value: unknown): unknown {
+/** Without what says nothing: absent, empty, false but where it tells something, and defaults; keys in order. */
+function canonical(value: unknown, key?: string): unknown {
   if (Array.isArray(value))
     return value.length === 0 ? undefined : value.map((item) => canonical(item) ?? null);
   if (typeof value !== 'object' || value === null) {
-    return value === false || value === '' ? undefined : value;
+    const isTelling = value === false && key !== undefined && TELLING_FALSE.has(key);
+    return isTelling || (value !== false && value !== '') ? value : undefined;
   }
   const fields = Object.entries(value)
-    .map(([key, field]) => [key, DEFAULTS[key] === field ? undefined : canonical(field)] as const)
+    .map(([key, field]) => [key, DEFAULTS[key] === field ? undefined : canonical(field, key)] as const)
     .filter(([, field]) => field !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1));
   return fields.length === 0 ? undefined : Object.fromEntries(fields);

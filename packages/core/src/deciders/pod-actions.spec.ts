@@ -587,6 +587,8 @@ describe('containerHash', () => {
     ['a hook', { lifecycle: { postStart: { exec: { command: ['x'] } } } }],
     ['hugepages', { resources: { limits: { cpu: '1', 'hugepages-2Mi': '2Mi' } } }],
     ['security of the pod', {}, { securityContext: { runAsUser: 5 } }],
+    ['a false that takes a right away', { securityContext: { allowPrivilegeEscalation: false } }],
+    ['a false that the pod may not say', { securityContext: { runAsNonRoot: false } }],
   ])('is changed by %s', (_what, spec, podSpec) => {
     expect(hash(spec, podSpec)).not.toBe(plain);
   });
