@@ -443,7 +443,7 @@ describe('podwright and the host', () => {
     });
     // The host's root as a container would have it, without one.
     expect(await succeed('doctor', '--in-container', '/')).toMatch(
-      /^ok +host tools .*\nok +host PID 1 +systemd/m,
+      /^ok +host tools .*\nok +host mounts .*\nok +host PID 1 +systemd/m,
     );
   });
 

@@ -73,7 +73,11 @@ export class PodSlices {
 
   /** Stops a pod's slice; idempotent. */
   async remove(podUid: string): Promise<void> {
-    const slice = this.nameOf(podUid);
+    await this.removeUnit(this.nameOf(podUid));
+  }
+
+  /** Stops a pod's slice by its name, and the slice above those of all pods when it was the last; idempotent. */
+  async removeUnit(slice: string): Promise<void> {
     const isThere = (units: readonly UnitRow[], unit: string) => units.some(({ name }) => name === unit);
     let units = await this.left();
     if (isThere(units, slice)) {
@@ -96,8 +100,7 @@ export class PodSlices {
     });
   }
 
-  /** Stops a slice by its name; idempotent. */
-  async stop(slice: string): Promise<void> {
+  private async stop(slice: string): Promise<void> {
     await this.manager.stopUnit(slice).catch((error: unknown) => {
       const isReplaced = PodwrightError.is(error, 'job-failed') && error.details['result'] === 'canceled';
       if (!isReplaced && !PodwrightError.is(error, 'not-found')) throw error;

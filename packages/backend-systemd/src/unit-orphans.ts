@@ -66,7 +66,7 @@ export class UnitOrphans {
         remove: async () => {
           if (!(await this.isOrphanSlice(name))) return;
           const [unit] = await this.runningIn(name);
-          if (unit === undefined) await this.slices.stop(name);
+          if (unit === undefined) await this.slices.removeUnit(name);
           else throw new PodwrightError('in-use', `${unit} runs in it.`, { details: { slice: name, unit } });
         },
       });
