@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Logger, messageOf, type Orphan, PodwrightError } from '@podwright/core';
+import { KeyedMutex, Logger, messageOf, type Orphan, PodwrightError } from '@podwright/core';
 import { HostExecutor, type HostProgram, type UsesHostPrograms } from '@podwright/nsenter';
 import { inject, injectable } from 'inversify';
 import { CniClient } from '../cni/cni-client.js';
@@ -29,6 +29,9 @@ import { parseSubnet } from './subnets.js';
 /** Connects pods by CNI: to the host's first configured network, or to a default bridge when there is none, unless that is off. */
 @injectable()
 export class CniPodNetwork implements PodNetwork, UsesHostPrograms {
+  /** Of two portmap plugins that make their common chains of iptables-nft at the same moment, one fails ("File exists"). */
+  readonly #portChains = new KeyedMutex();
+
   constructor(
     @inject(HostExecutor) private readonly executor: HostExecutor,
     @inject(SandboxOptions) private readonly options: SandboxOptions,
@@ -127,7 +130,10 @@ export class CniPodNetwork implements PodNetwork, UsesHostPrograms {
 
   async attach(attachment: CniAttachment, netns: string, signal?: AbortSignal): Promise<CniAttachment> {
     await this.notes.write(attachment);
-    const connected = { ...attachment, result: await this.client.add(attachment, netns, signal) };
+    const add = () => this.client.add(attachment, netns, signal);
+    const mapsPorts = attachment.capabilityArgs['portMappings'] !== undefined;
+    const result = mapsPorts ? await this.#portChains.run('', add, signal) : await add();
+    const connected = { ...attachment, result };
     await this.notes.write(connected);
     return connected;
   }
