@@ -12,6 +12,9 @@ const HOST_PARTS = {
   'host-cri': ['test/e2e/cri'],
 };
 
+/** Parts that take less time than the rest, the longest first. */
+const SHORT = ['boot', 'host-cri', 'packaging', 'unit', 'conformance'];
+
 /**
  * The parts of these projects, the longest first, so that those that run at the same time end at about the same time.
  * @param options.divided whether the project `host` runs as several parts
@@ -20,8 +23,9 @@ const HOST_PARTS = {
 export function partsOf(projects, { divided }) {
   const whole = (project) => ({ name: project, project, args: [] });
   if (!divided) return PROJECTS.filter((project) => projects.includes(project)).map(whole);
-  const others = ['packaging', 'unit', 'conformance', 'boot'].filter((project) => projects.includes(project));
-  return [...(projects.includes('host') ? hostParts() : []), ...others.map(whole)];
+  const others = ['boot', 'packaging', 'unit', 'conformance'].filter((project) => projects.includes(project));
+  const all = [...(projects.includes('host') ? hostParts() : []), ...others.map(whole)];
+  return all.toSorted((a, b) => SHORT.indexOf(a.name) - SHORT.indexOf(b.name));
 }
 
 /** The first has all that no other one names, so that a new file is never left out. */

@@ -25,7 +25,7 @@ const TIMEOUT_MS = {
   unit: 600_000,
   conformance: 600_000,
   packaging: 600_000,
-  boot: 600_000,
+  boot: 1_200_000,
   host: 1_800_000,
 };
 
