@@ -3,6 +3,7 @@ import { Containerd } from '../e2e/support/containerd.js';
 import { slowness } from '../slowness.js';
 import { createCriTarget } from './cri-target.js';
 
+const IMAGE_VOLUMES = 'the CRI has images as volumes from Kubernetes 1.31 on';
 const LOADING = 'the CRI has only pulls, no loading of archives';
 const SIZES = 'a size has no answer in the streaming protocol, and containerd takes it in beside the input';
 const PIDS = 'the CRI can limit processes on the unified cgroup hierarchy (v2) only';
@@ -31,7 +32,8 @@ defineConformance({
     'attach/terminal': SIZES,
     'exec/kill': 'the CRI cannot end a command that was started with streams',
     'exec-handler/resource-limits': 'the CRI has no resource limits of processes',
-    'volumes/image-volume': 'the CRI has images as volumes from Kubernetes 1.31 on',
+    'volumes/image-volume': IMAGE_VOLUMES,
+    'volumes/image-volume-changed': IMAGE_VOLUMES,
     'images/load': LOADING,
     'images/load-oci': LOADING,
     'images/load-wrong': LOADING,

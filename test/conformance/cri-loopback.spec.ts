@@ -4,6 +4,7 @@ import { startOwnServer } from '../e2e/support/cri-target.js';
 import { slowness } from '../slowness.js';
 import { createCriTarget } from './cri-target.js';
 
+const IMAGE_VOLUMES = 'this backend does not mount images as volumes';
 const LOADING = 'the CRI has only pulls, no loading of archives';
 const POD_LIMITS = 'the CRI leaves the limits of a whole pod to its client, who makes its control group';
 
@@ -24,7 +25,8 @@ defineConformance({
       'the streaming protocol does not tell when a client is attached: what is written just then may be missed',
     'exec/kill': 'the CRI cannot end a command that was started with streams',
     'exec-handler/resource-limits': 'the CRI has no resource limits of processes',
-    'volumes/image-volume': 'this backend does not mount images as volumes',
+    'volumes/image-volume': IMAGE_VOLUMES,
+    'volumes/image-volume-changed': IMAGE_VOLUMES,
     'images/load': LOADING,
     'images/load-oci': LOADING,
     'images/load-wrong': LOADING,

@@ -84,9 +84,9 @@ describe('an image mounted on the host', () => {
       const { id } = imageOf(await pull(reference));
       const mounter = container.get(ImageMounter);
       const target = at('volumes/of image');
-      expect(await mounter.mount(reference, target)).toEqual({ target, imageId: id });
+      expect(await mounter.mount(reference, target)).toEqual({ target, imageId: id, reference });
       cleanups.push(() => mounter.unmount(target));
-      expect(await mounter.mount(reference, target)).toEqual({ target, imageId: id });
+      expect(await mounter.mount(reference, target)).toEqual({ target, imageId: id, reference });
       expect(statSync(`${target}/${file}`).isFile()).toBe(true);
       expect(() => writeFileSync(`${target}/new`, '')).toThrow(/EROFS/);
       expect(
@@ -95,7 +95,7 @@ describe('an image mounted on the host', () => {
           .filter((line) => line.includes(at('volumes'))),
       ).toHaveLength(1);
       const later = await start();
-      expect(await later.container.get(ImageMounter).list()).toEqual([{ target, imageId: id }]);
+      expect(await later.container.get(ImageMounter).list()).toEqual([{ target, imageId: id, reference }]);
       for (const service of [images, later.images]) {
         const error = await failure(service.removeImage(reference));
         expect(error).toMatchObject({ kind: 'in-use' });

@@ -47,8 +47,8 @@ export class MemoryHost {
   readonly registries: SimulatedRegistries;
   readonly sandboxes = new Map<string, SimulatedSandbox>();
   readonly containers = new Map<string, SimulatedContainer>();
-  /** Ids of images that volumes were made of, by path: they are in use. */
-  readonly imageVolumes = new Map<string, string>();
+  /** Images that volumes were made of, by path: they are in use. */
+  readonly imageVolumes = new Map<string, { readonly id: string; readonly reference: string }>();
   readonly locks = new KeyedMutex();
   readonly stops: HurriedStops;
   /** When what has no owner was seen first: agents come and go, and this stays. */

@@ -59,7 +59,7 @@ export class MemoryImageService implements ImageService {
   async removeImage(reference: string, options?: CallOptions): Promise<void> {
     throwIfAborted(options?.signal);
     this.host.images.remove(reference, ({ id }) => {
-      const volume = [...this.host.imageVolumes].find(([, image]) => image === id)?.[0];
+      const volume = [...this.host.imageVolumes].find(([, image]) => image.id === id)?.[0];
       if (volume !== undefined) {
         throw new PodwrightError(
           'in-use',

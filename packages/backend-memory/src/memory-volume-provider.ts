@@ -81,6 +81,8 @@ export class MemoryVolumeProvider implements VolumeProvider {
       return path;
     }
     const path = pathOf(uid, name);
+    const before = this.host.imageVolumes.get(path);
+    if (before && before.reference !== image?.reference) files.remove(path);
     const isNew = files.find(path) === undefined;
     const directory = files.makeDirectory(path);
     const content = given?.get(name);
@@ -88,7 +90,7 @@ export class MemoryVolumeProvider implements VolumeProvider {
     const found = image && this.host.images.find(image.reference);
     if (found && isNew) {
       new FileTree(directory).copyFrom(found.root);
-      this.host.imageVolumes.set(path, found.id);
+      this.host.imageVolumes.set(path, { id: found.id, reference: image.reference });
     }
     return path;
   }

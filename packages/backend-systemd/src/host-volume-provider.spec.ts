@@ -37,15 +37,21 @@ const missing = { name: 'missing', hostPath: { path: '/nowhere', type: 'Director
 const below = (path: string) => readdir(join(root, path)).catch(() => undefined);
 
 /** Images that are mounted. */
-const imageTargets = new Set<string>();
+const imageTargets = new Map<string, string | undefined>();
 const images: ImageMounter = {
   mount: async (reference, target) => {
-    if (reference !== 'data:1') throw new PodwrightError('image-not-found', `There is no ${reference}.`);
-    imageTargets.add(target);
-    return { target, imageId: 'sha256:1' };
+    if (!reference.startsWith('data:'))
+      throw new PodwrightError('image-not-found', `There is no ${reference}.`);
+    if (imageTargets.has(target)) throw new PodwrightError('already-exists', `${target} has one.`);
+    imageTargets.set(target, reference);
+    return { target, imageId: 'sha256:1', reference };
   },
   unmount: async (target) => void imageTargets.delete(target),
-  list: async () => [...imageTargets].map((target) => ({ target, imageId: 'sha256:1' })),
+  list: async () =>
+    [...imageTargets].map(([target, reference]) => ({
+      ...{ target, imageId: 'sha256:1' },
+      ...(reference === undefined ? {} : { reference }),
+    })),
 };
 
 const provider = (run: NonNullable<Parameters<typeof fakeHost>[0]>['run'] = () => ({})) => {
@@ -308,11 +314,28 @@ describe('image volumes', () => {
     const path = `/run/p/volumes/${UID}/img`;
     for (let times = 0; times < 2; times++) {
       expect((await volumes.setUp(pod(image()))).get('img')).toBe(path);
-      expect([...imageTargets]).toEqual([path]);
+      expect([...imageTargets.keys()]).toEqual([path]);
     }
-    imageTargets.add(`/run/p/volumes/${UID}0/img`);
+    imageTargets.set(`/run/p/volumes/${UID}0/img`, 'data:1');
     await volumes.tearDown(UID);
-    expect([...imageTargets]).toEqual([`/run/p/volumes/${UID}0/img`]);
+    expect([...imageTargets.keys()]).toEqual([`/run/p/volumes/${UID}0/img`]);
+  });
+
+  it.each([
+    ['are mounted anew when the manifest names another image', 'data:1', 'data:2'],
+    ['stay where an older agent did not note which image was asked for', undefined, undefined],
+  ])('%s', async (_what, before, after) => {
+    const path = `/run/p/volumes/${UID}/img`;
+    imageTargets.set(path, before);
+    await volumes.setUp(pod(image('data:2')));
+    expect([...imageTargets]).toEqual([[path, after]]);
+  });
+
+  it('are what they were when the image that the manifest names now is not there', async () => {
+    const path = `/run/p/volumes/${UID}/img`;
+    imageTargets.set(path, 'data:1');
+    await expect(volumes.setUp(pod(image('other:1')))).rejects.toMatchObject({ kind: 'image-not-found' });
+    expect([...imageTargets]).toEqual([[path, 'data:1']]);
   });
 
   it('are unmounted when a later volume fails', async () => {

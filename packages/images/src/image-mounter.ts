@@ -15,6 +15,8 @@ export interface MountedImage {
   readonly target: string;
   /** `Image.id`. */
   readonly imageId: string;
+  /** By which it was asked for; absent for a mount of an older agent, which did not note it. */
+  readonly reference?: string;
 }
 
 /** Shows the files of images on the host, read-only: what volumes of the type `image` are made of. */
@@ -54,7 +56,7 @@ export class OverlayImageMounter implements ImageMounter {
     const found = await this.#resolve(reference, options);
     using _lease = await this.locks.shared([found.image.id], options.signal);
     const { image, lowerDirs } = await this.#resolve(found.image.id, options);
-    const mounted = { target, imageId: image.id };
+    const mounted = { target, imageId: image.id, reference };
     const there = (await this.list()).find((one) => one.target === target);
     if (there !== undefined) {
       if (there.imageId === image.id) return there;
@@ -141,8 +143,9 @@ function parseRecord(text: string): MountedImage | undefined {
   try {
     const parsed: unknown = JSON.parse(text);
     if (typeof parsed !== 'object' || parsed === null) return undefined;
-    const { target, imageId }: Record<string, unknown> = { ...parsed };
-    return typeof target === 'string' && typeof imageId === 'string' ? { target, imageId } : undefined;
+    const { target, imageId, reference }: Record<string, unknown> = { ...parsed };
+    if (typeof target !== 'string' || typeof imageId !== 'string') return undefined;
+    return { target, imageId, ...(typeof reference === 'string' ? { reference } : {}) };
   } catch {
     return undefined;
   }

@@ -143,6 +143,27 @@ export const volumeCases = section('volumes', {
       await t.rejects(t.runPod(podWith(t, 'true', volumes)), 'image-not-found');
     },
   },
+  'image-volume-changed': {
+    title: 'a sync with another image for a volume gives the container the files of that one',
+    run: async (t) => {
+      const volumesOf = (reference: string) => [
+        { name: 'i', image: { reference, pullPolicy: 'IfNotPresent' as const } },
+      ];
+      const pod = podWith(t, 'sleep 100000', volumesOf(t.images.spare));
+      const { uid } = await t.runPod(pod);
+      assert.equal(await execIn(t, uid, 'cat /v/i/spare'), 'spare\n');
+      const changed = { ...pod, spec: { ...pod.spec, volumes: volumesOf(t.images.workdir) } };
+      const { actions } = await t.runtime.syncPod(changed);
+      assert.deepEqual(
+        actions.flatMap(({ error }) => error ?? []),
+        [],
+      );
+      assert.equal(
+        await execIn(t, uid, 'cat /v/i/spare 2>/dev/null; cat /v/i/data/seed'),
+        'from the image\n',
+      );
+    },
+  },
   'image-declared': {
     title:
       'a volume that an image declares begins with its files, can be written, and is each container’s own',

@@ -236,8 +236,14 @@ export class HostVolumeProvider implements VolumeProvider {
 
   private async mountImage(name: string, reference: string, { uid, options, undo }: Making): Promise<string> {
     const path = join(this.layout.memoryVolumesDir, uid, name);
-    const there = (await this.images.list()).some(({ target }) => target === path);
-    if (there) return path;
+    const there = (await this.images.list()).find(({ target }) => target === path);
+    const former = there?.reference ?? reference;
+    if (there && former === reference) return path;
+    if (there) {
+      // Containers that have the files of the former image keep them until they end.
+      await this.images.unmount(path, options);
+      undo.push(`the image that was at ${path}`, async () => void (await this.images.mount(former, path)));
+    }
     await this.images.mount(reference, path, options);
     undo.push(`the image at ${path}`, () => this.images.unmount(path));
     return path;

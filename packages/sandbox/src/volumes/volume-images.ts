@@ -7,7 +7,8 @@ export interface VolumeImages {
   mount(reference: string, target: string, options?: CallOptions): Promise<unknown>;
   /** Idempotent. */
   unmount(target: string, options?: CallOptions): Promise<void>;
-  list(): Promise<readonly { readonly target: string }[]>;
+  /** `reference`: by which it was asked for, where that is known. */
+  list(): Promise<readonly { readonly target: string; readonly reference?: string }[]>;
 }
 
 export const VolumeImages: ServiceIdentifier<VolumeImages> = Symbol.for('podwright.sandbox.VolumeImages');
