@@ -3,19 +3,18 @@ import {
   type ContainerFilter,
   type ContainerResources,
   type ContainerStatus,
+  isWanted,
   KeyedMutex,
   mergeResources,
   PodwrightError,
   type StopOptions,
 } from '@podwright/core';
-import { cri } from '@podwright/cri-api';
 import { inject, injectable } from 'inversify';
 import { ContainerCheck } from './container-check.js';
 import { ContainerRemains } from './container-remains.js';
 import { ContainerStates } from './container-states.js';
 import { CriConnection } from './cri-connection.js';
 import { toSeconds } from './cri-numbers.js';
-import { type ContainerRecord, type Made } from './records.js';
 import { StateRecords } from './state-records.js';
 import { StateWatcher } from './state-watcher.js';
 import { toCriResources } from './to-cri-resources.js';
@@ -108,7 +107,9 @@ export class CriContainers {
     const own = containers
       .flatMap((item) => {
         const record = this.records.containers.get(item.id);
-        return record && matches(item, record, filter) ? [{ item, record }] : [];
+        const { id, labels } = item;
+        // The state is that of the status, which is asked for later than the list.
+        return record && isWanted({ ...record, id, labels }, filter) ? [{ item, record }] : [];
       })
       .sort((a, b) => Number(b.item.createdAt - a.item.createdAt));
     const statuses = await Promise.all(
@@ -172,16 +173,4 @@ export class CriContainers {
       options,
     );
   }
-}
-
-/** The state is that of the status, which is asked for later than the list. */
-function matches(
-  { id, labels }: cri.Container,
-  record: Made<ContainerRecord>,
-  filter: ContainerFilter,
-): boolean {
-  if (filter.id !== undefined && filter.id !== id) return false;
-  if (filter.sandboxId !== undefined && filter.sandboxId !== record.sandboxId) return false;
-  if (filter.podUid !== undefined && filter.podUid !== record.podUid) return false;
-  return Object.entries(filter.labels ?? {}).every(([name, value]) => labels[name] === value);
 }

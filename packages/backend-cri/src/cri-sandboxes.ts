@@ -2,6 +2,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import {
   type CallOptions,
   type IdMapping,
+  isWanted,
   KeyedMutex,
   Logger,
   messageOf,
@@ -114,7 +115,10 @@ export class CriSandboxes {
     const own = items
       .flatMap((item) => {
         const record = this.records.sandboxes.get(item.id);
-        return record && matches(item, record, filter) ? [{ item, record }] : [];
+        if (!record) return [];
+        const { id, labels } = item;
+        // The runtime has looked at the rest; some find a sandbox by the beginning of an id too.
+        return isWanted({ id, podUid: record.config.metadata.uid, labels }, filter) ? [{ item, record }] : [];
       })
       .sort((a, b) => Number(b.item.createdAt - a.item.createdAt));
     const all = await Promise.all(own.map(({ item, record }) => this.listed(item, record, options)));
@@ -312,17 +316,6 @@ function addressesOf({ network }: cri.PodSandboxStatus, config: PodSandboxConfig
   const told = [network?.ip ?? '', ...(network?.additionalIps ?? []).map(({ ip }) => ip)];
   const ips = told.filter((ip) => ip !== '');
   return ips.length === 0 && config.network === 'node' ? nodeAddresses() : ips;
-}
-
-/** The runtime has looked at the rest; some find a sandbox by the beginning of an id too. */
-function matches(
-  { id, labels }: cri.PodSandbox,
-  { config }: SandboxRecord,
-  filter: PodSandboxFilter,
-): boolean {
-  if (filter.id !== undefined && filter.id !== id) return false;
-  if (filter.podUid !== undefined && filter.podUid !== config.metadata.uid) return false;
-  return Object.entries(filter.labels ?? {}).every(([name, value]) => labels[name] === value);
 }
 
 function notFound(id: string): PodwrightError {

@@ -3,6 +3,7 @@ import { chmod, mkdir, readdir, readFile, rename, rm, rmdir } from 'node:fs/prom
 import { join } from 'node:path';
 import {
   type ContainerFilter,
+  isWanted,
   messageOf,
   PodwrightError,
   systemErrorCode,
@@ -95,15 +96,8 @@ export class ContainerStore {
 
   /** Newest first. The state of a filter is not looked at: it is not known here. */
   list(filter: ContainerFilter = {}): readonly ContainerRecord[] {
-    const labels = Object.entries(filter.labels ?? {});
     return [...this.records.values()]
-      .filter(
-        (record) =>
-          (filter.id === undefined || record.id === filter.id) &&
-          (filter.sandboxId === undefined || record.sandboxId === filter.sandboxId) &&
-          (filter.podUid === undefined || record.podUid === filter.podUid) &&
-          labels.every(([key, value]) => record.config.labels[key] === value),
-      )
+      .filter((record) => isWanted({ ...record, labels: record.config.labels }, filter))
       .sort((a, b) => b.createdAtMs - a.createdAtMs);
   }
 

@@ -3,6 +3,7 @@ import {
   type CallOptions,
   Clock,
   type ContainerConfig,
+  isWanted,
   KeyedMutex,
   Logger,
   messageOf,
@@ -134,16 +135,9 @@ export class PodUnits {
   }
 
   async list(filter: PodSandboxFilter = {}): Promise<readonly PodSandboxStatus[]> {
-    const labels = Object.entries(filter.labels ?? {});
     const records = this.sandboxes
       .list()
-      .filter(
-        (record) =>
-          record.created &&
-          (filter.id === undefined || record.id === filter.id) &&
-          (filter.podUid === undefined || record.metadata.uid === filter.podUid) &&
-          labels.every(([key, value]) => record.labels[key] === value),
-      );
+      .filter((record) => record.created && isWanted({ ...record, podUid: record.metadata.uid }, filter));
     const statuses = await Promise.all(records.map((record) => this.toStatus(record)));
     return statuses.filter(({ state }) => filter.state === undefined || state === filter.state);
   }

@@ -23,6 +23,7 @@ export {
   toApiPodStatus,
 } from './deciders/api-pod-status.js';
 export { crashLoopDelayMs, DEFAULT_RESTART_BACKOFF, RestartBackoff } from './deciders/crash-loop.js';
+export { hasLabels, isWanted } from './deciders/filters.js';
 export { computeGc, type GcContainer, type GcDecision, type GcPod } from './deciders/garbage-collection.js';
 export {
   checkImageGcPolicy,

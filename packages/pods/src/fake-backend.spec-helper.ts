@@ -27,6 +27,7 @@ import {
 import { Container } from 'inversify';
 import { Subject } from 'rxjs';
 import { FakeStores, lacking } from './fake-stores.spec-helper.js';
+import { NodeFacts } from './node-facts.js';
 import { podsModule } from './pods-module.js';
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -299,6 +300,12 @@ export async function agentOver(
   container.bind(RuntimeService).toConstantValue(backend);
   container.bind(ImageService).toConstantValue(backend);
   container.bind(VolumeProvider).toConstantValue(backend);
+  // The real one looks for routes, and what comes first then is chance.
+  (await container.rebind(NodeFacts)).toConstantValue({
+    name: () => 'node-1',
+    ips: async () => ['192.0.2.1'],
+    capacity: async () => ({ cpuMillis: 2000, memoryBytes: 2 ** 32, ephemeralStorageBytes: 2 ** 36 }),
+  });
   await change(container);
   return container.get(ContainerRuntime);
 }

@@ -2,6 +2,7 @@ import {
   type CallOptions,
   type ContainerRef,
   type ContainerStatus,
+  hasLabels,
   type PodFilter,
   type PodRecord,
   type PodRef,
@@ -168,9 +169,9 @@ function namesIn(containers: readonly ContainerStatus[]): readonly string[] {
   return [...new Set(containers.map(({ metadata }) => metadata.name))].sort();
 }
 
-function matches(pod: PodSummary, { namespace, labels = {} }: PodFilter): boolean {
+function matches(pod: PodSummary, { namespace, labels }: PodFilter): boolean {
   if (namespace !== undefined && pod.namespace !== namespace) return false;
-  return Object.entries(labels).every(([key, value]) => pod.labels[key] === value);
+  return hasLabels(pod.labels, labels);
 }
 
 function toSummary(status: PodStatus): PodSummary {

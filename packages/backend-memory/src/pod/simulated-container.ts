@@ -8,6 +8,7 @@ import {
   type ContainerStats,
   type ContainerStatus,
   fired,
+  isWanted,
   PodwrightError,
   type RuntimeEvent,
 } from '@podwright/core';
@@ -23,8 +24,9 @@ import { LogFile } from '../store/log-file.js';
 import { AttachPoint } from './attach-point.js';
 import { changedLimits } from './changed-limits.js';
 import { containerMounts } from './container-mounts.js';
+import { endedAttempt } from './ended-attempt.js';
 import type { ProcessPlan } from './process-plan.js';
-import { hasLabels, type SimulatedSandbox } from './simulated-sandbox.js';
+import type { SimulatedSandbox } from './simulated-sandbox.js';
 import { simulatedStats } from './simulated-stats.js';
 import { TerminationFile } from './termination-message.js';
 
@@ -209,12 +211,8 @@ export class SimulatedContainer {
   }
 
   matches(filter: ContainerFilter): boolean {
-    const { id, sandboxId, podUid, state, labels } = filter;
-    if (id !== undefined && id !== this.id) return false;
-    if (sandboxId !== undefined && sandboxId !== this.sandbox.id) return false;
-    if (podUid !== undefined && podUid !== this.sandbox.config.metadata.uid) return false;
-    if (state !== undefined && state !== this.#phase) return false;
-    return hasLabels(this.config.labels, labels);
+    if (filter.state !== undefined && filter.state !== this.#phase) return false;
+    return isWanted(this.status(), filter);
   }
 
   #startAttempt(): void {
@@ -260,14 +258,7 @@ export class SimulatedContainer {
     const running = this.#attempts.at(-1);
     if (!running) return;
     const message = this.#termination.message(this.log.entries, running.attempt, exit.exitCode);
-    const ended: ContainerAttempt = {
-      ...running,
-      finishedAtMs: clock.nowMs(),
-      exitCode: exit.exitCode,
-      ...(exit.signal === undefined ? {} : { signal: exit.signal }),
-      reason: exit.exitCode === 0 ? 'Completed' : 'Error',
-      ...(message === undefined ? {} : { message }),
-    };
+    const ended = endedAttempt(running, exit, clock.nowMs(), message);
     this.#attempts[this.#attempts.length - 1] = ended;
     const delayMs = this.#stopping ? undefined : this.surroundings.restartDelay(this.#attempts);
     if (delayMs === undefined) this.#endForGood();

@@ -1,11 +1,11 @@
 import {
   type ContainerResources,
+  isWanted,
   mergeResources,
   type PodAmount,
   type PodSandboxConfig,
   type PodSandboxFilter,
   type PodSandboxStatus,
-  type StringMap,
 } from '@podwright/core';
 import type { SandboxNetwork } from '../machine/sandbox-network.js';
 
@@ -64,17 +64,8 @@ export class SimulatedSandbox {
   }
 
   matches(filter: PodSandboxFilter): boolean {
-    const { id, state, labels, podUid } = filter;
-    if (id !== undefined && id !== this.id) return false;
-    if (state !== undefined && (state === 'ready') !== this.#ready) return false;
-    if (podUid !== undefined && podUid !== this.config.metadata.uid) return false;
-    return hasLabels(this.config.labels, labels);
+    if (filter.state !== undefined && (filter.state === 'ready') !== this.#ready) return false;
+    const { metadata, labels } = this.config;
+    return isWanted({ id: this.id, podUid: metadata.uid, labels }, filter);
   }
-}
-
-/** Whether all wanted labels are there with their values. */
-export function hasLabels(labels: StringMap, wanted: StringMap | undefined): boolean {
-  return Object.entries(wanted ?? {}).every(
-    ([name, value]) => Object.hasOwn(labels, name) && labels[name] === value,
-  );
 }
