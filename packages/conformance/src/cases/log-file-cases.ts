@@ -108,13 +108,10 @@ export const logFileCases = section('kubelet', {
     needs: ['logFiles', 'attach'],
     run: async (t) => {
       const { lines } = await logged(t, script('echo out; echo err >&2'), { tty: true });
-      assert.deepEqual(
-        lines.map(({ stream, text }) => [stream, text.trimEnd()]),
-        [
-          ['stdout', 'out'],
-          ['stdout', 'err'],
-        ],
-      );
+      assert.deepEqual([...new Set(lines.map(({ stream }) => stream))], ['stdout']);
+      // A terminal writes a line and its end apart, so a line may come in parts.
+      const content = lines.map(({ tag, text }) => (tag === 'F' ? `${text}\n` : text)).join('');
+      assert.equal(content.replaceAll('\r', ''), 'out\nerr\n');
     },
   },
   'log-file-agent': {
