@@ -1,11 +1,20 @@
 import { stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { type ContainerRef, type ContainerRuntime, messageOf, PodwrightError } from '@podwright/core';
+import {
+  type ContainerRef,
+  type ContainerRuntime,
+  messageOf,
+  PodwrightError,
+  systemErrorCode,
+} from '@podwright/core';
 import type { CliContext } from '../cli-context.js';
 import { splitPodPath } from '../parse/copy-path.js';
 import { type CopyRequest, finishTar, startTar, textOf } from './container-tar.js';
 import { localPrograms } from './local-programs.js';
+
+/** How a stream says that nobody reads it any more. */
+const READER_GONE: ReadonlySet<string> = new Set(['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE']);
 
 /** Packs a file or a directory here with tar, and has tar in the container unpack it. */
 export async function copyToPod(
@@ -50,7 +59,8 @@ export async function copyToPod(
       `${doing} failed: tar here ended with exit code ${exitCode}: ${(await packingSaid).trim()}`,
     );
   }
-  if (broken !== undefined) throw broken;
+  // The container's tar is content: it may go at the archive's end, before the end of its input.
+  if (broken !== undefined && !READER_GONE.has(systemErrorCode(broken))) throw broken;
 }
 
 /**

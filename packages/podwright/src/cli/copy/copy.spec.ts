@@ -14,7 +14,7 @@ import {
 } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, Readable } from 'node:stream';
+import { PassThrough, Readable, Writable } from 'node:stream';
 import { type ContainerRuntime, type ExecOptions, type ExecSession, PodwrightError } from '@podwright/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CliContext } from '../cli-context.js';
@@ -225,6 +225,30 @@ describe('into a container', () => {
     await expect(to('site', '/no/such/site')).rejects.toMatchObject({
       message: expect.stringContaining('/no/such'),
     });
+  });
+
+  /** A container whose tar takes one chunk of the archive, closes its input and ends with 0. */
+  const sated = () =>
+    runtimeOf(() => ({
+      stdin: new Writable({
+        write(_chunk, _encoding, done) {
+          this.destroy();
+          done();
+        },
+      }),
+      stdout: Readable.from([]),
+      stderr: Readable.from([]),
+      exitCode: Promise.resolve(0),
+    }));
+
+  it('does not mind that the container’s tar reads no further than the end of the archive', async () => {
+    await copyToPod(context, sated(), { local: join(here, 'site'), container, path: '/srv/' });
+  });
+
+  it('fails when the container’s tar reads less than the archive, whatever its exit code', async () => {
+    await writeFile(join(here, 'site/large'), Buffer.alloc(1_000_000));
+    const request = { local: join(here, 'site'), container, path: '/srv/' };
+    await expect(copyToPod(context, sated(), request)).rejects.toMatchObject({ kind: 'command-failed' });
   });
 
   it('says so when the container has no tar', async () => {
