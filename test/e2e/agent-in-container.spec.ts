@@ -68,7 +68,7 @@ async function runAgent(
       },
     ),
   );
-  const status = await podStatusAtEnd(outer, uid, 60_000 * slowness);
+  const status = await podStatusAtEnd(outer, uid, 150_000 * slowness);
   const lines: string[] = [];
   for await (const { line } of outer.runtime.getContainerLogs({ uid })) lines.push(line.toString());
   await outer.runtime.removePod({ uid });
