@@ -45,7 +45,7 @@ describe('the default network', () => {
     const [v4 = '', v6 = ''] = one.ips;
     expect(ask(v4, 80)).toBe('one\n');
     expect(ask(`[${v6}]`, 80)).toBe('one\n');
-    expect(inside(two, 'socat', '-T', '30', '-', `TCP:[${v6}]:80`)).toBe('one\n');
+    expect(inside(two, 'socat', '-T', '30', '-t', '30', '-', `TCP:[${v6}]:80`)).toBe('one\n');
     expect(inside(two, 'ip', '-6', 'route', 'show', 'default')).toMatch(/^default via fd92::1 dev eth0/);
     expect(readFileSync(one.files.hosts, 'utf8')).toContain(`${v6}\tone\n`);
     await Promise.all(['a1', 'a2'].map((id) => manager.remove(id)));

@@ -63,9 +63,9 @@ describe('a sandbox with namespaces of its own', () => {
     ]);
     await Promise.all([serve(one, 'from-one'), serve(two, 'from-two')]);
     expect(one.ips[0]).not.toBe(two.ips[0]);
-    const fromTwo = inside(two, 'socat', '-T', '30', '-', `TCP:${one.ips[0]}:80`);
+    const fromTwo = inside(two, 'socat', '-T', '30', '-t', '30', '-', `TCP:${one.ips[0]}:80`);
     expect(fromTwo).toBe('from-one\n');
-    expect(inside(one, 'socat', '-T', '30', '-', 'TCP:127.0.0.1:80')).toBe('from-one\n');
+    expect(inside(one, 'socat', '-T', '30', '-t', '30', '-', 'TCP:127.0.0.1:80')).toBe('from-one\n');
     expect(ask(two.ips[0] ?? '', 80)).toBe('from-two\n');
     await manager.stop('b1');
     expect(ask(two.ips[0] ?? '', 80)).toBe('from-two\n');
@@ -327,18 +327,26 @@ describe('the host’s own packet filter', () => {
       'exec',
       'pwoutside',
       'socat',
-      '-T',
-      '30',
+      ...['-T', '30', '-t', '30'],
       '-',
       'TCP:198.51.100.1:18098,connect-timeout=30',
     );
     // It knows no way to the pods: who asks there has the host's address.
     const outside = spawn('ip', [
-      ...['netns', 'exec', 'pwoutside', 'socat', 'TCP-LISTEN:18099,reuseaddr'],
+      ...['netns', 'exec', 'pwoutside', 'socat', '-t', '30', 'TCP-LISTEN:18099,reuseaddr'],
       'SYSTEM:echo $SOCAT_PEERADDR',
     ]);
     bed.children.push(outside);
-    const seen = inside(record, 'socat', '-T', '30', '-', 'TCP:198.51.100.2:18099,retry=300,interval=0.1');
+    const seen = inside(
+      record,
+      'socat',
+      '-T',
+      '30',
+      '-t',
+      '30',
+      '-',
+      'TCP:198.51.100.2:18099,retry=300,interval=0.1',
+    );
     await manager.remove('i2');
     const after = hostState();
     run('ip', 'link', 'delete', 'pwout0');

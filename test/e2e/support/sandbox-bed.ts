@@ -70,8 +70,9 @@ function enter({ namespaces }: SandboxRecord, ...command: string[]): readonly st
 export const inside = (record: SandboxRecord, ...command: string[]) =>
   run('nsenter', ...enter(record, ...command));
 
+/** What a server says. With its input at its end, socat waits half a second for the answer unless told otherwise. */
 export const ask = (address: string, port: number) =>
-  run('socat', '-T', '30', '-', `TCP:${address}:${port},connect-timeout=30`);
+  run('socat', '-T', '30', '-t', '30', '-', `TCP:${address}:${port},connect-timeout=30`);
 
 /** What was logged, to be waited for. */
 interface LogLine {
@@ -171,7 +172,7 @@ export class SandboxBed {
       protocol === 'tcp'
         ? ['TCP6-LISTEN:80,fork,reuseaddr,ipv6only=0', `SYSTEM:echo ${text}`]
         : ['UDP6-RECVFROM:80,fork,ipv6only=0', `SYSTEM:read -r line; echo ${text}`];
-    const server = spawn('nsenter', enter(record, 'socat', '-d', '-d', ...listen), {
+    const server = spawn('nsenter', enter(record, 'socat', '-d', '-d', '-t', '30', ...listen), {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     this.children.push(server);
